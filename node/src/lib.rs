@@ -1,0 +1,15 @@
+//! The bundled node: a small honest master-master database.
+//!
+//! SQLite underneath, MySQL's protocol and words in front. A client connects to one port (`protocol`,
+//! `server`); its `session` turns MySQL's SQL into SQLite's (`sql`) and writes rows itself, one by one, so
+//! that it knows each row before and after without any hook. A commit writes the changes and their GTID to the
+//! binary log in the same SQLite transaction as the data (`replication`). Other nodes pull that log.
+//!
+//! Invariant: a change is in the binary log if and only if it is in the tables, except where a client
+//! switched the log off with `sql_log_bin=0`, as in MySQL.
+
+pub mod change;
+pub mod error;
+pub mod results;
+
+pub use error::SqlError;
