@@ -1,3 +1,112 @@
-//! The shared nouns, and the one seam to any database.
+//! The floor of the house: the shared nouns, and the one seam to any database.
+//!
+//! # What a database is to evensum
+//!
+//! Tables with keys, rows that can be read by key and by range, and a position that says how far a node has come.
+//! [`Reader`] is all that a checker may do to one. [`Writer`] adds the guarded edit, and is handed to the syncer
+//! alone. [`Ledger`] writes evensum's own tables and no others. SQL text and drivers live behind these traits
+//! (`dialect`, `mysql`); `memory` is the model to which all are held by one conformance kit.
+//!
+//! # Pins: how a reading becomes firm
+//!
+//! A plain reading says what a row was at a moment. To call two nodes different, one must know that the row did not
+//! move between two moments. [`Reader::pin`] reads rows and begins to watch them; [`Reader::still`] says for each
+//! whether it is certain that it was not written since. A server with row locks holds a shared lock between the
+//! two; a node that can list what its log holds since a position looks there; a driver that can do neither never
+//! says yes.
+//!
+//! # Invariants
+//!
+//! * No type here knows of two nodes: comparing is the checker's.
+//! * Everything is by value and in canonical encoding; nothing keeps configuration and results together.
+//! * Nothing prints, reads the environment or exits.
+
+pub mod digest;
+pub mod edit;
+pub mod error;
 pub mod gtid;
+pub mod ledger;
+pub mod row;
+pub mod table;
+pub mod value;
+
+pub use digest::Digest;
+pub use edit::{Edit, Mending};
+pub use error::{Error, Result};
 pub use gtid::{Gtid, GtidSet};
+pub use ledger::{Checksum, Ledger, Watermark};
+pub use row::{Key, Row, Rows};
+pub use table::{Chunk, Column, Kind, Table};
+pub use value::Value;
+
+use std::fmt;
+use std::future::Future;
+
+/// How far a node has come; each engine's own notion, and nobody else's business.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Position(pub Box<str>);
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Rows under watch since a position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// The rows, in the order of the keys that were asked for; `None`: no such row.
+    pub rows: Vec<Option<Row>>,
+    /// Where the node stood when they were read.
+    pub since: Position,
+}
+
+/// Reads a database. All that the checker may do to one. Each call sees one consistent state.
+pub trait Reader: Send {
+    /// The base tables that are not the server's own, in order of name.
+    fn tables(&mut self) -> impl Future<Output = Result<Vec<Table>>> + Send;
+    /// Where this node stands in its own log.
+    fn position(&mut self) -> impl Future<Output = Result<Position>> + Send;
+    /// The key that stands `rows` rows after `lower` (or after the start), or none if the table ends before.
+    fn boundary(
+        &mut self,
+        table: &Table,
+        lower: Option<&Key>,
+        rows: u64,
+    ) -> impl Future<Output = Result<Option<Key>>> + Send;
+    /// The rows of a chunk in key order, at most `limit` of them.
+    fn rows(&mut self, chunk: &Chunk, limit: u64) -> impl Future<Output = Result<Rows>> + Send;
+    /// The rows with these keys, in the order of the keys; `None`: no such row.
+    fn rows_by_key(
+        &mut self,
+        table: &Table,
+        keys: &[Key],
+    ) -> impl Future<Output = Result<Vec<Option<Row>>>> + Send;
+    /// Reads rows by key and begins to watch them. One pin at a time; the next one ends the former.
+    fn pin(&mut self, table: &Table, keys: &[Key]) -> impl Future<Output = Result<Pin>> + Send;
+    /// For each pinned key, whether it is certain that its row was not written since; ends the pin.
+    fn still(
+        &mut self,
+        table: &Table,
+        keys: &[Key],
+        pin: &Pin,
+    ) -> impl Future<Output = Result<Vec<bool>>> + Send;
+}
+
+/// Changes a database, one guarded edit at a time. Handed to the syncer alone.
+///
+/// The two calls are the two halves of a guarded repair: between them the caller lets this node's writes reach the
+/// winner and reads the winner again.
+pub trait Writer: Reader {
+    /// Looks at the rows of the edits, and begins to watch them (where the server has row locks: makes the edits in
+    /// an open transaction). The pin's rows are what is there now.
+    fn guard(&mut self, edits: &[Edit]) -> impl Future<Output = Result<Pin>> + Send;
+    /// Makes those edits for which `go` says so, outside the log, in one transaction, and only where the row is as
+    /// expected and was not written since the guard. An edit that cannot be made costs only itself.
+    fn mend(
+        &mut self,
+        edits: &[Edit],
+        guard: &Pin,
+        go: &[bool],
+    ) -> impl Future<Output = Result<Vec<Mending>>> + Send;
+}

@@ -1,0 +1,52 @@
+//! The narrow door by which a checker writes: evensum's own tables, and nothing else.
+//!
+//! Two tables in one database (`evensum` unless said otherwise) on every node:
+//!
+//! * `checksums`: one row per run, node and chunk, written **on the node that was read, through its own log**, so
+//!   that it replicates like any write, and any node can be asked with plain SQL which chunks differ.
+//! * `watermarks`: one row per run, writer and number. A node that shows a watermark has applied everything that
+//!   its writer had committed before it.
+//!
+//! Invariant: rows of the ledger are only ever inserted through the log, under keys that no other run and no other
+//! node uses. So they can neither conflict nor miss a row, and can never stop a replication.
+
+use crate::digest::Digest;
+use crate::error::Result;
+use crate::table::Chunk;
+use std::future::Future;
+
+/// What one node holds in one chunk, as the ledger keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checksum {
+    /// The run; unique among all runs.
+    pub run: Box<str>,
+    /// The node that was read.
+    pub node: Box<str>,
+    /// The chunk's number in its table, from 0.
+    pub number: u64,
+    /// The chunk.
+    pub chunk: Chunk,
+    /// What was read.
+    pub digest: Digest,
+}
+
+/// A mark in one node's log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Watermark {
+    /// The node that wrote it.
+    pub writer: Box<str>,
+    /// Its number in the run, from 1; each is written once.
+    pub number: u64,
+}
+
+/// Writes and reads evensum's own tables on one node.
+pub trait Ledger: Send {
+    /// Makes sure that the tables are there, and forgets rows of runs that are long over.
+    fn prepare(&mut self) -> impl Future<Output = Result<()>> + Send;
+    /// Writes checksum rows, through this node's log.
+    fn push(&mut self, checksums: &[Checksum]) -> impl Future<Output = Result<()>> + Send;
+    /// Writes a watermark, through this node's log.
+    fn mark(&mut self, run: &str, watermark: &Watermark) -> impl Future<Output = Result<()>> + Send;
+    /// The watermarks of a run with this number that this node shows.
+    fn marks(&mut self, run: &str, number: u64) -> impl Future<Output = Result<Vec<Watermark>>> + Send;
+}
