@@ -26,6 +26,7 @@ pub mod edit;
 pub mod error;
 pub mod gtid;
 pub mod ledger;
+pub mod memory;
 pub mod row;
 pub mod table;
 pub mod value;

@@ -1,0 +1,315 @@
+//! The model: a cluster of databases in memory, to which every real implementation is held.
+//!
+//! Each node has tables, which are ordered maps, and a log. A write is applied and logged in one step. Links carry
+//! log entries from node to node, one at a time and only when the owner says so ([`Cluster::deliver`]), so that a
+//! test decides what is on its way at any moment. A node ignores entries that began there and passes on the others,
+//! so rings of any size work. The last entry applied wins, silently, as in MySQL.
+//!
+//! Keys are ordered by their encoding. What the model leaves out: conditions ([`Table::filter`] is refused), stops of
+//! replication, failures of any kind.
+
+use crate::edit::{Edit, Mending};
+use crate::error::{Error, Result};
+use crate::ledger::{Checksum, Ledger, Watermark};
+use crate::row::{Key, Row, Rows};
+use crate::table::{Chunk, Table};
+use crate::{Pin, Position, Reader, Writer};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What a log holds.
+#[derive(Clone, Debug)]
+struct Entry {
+    origin: usize,
+    what: What,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Row { table: String, key: Key, after: Option<Row> },
+    Mark { run: String, watermark: Watermark },
+    Checksum(Checksum),
+}
+
+#[derive(Default)]
+struct NodeState {
+    tables: Vec<Arc<Table>>,
+    rows: BTreeMap<String, BTreeMap<Key, Row>>,
+    marks: Vec<(String, Watermark)>,
+    checksums: Vec<Checksum>,
+    log: Vec<Entry>,
+}
+
+impl NodeState {
+    fn apply(&mut self, entry: &Entry) {
+        match &entry.what {
+            What::Row { table, key, after } => self.put(table, key, after.as_ref()),
+            What::Mark { run, watermark } => self.marks.push((run.clone(), watermark.clone())),
+            What::Checksum(checksum) => self.checksums.push(checksum.clone()),
+        }
+        self.log.push(entry.clone());
+    }
+
+    fn put(&mut self, table: &str, key: &Key, after: Option<&Row>) {
+        let rows = self.rows.entry(table.to_owned()).or_default();
+        match after {
+            Some(row) => rows.insert(key.clone(), row.clone()),
+            None => rows.remove(key),
+        };
+    }
+
+    fn touched(&self, table: &str, key: &Key, since: usize) -> bool {
+        self.log
+            .iter()
+            .skip(since)
+            .any(|entry| matches!(&entry.what, What::Row { table: t, key: k, .. } if t == table && k == key))
+    }
+}
+
+/// One link, and how much of its source's log has arrived.
+struct Link {
+    source: usize,
+    replica: usize,
+    delivered: usize,
+}
+
+struct State {
+    nodes: Vec<NodeState>,
+    links: Vec<Link>,
+}
+
+/// Nodes and links; a handle that can be cloned.
+#[derive(Clone)]
+pub struct Cluster {
+    state: Arc<Mutex<State>>,
+    names: Arc<[Box<str>]>,
+}
+
+impl Cluster {
+    /// A ring of `size` nodes, named n1, n2 and so on; two nodes are a pair of masters.
+    #[must_use]
+    pub fn ring(size: usize) -> Cluster {
+        let nodes = (0..size).map(|_| NodeState::default()).collect();
+        let links =
+            (0..size).map(|source| Link { source, replica: (source + 1) % size, delivered: 0 }).collect();
+        Cluster {
+            state: Arc::new(Mutex::new(State { nodes, links })),
+            names: (1..=size).map(|n| format!("n{n}").into()).collect(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Defines a table on one node.
+    pub fn define(&self, node: usize, table: &Table) {
+        self.state().nodes[node].tables.push(Arc::new(table.clone()));
+    }
+
+    /// The application writes a row, or deletes one, on a node.
+    pub fn write(&self, node: usize, table: &Table, key: &Key, after: Option<Row>) {
+        self.log(node, What::Row { table: table.to_string(), key: key.clone(), after });
+    }
+
+    /// Somebody writes a row behind the log's back.
+    pub fn corrupt(&self, node: usize, table: &Table, key: &Key, after: Option<&Row>) {
+        self.state().nodes[node].put(&table.to_string(), key, after);
+    }
+
+    /// Carries the next entry over link `link`; false if there is none.
+    pub fn deliver(&self, link: usize) -> bool {
+        let mut state = self.state();
+        let Link { source, replica, delivered } = state.links[link];
+        let Some(entry) = state.nodes[source].log.get(delivered).cloned() else { return false };
+        state.links[link].delivered += 1;
+        if entry.origin != replica {
+            state.nodes[replica].apply(&entry);
+        }
+        true
+    }
+
+    /// How many links there are.
+    #[must_use]
+    pub fn links(&self) -> usize {
+        self.state().links.len()
+    }
+
+    /// Carries everything everywhere.
+    pub fn deliver_all(&self) {
+        while (0..self.links()).any(|link| self.deliver(link)) {}
+    }
+
+    /// The rows of a table on a node.
+    #[must_use]
+    pub fn contents(&self, node: usize, table: &Table) -> BTreeMap<Key, Row> {
+        self.state().nodes[node].rows.get(&table.to_string()).cloned().unwrap_or_default()
+    }
+
+    /// How many checksum rows a node shows.
+    #[must_use]
+    pub fn checksums(&self, node: usize) -> Vec<Checksum> {
+        self.state().nodes[node].checksums.clone()
+    }
+
+    /// How long a node's log is.
+    #[must_use]
+    pub fn log_length(&self, node: usize) -> usize {
+        self.state().nodes[node].log.len()
+    }
+
+    /// A connection to a node.
+    #[must_use]
+    pub fn connect(&self, node: usize) -> Connection {
+        Connection { cluster: self.clone(), node }
+    }
+
+    fn log(&self, node: usize, what: What) {
+        self.state().nodes[node].apply(&Entry { origin: node, what });
+    }
+}
+
+/// A connection to one node of a [`Cluster`].
+#[derive(Clone)]
+pub struct Connection {
+    cluster: Cluster,
+    node: usize,
+}
+
+impl Connection {
+    fn name(&self) -> String {
+        self.cluster.names[self.node].to_string()
+    }
+
+    fn read<T>(&self, table: &Table, reading: impl FnOnce(&BTreeMap<Key, Row>) -> T) -> Result<T> {
+        if table.filter.is_some() {
+            let reason = "the model in memory knows no conditions".to_owned();
+            return Err(Error::Schema { node: self.name(), reason });
+        }
+        let state = self.cluster.state();
+        let empty = BTreeMap::new();
+        Ok(reading(state.nodes[self.node].rows.get(&table.to_string()).unwrap_or(&empty)))
+    }
+
+    fn since(&self) -> Position {
+        Position(self.cluster.state().nodes[self.node].log.len().to_string().into())
+    }
+}
+
+fn log_length(since: &Position) -> usize {
+    since.0.parse().unwrap_or(0)
+}
+
+impl Reader for Connection {
+    async fn tables(&mut self) -> Result<Vec<Table>> {
+        let mut tables: Vec<Table> =
+            self.cluster.state().nodes[self.node].tables.iter().map(|table| Table::clone(table)).collect();
+        for table in &mut tables {
+            table.rows_estimate = self.read(table, |rows| rows.len() as u64)?;
+        }
+        tables.sort_by(|a, b| (&a.database, &a.name).cmp(&(&b.database, &b.name)));
+        Ok(tables)
+    }
+
+    async fn position(&mut self) -> Result<Position> {
+        Ok(self.since())
+    }
+
+    async fn boundary(&mut self, table: &Table, lower: Option<&Key>, rows: u64) -> Result<Option<Key>> {
+        let skip = usize::try_from(rows).unwrap_or(usize::MAX);
+        self.read(table, |all| match lower {
+            Some(lower) => all.range(lower..).nth(skip).map(|(key, _)| key.clone()),
+            None => all.keys().nth(skip).cloned(),
+        })
+    }
+
+    async fn rows(&mut self, chunk: &Chunk, limit: u64) -> Result<Rows> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        self.read(&chunk.table, |all| {
+            let mut rows = Rows::new();
+            all.iter()
+                .filter(|(key, _)| chunk.lower.as_ref().is_none_or(|lower| *key >= lower))
+                .take_while(|(key, _)| chunk.upper.as_ref().is_none_or(|upper| *key < upper))
+                .take(limit)
+                .for_each(|(_, row)| rows.push(row));
+            rows
+        })
+    }
+
+    async fn rows_by_key(&mut self, table: &Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
+        self.read(table, |rows| keys.iter().map(|key| rows.get(key).cloned()).collect())
+    }
+
+    async fn pin(&mut self, table: &Table, keys: &[Key]) -> Result<Pin> {
+        // nothing can come between: there is no await in either call
+        let since = self.since();
+        Ok(Pin { rows: self.rows_by_key(table, keys).await?, since })
+    }
+
+    async fn still(&mut self, table: &Table, keys: &[Key], pin: &Pin) -> Result<Vec<bool>> {
+        let (table, since) = (table.to_string(), log_length(&pin.since));
+        let state = self.cluster.state();
+        Ok(keys.iter().map(|key| !state.nodes[self.node].touched(&table, key, since)).collect())
+    }
+}
+
+impl Writer for Connection {
+    async fn guard(&mut self, edits: &[Edit]) -> Result<Pin> {
+        let since = self.since();
+        let mut rows = Vec::new();
+        for edit in edits {
+            rows.push(self.read(&edit.table, |rows| rows.get(&edit.key).cloned())?);
+        }
+        Ok(Pin { rows, since })
+    }
+
+    async fn mend(&mut self, edits: &[Edit], guard: &Pin, go: &[bool]) -> Result<Vec<Mending>> {
+        let since = log_length(&guard.since);
+        let mut state = self.cluster.state();
+        let node = &mut state.nodes[self.node];
+        Ok(edits
+            .iter()
+            .zip(go)
+            .map(|(edit, &go)| {
+                let table = edit.table.to_string();
+                let now = node.rows.get(&table).and_then(|rows| rows.get(&edit.key));
+                if !go {
+                    return Mending::CalledOff;
+                }
+                if now != edit.expected.as_ref() || node.touched(&table, &edit.key, since) {
+                    return Mending::Moved;
+                }
+                node.put(&table, &edit.key, edit.wanted.as_ref());
+                Mending::Mended
+            })
+            .collect())
+    }
+}
+
+impl Ledger for Connection {
+    async fn prepare(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn push(&mut self, checksums: &[Checksum]) -> Result<()> {
+        for checksum in checksums {
+            self.cluster.log(self.node, What::Checksum(checksum.clone()));
+        }
+        Ok(())
+    }
+
+    async fn mark(&mut self, run: &str, watermark: &Watermark) -> Result<()> {
+        self.cluster.log(self.node, What::Mark { run: run.to_owned(), watermark: watermark.clone() });
+        Ok(())
+    }
+
+    async fn marks(&mut self, run: &str, number: u64) -> Result<Vec<Watermark>> {
+        let state = self.cluster.state();
+        Ok(state.nodes[self.node]
+            .marks
+            .iter()
+            .filter(|(of, mark)| of == run && mark.number == number)
+            .map(|(_, mark)| mark.clone())
+            .collect())
+    }
+}
