@@ -1,0 +1,105 @@
+//! Watermarks: how the checker knows that everything that was on its way has arrived.
+//!
+//! Each node writes a mark through its own log, and all wait until every node shows the marks of all. A log is applied
+//! in order, so a node that shows the mark of `w` has applied everything that `w` had committed before the mark,
+//! whatever way it took round a ring.
+//!
+//! Assumes that appliers make commits visible in the order of the source's log (the default everywhere; MySQL with
+//! `replica_preserve_commit_order=OFF` is the exception, and `doctor` warns of it), and that no filter keeps the
+//! ledger from replicating. Where a mark does not arrive within the bound nothing is concluded.
+
+use database::{Ledger, Result, Watermark};
+use futures_util::future::try_join_all;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+/// The first and the last pause between two looks for a mark.
+const LOOK_PAUSE_MS: [u64; 2] = [2, 50];
+
+/// The ledgers of all nodes, and the marks of one run.
+#[derive(Debug)]
+pub struct Watermarks<L> {
+    run: Box<str>,
+    names: Vec<Box<str>>,
+    ledgers: Vec<L>,
+    number: u64,
+}
+
+/// What came of an exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exchange {
+    /// Every node has shown the marks of all nodes.
+    Complete,
+    /// Some did not within the bound, as `(writer, where it is missing)`.
+    Incomplete(Vec<(Box<str>, Box<str>)>),
+}
+
+impl<L: Ledger + 'static> Watermarks<L> {
+    /// The marks of `run`, by the ledgers of the named nodes.
+    #[must_use]
+    pub fn new(run: &str, names: &[Box<str>], ledgers: Vec<L>) -> Watermarks<L> {
+        Watermarks { run: run.into(), names: names.to_vec(), ledgers, number: 0 }
+    }
+
+    /// The ledgers, in the order of the nodes.
+    pub fn ledgers(&mut self) -> &mut [L] {
+        &mut self.ledgers
+    }
+
+    /// Writes a mark on every node, and waits until every node shows all of them, at most `bound`.
+    ///
+    /// # Errors
+    /// If a node cannot be written or read.
+    pub async fn exchange(&mut self, bound: Duration) -> Result<Exchange> {
+        let all: Vec<usize> = (0..self.names.len()).collect();
+        self.carry(&all, &all, bound).await
+    }
+
+    /// Writes marks on the nodes `writers`, and waits until the nodes `readers` show all of them.
+    ///
+    /// # Errors
+    /// If a node cannot be written or read.
+    pub async fn carry(&mut self, writers: &[usize], readers: &[usize], bound: Duration) -> Result<Exchange> {
+        self.number += 1;
+        let (run, number, names) = (&self.run, self.number, &self.names);
+        let deadline = Instant::now() + bound;
+        let wanted: BTreeSet<&str> = writers.iter().map(|&node| names[node].as_ref()).collect();
+        let writes = self.ledgers.iter_mut().enumerate().filter(|(node, _)| writers.contains(node));
+        try_join_all(writes.map(async |(node, ledger)| {
+            ledger.mark(run, &Watermark { writer: names[node].clone(), number }).await
+        }))
+        .await?;
+        let reads = self.ledgers.iter_mut().enumerate().filter(|(node, _)| readers.contains(node));
+        let missing = try_join_all(reads.map(async |(node, ledger)| {
+            let missing = await_marks(ledger, run, number, &wanted, deadline).await?;
+            Ok(missing.into_iter().map(|writer| (writer, names[node].clone())).collect::<Vec<_>>())
+        }))
+        .await?
+        .concat();
+        Ok(if missing.is_empty() { Exchange::Complete } else { Exchange::Incomplete(missing) })
+    }
+}
+
+/// Looks for the wanted marks until all are there or the deadline has passed; the writers whose marks are missing.
+async fn await_marks<L: Ledger>(
+    ledger: &mut L,
+    run: &str,
+    number: u64,
+    wanted: &BTreeSet<&str>,
+    deadline: Instant,
+) -> Result<Vec<Box<str>>> {
+    let mut pause_ms = LOOK_PAUSE_MS[0];
+    loop {
+        let shown = ledger.marks(run, number).await?;
+        let missing: Vec<Box<str>> = wanted
+            .iter()
+            .filter(|writer| shown.iter().all(|mark| mark.writer.as_ref() != **writer))
+            .map(|writer| Box::from(*writer))
+            .collect();
+        if missing.is_empty() || Instant::now() >= deadline {
+            return Ok(missing);
+        }
+        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        pause_ms = (pause_ms * 2).min(LOOK_PAUSE_MS[1]);
+    }
+}
