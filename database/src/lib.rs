@@ -21,14 +21,18 @@
 //! * Everything is by value and in canonical encoding; nothing keeps configuration and results together.
 //! * Nothing prints, reads the environment or exits.
 
+pub mod dialect;
 pub mod digest;
 pub mod edit;
 pub mod error;
 pub mod gtid;
 pub mod ledger;
 pub mod memory;
+pub mod mysql;
 pub mod row;
+pub mod secret;
 pub mod table;
+pub mod target;
 pub mod value;
 
 pub use digest::Digest;
@@ -37,7 +41,9 @@ pub use error::{Error, Result};
 pub use gtid::{Gtid, GtidSet};
 pub use ledger::{Checksum, Ledger, Watermark};
 pub use row::{Key, Row, Rows};
+pub use secret::Secret;
 pub use table::{Chunk, Column, Kind, Table};
+pub use target::Target;
 pub use value::Value;
 
 use std::fmt;
@@ -99,8 +105,8 @@ pub trait Reader: Send {
 /// The two calls are the two halves of a guarded repair: between them the caller lets this node's writes reach the
 /// winner and reads the winner again.
 pub trait Writer: Reader {
-    /// Looks at the rows of the edits, and begins to watch them (where the server has row locks: makes the edits in
-    /// an open transaction). The pin's rows are what is there now.
+    /// Looks at the rows of the edits, and begins to watch them (where the server has row locks: locks them, in a
+    /// transaction that stays open). The pin's rows are what is there now.
     fn guard(&mut self, edits: &[Edit]) -> impl Future<Output = Result<Pin>> + Send;
     /// Makes those edits for which `go` says so, outside the log, in one transaction, and only where the row is as
     /// expected and was not written since the guard. An edit that cannot be made costs only itself.

@@ -1,0 +1,261 @@
+//! SQL text, by pure functions: everything that is asked of a server, as it is sent and as it is shown in a plan.
+//!
+//! Values stand in the text as literals and not as parameters, because what a server makes of a literal depends on
+//! the literal alone, while a bound text may be compared with a DECIMAL or a DATE by way of a double.
+//!
+//! A range over a key of several columns is written so that an index is used on MySQL, MariaDB and SQLite alike:
+//! `a >= x AND (a > x OR (b >= y AND (b > y OR c >= z)))`.
+//!
+//! Invariant: [`literal`] gives every value back bit for bit when it is stored in a column of its kind, under the
+//! session that `mysql` sets up (`NAMES utf8mb4`, UTC, backslashes escape).
+//!
+//! Not here: sending anything; the words of one server only (`SHOW …`), which stand beside their use.
+
+use crate::row::{Key, Row};
+use crate::table::{Chunk, Column, Kind, Table};
+use crate::value::Value;
+use std::fmt::Write;
+
+/// How many keys one statement names at most: bounded by SQLite's depth of expressions and MySQL's range optimizer.
+pub const KEYS_PER_STATEMENT: usize = 200;
+
+/// What a reading does to the rows it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// Nothing.
+    None,
+    /// Nobody else may write them until the transaction ends.
+    Share,
+    /// Nobody else may write or lock them until the transaction ends.
+    Update,
+}
+
+/// A name in backticks.
+#[must_use]
+pub fn identifier(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+/// A table with its database.
+#[must_use]
+pub fn table_name(table: &Table) -> String {
+    format!("{}.{}", identifier(&table.database), identifier(&table.name))
+}
+
+/// A value as it is written for this column.
+///
+/// FLOAT is written as the DOUBLE that equals it, so that no text form in between rounds. Text with a backslash or
+/// a control character is written in hex: it then does not depend on `sql_mode`, nor on who reads a log of it.
+#[must_use]
+pub fn literal(value: &Value, column: &Column) -> String {
+    match value {
+        Value::Null => "NULL".into(),
+        Value::Int(number) => number.to_string(),
+        Value::Uint(number) => number.to_string(),
+        Value::Float(number) => format!("{:e}", f64::from(*number)),
+        Value::Double(number) => format!("{number:e}"),
+        Value::Decimal(text) if text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-')) => {
+            text.to_string()
+        }
+        Value::Decimal(text) | Value::Text(text) | Value::Json(text) | Value::Date(text) => quoted(text),
+        Value::DateTime(text) | Value::Time(text) => quoted(with_digits(text, column)),
+        Value::Bytes(bytes) => hexadecimal(bytes),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    if text.chars().any(|character| character == '\\' || character.is_control()) {
+        return format!("_utf8mb4 {}", hexadecimal(text.as_bytes()));
+    }
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2 + 3);
+    text.push_str("x'");
+    for byte in bytes {
+        // writing to a String cannot fail
+        let _ = write!(text, "{byte:02x}");
+    }
+    text.push('\'');
+    text
+}
+
+/// The canonical form has six digits after the point; the column has as many as its type says.
+fn with_digits<'a>(text: &'a str, column: &Column) -> &'a str {
+    let digits = fraction_digits(&column.definition);
+    match text.rsplit_once('.') {
+        Some((whole, _)) if digits == 0 => whole,
+        Some((whole, _)) => text.get(..whole.len() + 1 + digits).unwrap_or(text),
+        None => text,
+    }
+}
+
+/// The number in `datetime(3)`.
+fn fraction_digits(definition: &str) -> usize {
+    let inside = definition.split_once('(').and_then(|(head, rest)| {
+        let temporal = ["datetime", "timestamp", "time"].contains(&head.to_ascii_lowercase().as_str());
+        rest.split_once(')').filter(|_| temporal)
+    });
+    inside.and_then(|(digits, _)| digits.parse().ok()).unwrap_or(0)
+}
+
+/// What the key's order goes by. ENUM and SET are sorted by number but compared with text as text, so both are
+/// done by text.
+fn ordered(column: &Column) -> String {
+    let name = identifier(&column.name);
+    let definition = column.definition.to_ascii_lowercase();
+    if definition.starts_with("enum(") || definition.starts_with("set(") {
+        return format!("CAST({name} AS CHAR)");
+    }
+    name
+}
+
+fn select_list<'a>(columns: impl Iterator<Item = &'a Column>) -> String {
+    columns.map(|column| identifier(&column.name)).collect::<Vec<_>>().join(", ")
+}
+
+fn order(table: &Table) -> String {
+    table.key_columns().map(ordered).collect::<Vec<_>>().join(", ")
+}
+
+/// `key >= bound`, or `key < bound`.
+fn range(table: &Table, bound: &Key, strict: &str, inclusive: &str) -> String {
+    let values = bound.values();
+    let columns: Vec<&Column> = table.key_columns().collect();
+    let mut text = String::new();
+    for (column, value) in columns.into_iter().zip(&values).rev() {
+        let (name, value) = (ordered(column), literal(value, column));
+        text = if text.is_empty() {
+            // the last column decides between < and <=
+            format!("{name} {} {value}", if strict == ">" { inclusive } else { strict })
+        } else {
+            format!("{name} {inclusive} {value} AND ({name} {strict} {value} OR ({text}))")
+        };
+    }
+    text
+}
+
+fn conditions(table: &Table, lower: Option<&Key>, upper: Option<&Key>) -> String {
+    let lower = lower.map(|key| range(table, key, ">", ">="));
+    let upper = upper.map(|key| range(table, key, "<", "<="));
+    let all: Vec<String> = [lower, upper, table.filter.as_ref().map(|filter| filter.to_string())]
+        .into_iter()
+        .flatten()
+        .map(|condition| format!("({condition})"))
+        .collect();
+    if all.is_empty() { String::new() } else { format!(" WHERE {}", all.join(" AND ")) }
+}
+
+/// The key that stands `rows` rows after `lower`.
+#[must_use]
+pub fn boundary(table: &Table, lower: Option<&Key>, rows: u64) -> String {
+    format!(
+        "SELECT {} FROM {}{} ORDER BY {} LIMIT 1 OFFSET {rows}",
+        select_list(table.key_columns()),
+        table_name(table),
+        conditions(table, lower, None),
+        order(table)
+    )
+}
+
+/// The rows of a chunk, in key order.
+#[must_use]
+pub fn chunk(chunk: &Chunk, limit: u64) -> String {
+    let table = &chunk.table;
+    let order = if table.key.is_empty() { String::new() } else { format!(" ORDER BY {}", order(table)) };
+    format!(
+        "SELECT {} FROM {}{}{order} LIMIT {limit}",
+        select_list(table.columns.iter()),
+        table_name(table),
+        conditions(table, chunk.lower.as_ref(), chunk.upper.as_ref())
+    )
+}
+
+/// `key = value`, for each column of the key.
+#[must_use]
+pub fn key_is(table: &Table, key: &Key) -> String {
+    let each = table.key_columns().zip(key.values());
+    each.map(|(column, value)| format!("{} = {}", identifier(&column.name), literal(&value, column)))
+        .collect::<Vec<_>>()
+        .join(" AND ")
+}
+
+/// The rows with these keys, in no order; with `filtered`, as far as the table's filter lets them through.
+#[must_use]
+pub fn rows_by_key(table: &Table, keys: &[Key], lock: Lock, filtered: bool) -> String {
+    let condition = match table.key.as_slice() {
+        [_] => {
+            let column: Vec<&Column> = table.key_columns().collect();
+            let values: Vec<String> = keys
+                .iter()
+                .flat_map(|key| key.values())
+                .zip(column.iter().cycle())
+                .map(|(value, column)| literal(&value, column))
+                .collect();
+            format!("{} IN ({})", select_list(column.into_iter()), values.join(", "))
+        }
+        _ => keys.iter().map(|key| format!("({})", key_is(table, key))).collect::<Vec<_>>().join(" OR "),
+    };
+    let filter = match &table.filter {
+        Some(filter) if filtered => format!(" AND ({filter})"),
+        _ => String::new(),
+    };
+    let lock = match lock {
+        Lock::None => "",
+        Lock::Share => " LOCK IN SHARE MODE",
+        Lock::Update => " FOR UPDATE",
+    };
+    format!(
+        "SELECT {} FROM {} WHERE ({condition}){filter}{lock}",
+        select_list(table.columns.iter()),
+        table_name(table)
+    )
+}
+
+/// Inserts a row. Never REPLACE: a row that is there already is a surprise, and must stay.
+#[must_use]
+pub fn insert(table: &Table, row: &Row) -> String {
+    let values = row.values();
+    let written = || table.columns.iter().zip(&values).filter(|(column, _)| !column.generated);
+    format!(
+        "INSERT INTO {} ({}) VALUES ({})",
+        table_name(table),
+        select_list(written().map(|(column, _)| column)),
+        written().map(|(column, value)| literal(value, column)).collect::<Vec<_>>().join(", ")
+    )
+}
+
+/// Writes the columns that differ between two rows of one key; none if there is nothing to write.
+///
+/// Times are always written too: a column with ON UPDATE CURRENT_TIMESTAMP would else become now.
+#[must_use]
+pub fn update(table: &Table, key: &Key, from: &Row, to: &Row) -> Option<String> {
+    let (from, to) = (from.values(), to.values());
+    let columns = || table.columns.iter().zip(from.iter().zip(&to)).filter(|(column, _)| !column.generated);
+    if !columns().any(|(_, (from, to))| !same(from, to)) {
+        return None;
+    }
+    let written: Vec<String> = columns()
+        .filter(|(column, (from, to))| !same(from, to) || column.kind == Kind::DateTime)
+        .map(|(column, (_, to))| format!("{} = {}", identifier(&column.name), literal(to, column)))
+        .collect();
+    Some(format!("UPDATE {} SET {} WHERE {}", table_name(table), written.join(", "), key_is(table, key)))
+}
+
+/// By encoding: 0.0 is not -0.0.
+fn same(a: &Value, b: &Value) -> bool {
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    a.encode(&mut left);
+    b.encode(&mut right);
+    left == right
+}
+
+/// Deletes the row with a key.
+#[must_use]
+pub fn delete(table: &Table, key: &Key) -> String {
+    format!("DELETE FROM {} WHERE {}", table_name(table), key_is(table, key))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,244 @@
+//! One connection to a server: made when it is needed, bounded in every wait, and never used again after a doubt.
+//!
+//! A statement that takes too long is not stopped by ceasing to wait for it: its answer would be read as the
+//! answer of the next one. So the connection is taken out of its place for each call and put back only after an
+//! answer was read to its end; a time-out, a broken stream or a caller that drops the future leaves the place empty,
+//! the server rolls back what was open, and the next call connects anew.
+//!
+//! Invariant: a transaction never spans two connections: within one every call is followed by `?`, and who holds
+//! a transaction between calls remembers [`Link::generation`].
+
+use super::Options;
+use super::fault::Fault;
+use super::wire::{Field, encode};
+use crate::row::Rows;
+use crate::secret::Secret;
+use crate::table::Column;
+use crate::target::{Encryption, Target};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
+use sqlx::{AssertSqlSafe, Column as _, ConnectOptions, Either, Executor, Row as _};
+use std::future::{Future, poll_fn};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// What every session must have, or values would be read or written otherwise than they are.
+const SESSION: [&str; 3] = [
+    "SET NAMES utf8mb4",
+    "SET SESSION time_zone='+00:00'",
+    // what is there is stored as it is: strictly, zero dates and zero numbers included, and backslashes escape
+    "SET SESSION sql_mode='NO_AUTO_VALUE_ON_ZERO,STRICT_ALL_TABLES,ALLOW_INVALID_DATES'",
+];
+
+/// A result of a statement about the server, all as text.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    /// The names of the columns; empty where there is no row.
+    pub(super) names: Vec<String>,
+    /// The rows.
+    pub(super) rows: Vec<Vec<Option<String>>>,
+}
+
+impl Answer {
+    /// The value in the first row under any of these names.
+    pub(super) fn get(&self, names: &[&str]) -> Option<&str> {
+        self.rows.first().and_then(|row| self.of(row, names))
+    }
+
+    /// The value in a row under any of these names.
+    pub(super) fn of<'a>(&self, row: &'a [Option<String>], names: &[&str]) -> Option<&'a str> {
+        let index = self.names.iter().position(|name| names.contains(&name.as_str()))?;
+        row.get(index)?.as_deref()
+    }
+}
+
+/// A connection, or the place for one.
+#[derive(Debug)]
+pub(super) struct Link {
+    target: Target,
+    secret: Option<Secret>,
+    options: Options,
+    lock_wait: Duration,
+    connection: Option<MySqlConnection>,
+    generation: u64,
+}
+
+impl Link {
+    pub(super) fn new(
+        target: &Target,
+        secret: Option<&Secret>,
+        options: &Options,
+        lock_wait: Duration,
+    ) -> Link {
+        Link {
+            target: target.clone(),
+            secret: secret.cloned(),
+            options: options.clone(),
+            lock_wait,
+            connection: None,
+            generation: 0,
+        }
+    }
+
+    /// Changes with each connection; zero before the first.
+    pub(super) fn generation(&self) -> u64 {
+        if self.connection.is_some() { self.generation } else { 0 }
+    }
+
+    /// Ends the connection, and with it whatever it held.
+    pub(super) fn close(&mut self) {
+        self.connection = None;
+    }
+
+    async fn take(&mut self) -> Result<MySqlConnection, Fault> {
+        if let Some(connection) = self.connection.take() {
+            return Ok(connection);
+        }
+        let bound = self.options.connect_timeout;
+        let connection = match timeout(bound, self.connect()).await {
+            Ok(connection) => connection?,
+            Err(_) => return Err(Fault::Lost(format!("no connection within {} s", bound.as_secs()))),
+        };
+        self.generation += 1;
+        Ok(connection)
+    }
+
+    async fn connect(&self) -> Result<MySqlConnection, Fault> {
+        let target = &self.target;
+        let mut options = MySqlConnectOptions::new()
+            .host(&target.host)
+            .port(target.port)
+            .username(&target.user)
+            .ssl_mode(match target.encryption {
+                Encryption::Disabled => MySqlSslMode::Disabled,
+                Encryption::Preferred => MySqlSslMode::Preferred,
+                Encryption::Required => MySqlSslMode::Required,
+                Encryption::VerifyCa => MySqlSslMode::VerifyCa,
+                Encryption::VerifyIdentity => MySqlSslMode::VerifyIdentity,
+            })
+            .pipes_as_concat(false)
+            .no_engine_substitution(false)
+            .timezone(None)
+            .set_names(false)
+            .disable_statement_logging();
+        if let Some(secret) = self.secret.as_ref().filter(|secret| !secret.is_empty()) {
+            options = options.password(secret.reveal());
+        }
+        if let Some(socket) = &target.socket {
+            options = options.socket(socket);
+        }
+        let mut connection = options.connect().await?;
+        for statement in SESSION {
+            connection.execute(sqlx::raw_sql(statement)).await?;
+        }
+        let bound_ms = self.options.statement_timeout.as_millis();
+        for statement in [
+            // shared locks must hold gaps too
+            "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ".to_owned(),
+            format!("SET SESSION innodb_lock_wait_timeout={}", self.lock_wait.as_secs().max(1)),
+            format!("SET SESSION lock_wait_timeout={}", self.lock_wait.as_secs().max(1)),
+            // what is not waited for any more shall not run any more: MariaDB's name, MySQL's name
+            format!("SET SESSION max_statement_time={}", self.options.statement_timeout.as_secs().max(1)),
+            format!("SET SESSION max_execution_time={bound_ms}"),
+            // Galera: what was committed anywhere is seen
+            "SET SESSION wsrep_sync_wait=1".to_owned(),
+        ] {
+            // each of them exists on some servers only
+            match connection.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await {
+                Ok(_) | Err(sqlx::Error::Database(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(connection)
+    }
+
+    /// Runs `work` with the connection, within the bound, and puts the connection back if it is in good order.
+    async fn with<T, W, F>(&mut self, work: W) -> Result<T, Fault>
+    where
+        W: FnOnce(MySqlConnection) -> F,
+        F: Future<Output = (MySqlConnection, Result<T, Fault>)>,
+    {
+        let connection = self.take().await?;
+        let bound = self.options.statement_timeout;
+        let Ok((connection, result)) = timeout(bound, work(connection)).await else {
+            return Err(Fault::Slow(bound));
+        };
+        if result.as_ref().err().is_none_or(Fault::is_server) {
+            self.connection = Some(connection);
+        }
+        result
+    }
+
+    /// Runs a statement; how many rows it affected.
+    pub(super) async fn run(&mut self, sql: &str) -> Result<u64, Fault> {
+        let sql = sql.to_owned();
+        self.with(async move |mut connection: MySqlConnection| {
+            let result = connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await;
+            (connection, result.map(|done| done.rows_affected()).map_err(Fault::from))
+        })
+        .await
+    }
+
+    /// Runs a statement about the server; its answer as text.
+    pub(super) async fn ask(&mut self, sql: &str) -> Result<Answer, Fault> {
+        let sql = sql.to_owned();
+        self.with(async move |mut connection: MySqlConnection| {
+            let result = connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql))).await;
+            (connection, result.map_err(Fault::from).and_then(|rows| answer(&rows)))
+        })
+        .await
+    }
+
+    /// Reads rows in the binary protocol straight into the buffer of `rows`; at most `most` of them.
+    pub(super) async fn read(&mut self, sql: &str, columns: &[&Column], most: u64) -> Result<Rows, Fault> {
+        let sql = sql.to_owned();
+        self.with(async move |mut connection: MySqlConnection| {
+            let result = stream(&mut connection, sql, columns, most).await;
+            (connection, result)
+        })
+        .await
+    }
+}
+
+fn answer(rows: &[sqlx::mysql::MySqlRow]) -> Result<Answer, Fault> {
+    let mut answer = Answer::default();
+    if let Some(row) = rows.first() {
+        answer.names = row.columns().iter().map(|column| column.name().to_owned()).collect();
+    }
+    for row in rows {
+        let mut values = Vec::with_capacity(row.len());
+        for index in 0..row.len() {
+            let value = row.try_get_raw(index)?;
+            // in the text protocol all is text, whatever the type; NULL alone has no bytes
+            let bytes = <&[u8] as sqlx::Decode<sqlx::MySql>>::decode(value).ok();
+            values.push(bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned()));
+        }
+        answer.rows.push(values);
+    }
+    Ok(answer)
+}
+
+async fn stream(
+    connection: &mut MySqlConnection,
+    sql: String,
+    columns: &[&Column],
+    most: u64,
+) -> Result<Rows, Fault> {
+    let mut rows = Rows::new();
+    let mut fields: Option<Vec<Field>> = None;
+    // prepared, because the text protocol rounds FLOAT; not kept, because the literals make each text unique
+    let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+    let mut stream = connection.fetch_many(query);
+    while let Some(item) = poll_fn(|context| stream.as_mut().poll_next(context)).await {
+        let Either::Right(row) = item? else { continue };
+        let fields = match &mut fields {
+            Some(fields) => fields,
+            None => fields.insert(Field::all(columns.iter().copied(), &row)?),
+        };
+        encode(fields, &row, rows.buffer())?;
+        rows.end_row();
+        if rows.len() as u64 > most {
+            return Err(Fault::Odd(format!("more than the {most} rows that were asked for")));
+        }
+    }
+    Ok(rows)
+}

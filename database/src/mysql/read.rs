@@ -1,0 +1,236 @@
+//! Reading: [`Reader`] for a server behind MySQL's protocol.
+//!
+//! Each call is one statement, so it sees one consistent state, but for `rows_by_key` with many keys, which is several
+//! statements in one snapshot, and for pins, of which the chapter of `mysql` speaks.
+//!
+//! What a pin is certain of: of every write through the server's log (`Watch::Log`), or of every write
+//! (`Watch::Locks`). A write by somebody else with `sql_log_bin=0` is no replicated write; on the bundled node a pin
+//! does not see it.
+
+use super::fault::Fault;
+use super::link::Link;
+use super::{Connection, Held, Watch};
+use crate::dialect::{self, KEYS_PER_STATEMENT, Lock};
+use crate::error::Result;
+use crate::row::{Key, Row, Rows};
+use crate::table::{Chunk, Column, Table};
+use crate::{Pin, Position, Reader};
+use std::collections::{HashMap, HashSet};
+
+impl Reader for Connection {
+    async fn tables(&mut self) -> Result<Vec<Table>> {
+        let tables = super::schema::tables(&mut self.main, &self.ledger).await;
+        tables.map_err(|fault| self.error(fault, "the list of tables"))
+    }
+
+    async fn position(&mut self) -> Result<Position> {
+        let position = position(&mut self.main).await;
+        position.map_err(|fault| self.error(fault, "the position of its log"))
+    }
+
+    async fn boundary(&mut self, table: &Table, lower: Option<&Key>, rows: u64) -> Result<Option<Key>> {
+        let columns: Vec<&Column> = table.key_columns().collect();
+        let found = self.main.read(&dialect::boundary(table, lower, rows), &columns, 1).await;
+        let found = found.map_err(|fault| self.error(fault, &format!("reading {table}")))?;
+        Ok(found.iter().next().map(Key::from_bytes))
+    }
+
+    async fn rows(&mut self, chunk: &Chunk, limit: u64) -> Result<Rows> {
+        let columns: Vec<&Column> = chunk.table.columns.iter().collect();
+        let rows = self.main.read(&dialect::chunk(chunk, limit), &columns, limit).await;
+        rows.map_err(|fault| self.error(fault, &format!("reading {chunk}")))
+    }
+
+    async fn rows_by_key(&mut self, table: &Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
+        let rows = if keys.len() <= KEYS_PER_STATEMENT {
+            by_key(&mut self.main, table, keys, Lock::None, true).await
+        } else {
+            snapshot_by_key(&mut self.main, table, keys).await
+        };
+        rows.map_err(|fault| self.error(fault, &format!("reading rows of {table}")))
+    }
+
+    async fn pin(&mut self, table: &Table, keys: &[Key]) -> Result<Pin> {
+        self.release().await;
+        let pin = match self.watch {
+            Watch::Log => log_pin(&mut self.main, &[(table, keys)], true).await,
+            Watch::Locks => self.lock_pin(table, keys).await,
+        };
+        pin.map_err(|fault| self.error(fault, &format!("watching rows of {table}")))
+    }
+
+    async fn still(&mut self, table: &Table, keys: &[Key], pin: &Pin) -> Result<Vec<bool>> {
+        if self.watch == Watch::Locks {
+            let still = self.release().await;
+            return Ok(vec![still; keys.len()]);
+        }
+        match changes(&mut self.main, table, &pin.since).await {
+            Ok(changed) => Ok(keys.iter().map(|key| !changed.contains(key)).collect()),
+            // the log does not reach back, or the definition changed: nothing is certain
+            Err(Fault::Server { .. }) => Ok(vec![false; keys.len()]),
+            Err(fault) => Err(self.error(fault, &format!("asking for changes of {table}"))),
+        }
+    }
+}
+
+impl Connection {
+    /// Ends what is held; whether it was held, as shared locks, without a gap until now.
+    async fn release(&mut self) -> bool {
+        let Some(held) = self.held.take() else { return false };
+        let unbroken = self.locks.generation() == held.generation;
+        if held.guard || !unbroken {
+            self.locks.close();
+            return false;
+        }
+        let ended = self.locks.run("COMMIT").await.is_ok();
+        if !ended {
+            self.locks.close();
+        }
+        ended
+    }
+
+    async fn lock_pin(&mut self, table: &Table, keys: &[Key]) -> std::result::Result<Pin, Fault> {
+        if locks_rows(&mut self.main, table).await? {
+            match shared(&mut self.locks, table, keys).await {
+                Ok(rows) => {
+                    self.held = Some(Held { generation: self.locks.generation(), guard: false });
+                    return Ok(Pin { rows, since: Position("locks".into()) });
+                }
+                Err(fault) => {
+                    self.locks.close();
+                    if !fault.is_lock() {
+                        return Err(fault);
+                    }
+                }
+            }
+        }
+        // somebody is writing one of the rows, or cannot be stopped from it: they are read, and nothing is held
+        let rows = by_key(&mut self.main, table, keys, Lock::None, true).await?;
+        Ok(Pin { rows, since: Position("nothing".into()) })
+    }
+}
+
+async fn shared(
+    link: &mut Link,
+    table: &Table,
+    keys: &[Key],
+) -> std::result::Result<Vec<Option<Row>>, Fault> {
+    link.run("START TRANSACTION").await?;
+    by_key(link, table, keys, Lock::Share, true).await
+}
+
+/// Whether the server holds locks on the rows, and the gaps, of this table.
+pub(super) async fn locks_rows(link: &mut Link, table: &Table) -> std::result::Result<bool, Fault> {
+    let text = |name: &str| name.replace('\\', "\\\\").replace('\'', "''");
+    let answer = link
+        .ask(&format!(
+            "SELECT ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{}' AND TABLE_NAME = '{}'",
+            text(&table.database),
+            text(&table.name)
+        ))
+        .await?;
+    let engine = answer.rows.first().and_then(|row| row.first()?.as_deref());
+    Ok(engine.is_some_and(|engine| engine.eq_ignore_ascii_case("innodb")))
+}
+
+/// Where the server's log ends; empty where there is no log.
+pub(super) async fn position(link: &mut Link) -> std::result::Result<Position, Fault> {
+    let answer = match link.ask("SHOW MASTER STATUS").await {
+        Err(Fault::Server { number: super::SYNTAX, .. }) => link.ask("SHOW BINARY LOG STATUS").await?,
+        answer => answer?,
+    };
+    let part = |index: usize| answer.rows.first().and_then(|row| row.get(index)?.as_deref());
+    Ok(match (part(0), part(1)) {
+        (Some(file), Some(position)) => Position(format!("{file}:{position}").into()),
+        _ => Position::default(),
+    })
+}
+
+/// The rows with these keys, in the order of the keys. A key is found by its bytes: where a collation takes two
+/// keys for one, the row with the other one is not this row.
+pub(super) async fn by_key(
+    link: &mut Link,
+    table: &Table,
+    keys: &[Key],
+    lock: Lock,
+    filtered: bool,
+) -> std::result::Result<Vec<Option<Row>>, Fault> {
+    let columns: Vec<&Column> = table.columns.iter().collect();
+    let mut found: HashMap<Key, Row> = HashMap::with_capacity(keys.len());
+    for some in keys.chunks(KEYS_PER_STATEMENT) {
+        let sql = dialect::rows_by_key(table, some, lock, filtered);
+        let rows = link.read(&sql, &columns, some.len() as u64).await?;
+        found.extend(rows.iter().map(|row| (table.key_of(row), Row::from_bytes(row))));
+    }
+    Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
+}
+
+async fn snapshot_by_key(
+    link: &mut Link,
+    table: &Table,
+    keys: &[Key],
+) -> std::result::Result<Vec<Option<Row>>, Fault> {
+    link.run("START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
+    let rows = by_key(link, table, keys, Lock::None, true).await;
+    end_snapshot(link, rows).await
+}
+
+/// Rows of several tables and the position of the log, in one snapshot.
+pub(super) async fn log_pin(
+    link: &mut Link,
+    tables: &[(&Table, &[Key])],
+    filtered: bool,
+) -> std::result::Result<Pin, Fault> {
+    link.run("START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
+    let pin = log_pin_inside(link, tables, filtered).await;
+    end_snapshot(link, pin).await
+}
+
+async fn log_pin_inside(
+    link: &mut Link,
+    tables: &[(&Table, &[Key])],
+    filtered: bool,
+) -> std::result::Result<Pin, Fault> {
+    let since = position(link).await?;
+    let mut rows = Vec::new();
+    for (table, keys) in tables {
+        rows.extend(by_key(link, table, keys, Lock::None, filtered).await?);
+    }
+    Ok(Pin { rows, since })
+}
+
+/// Ends a transaction that only read: by COMMIT, or by closing the connection if anything went wrong in it.
+async fn end_snapshot<T>(
+    link: &mut Link,
+    result: std::result::Result<T, Fault>,
+) -> std::result::Result<T, Fault> {
+    match result {
+        Ok(value) => link.run("COMMIT").await.map(|_| value),
+        Err(fault) => {
+            link.close();
+            Err(fault)
+        }
+    }
+}
+
+/// The keys of a table that the log holds since a position, as this session sees the log.
+pub(super) async fn changes(
+    link: &mut Link,
+    table: &Table,
+    since: &Position,
+) -> std::result::Result<HashSet<Key>, Fault> {
+    let Some((file, offset)) = since.0.rsplit_once(':') else {
+        return Err(Fault::Odd(format!("'{since}' is no position of a log")));
+    };
+    let columns: Vec<&Column> = table.key_columns().collect();
+    let sql = format!(
+        "SHOW BINLOG CHANGES FOR {} FROM '{}' {offset}",
+        dialect::table_name(table),
+        file.replace('\'', "''")
+    );
+    let rows = link.read(&sql, &columns, CHANGES_MOST).await?;
+    Ok(rows.iter().map(Key::from_bytes).collect())
+}
+
+/// How many changed keys are taken in; the bundled node ends its list there too.
+const CHANGES_MOST: u64 = 1_000_000;

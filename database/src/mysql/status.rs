@@ -1,0 +1,93 @@
+//! What a server says about itself and its replication; for status pages and for knowing it again.
+//!
+//! Servers differ in the statement and in the names of its columns, and keep the old ones for a while: each is
+//! tried, and a syntax error means "the next one".
+
+use super::Connection;
+use super::fault::{Fault, SYNTAX};
+use crate::error::Result;
+
+/// One link of replication, seen from the replica.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LinkState {
+    /// The channel or connection name; empty for the only one.
+    pub channel: String,
+    /// `host:port` of the source.
+    pub source: String,
+    /// Whether the thread that fetches the source's log runs and is connected.
+    pub io_running: bool,
+    /// Whether the thread that applies it runs.
+    pub sql_running: bool,
+    /// How far the replica is behind, in seconds, if the server can tell.
+    pub lag_seconds: Option<u64>,
+    /// The last error of either thread, in the server's words; empty if there is none.
+    pub last_error: String,
+}
+
+/// By what a server is known again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Its number in replication.
+    pub server_id: String,
+    /// Its UUID, or `hostname:port` where it has none.
+    pub server_uuid: String,
+    /// Its version, in its own words.
+    pub version: String,
+}
+
+impl Connection {
+    /// The links by which this node is fed.
+    pub async fn replication(&mut self) -> Result<Vec<LinkState>> {
+        let statements = ["SHOW ALL SLAVES STATUS", "SHOW REPLICA STATUS", "SHOW SLAVE STATUS"];
+        let mut last = Fault::Odd("no statement to ask for replication".into());
+        for statement in statements {
+            match self.main.ask(statement).await {
+                Ok(answer) => {
+                    let links = answer.rows.iter().map(|row| {
+                        let of = |names: &[&str]| answer.of(row, names).unwrap_or_default().to_owned();
+                        LinkState {
+                            channel: of(&["Channel_Name", "Connection_name"]),
+                            source: format!(
+                                "{}:{}",
+                                of(&["Source_Host", "Master_Host"]),
+                                of(&["Source_Port", "Master_Port"])
+                            ),
+                            io_running: of(&["Replica_IO_Running", "Slave_IO_Running"]) == "Yes",
+                            sql_running: of(&["Replica_SQL_Running", "Slave_SQL_Running"]) == "Yes",
+                            lag_seconds: of(&["Seconds_Behind_Source", "Seconds_Behind_Master"]).parse().ok(),
+                            last_error: [of(&["Last_SQL_Error"]), of(&["Last_IO_Error"])]
+                                .into_iter()
+                                .find(|error| !error.is_empty())
+                                .unwrap_or_default(),
+                        }
+                    });
+                    return Ok(links.collect());
+                }
+                Err(fault) if fault.number() == Some(SYNTAX) => last = fault,
+                Err(fault) => return Err(self.error(fault, "the state of its replication")),
+            }
+        }
+        Err(self.error(last, "the state of its replication"))
+    }
+
+    /// Who this server is.
+    pub async fn identity(&mut self) -> Result<Identity> {
+        let what = "its identity";
+        let first = |answer: super::link::Answer, index: usize| {
+            answer.rows.first().and_then(|row| row.get(index).cloned().flatten()).unwrap_or_default()
+        };
+        let answer = self.main.ask("SELECT @@server_id").await;
+        let server_id = first(answer.map_err(|fault| self.error(fault, what))?, 0);
+        let answer = self.main.ask("SELECT VERSION()").await;
+        let version = first(answer.map_err(|fault| self.error(fault, what))?, 0);
+        let server_uuid = match self.main.ask("SELECT @@server_uuid").await {
+            Ok(answer) => first(answer, 0),
+            Err(fault) if fault.is_server() => {
+                let answer = self.main.ask("SELECT CONCAT(@@hostname, ':', @@port)").await;
+                first(answer.map_err(|fault| self.error(fault, what))?, 0)
+            }
+            Err(fault) => return Err(self.error(fault, what)),
+        };
+        Ok(Identity { server_id, server_uuid, version })
+    }
+}

@@ -1,0 +1,342 @@
+//! Writing: [`Writer`] for a server behind MySQL's protocol. The one place of the driver that changes user tables.
+//!
+//! # The two halves
+//!
+//! `guard` looks at the rows; `mend`, some time later, writes those that did not move since.
+//!
+//! * [`Watch::Log`]: the guard is a reading with its position. `mend` locks the rows in its transaction, asks in that same
+//!   transaction which keys the log holds since, and writes only rows that have the expected bytes **and** are not
+//!   among these keys. A row that was written and written back has moved, although its bytes say nothing.
+//! * [`Watch::Locks`]: the guard is a transaction that holds exclusive locks on the rows, and on the gaps where rows
+//!   are missing. `mend` writes in that same transaction. Should the connection be gone by then, nothing was
+//!   held, and everything has moved.
+//!
+//! # Invariants
+//!
+//! * Nothing is written but with `sql_log_bin=0`, and a server that does not allow it is refused before anything else.
+//! * Each edit stands in a savepoint and is read back: what is not byte for byte as wanted is undone.
+//! * Whatever else the server would change by itself with an edit (triggers, cascades) makes the edit refused, because
+//!   nobody planned it.
+//! * After any doubt the connection is closed, by which the server rolls back.
+
+use super::fault::Fault;
+use super::link::Link;
+use super::read::{by_key, changes, locks_rows, log_pin};
+use super::{Connection, Held, Watch};
+use crate::dialect::{self, Lock};
+use crate::edit::{Edit, Mending};
+use crate::error::{Error, Result};
+use crate::row::{Key, Row};
+use crate::table::Table;
+use crate::{Pin, Position, Writer};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+mod effects;
+
+use effects::SideEffects;
+
+/// What a user must be granted, by kind of server.
+const LOG_RIGHT: &str = "to write outside the log (sql_log_bin=0); grant BINLOG ADMIN on MariaDB, or \
+     SYSTEM_VARIABLES_ADMIN or SESSION_VARIABLES_ADMIN on MySQL; nothing was changed";
+
+/// The edits of one table, by their place in the call.
+struct Group {
+    table: Arc<Table>,
+    places: Vec<usize>,
+    keys: Vec<Key>,
+}
+
+fn groups(edits: &[Edit]) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (place, edit) in edits.iter().enumerate() {
+        let of_table = groups.iter().position(|group| {
+            group.table.database == edit.table.database && group.table.name == edit.table.name
+        });
+        let index = of_table.unwrap_or_else(|| {
+            groups.push(Group { table: edit.table.clone(), places: Vec::new(), keys: Vec::new() });
+            groups.len() - 1
+        });
+        groups[index].places.push(place);
+        groups[index].keys.push(edit.key.clone());
+    }
+    groups
+}
+
+/// Brings rows that were read group by group into the order of the edits.
+fn in_order(groups: &[Group], rows: Vec<Option<Row>>, edits: usize) -> Vec<Option<Row>> {
+    let mut ordered = vec![None; edits];
+    let places = groups.iter().flat_map(|group| &group.places);
+    places.zip(rows).for_each(|(&place, row)| ordered[place] = row);
+    ordered
+}
+
+impl Writer for Connection {
+    async fn guard(&mut self, edits: &[Edit]) -> Result<Pin> {
+        self.end_hold();
+        if edits.is_empty() {
+            return Ok(Pin { rows: Vec::new(), since: Position::default() });
+        }
+        let link = if self.watch == Watch::Log { &mut self.main } else { &mut self.locks };
+        match without_log(link).await {
+            Err(fault @ Fault::Server { .. }) => {
+                return Err(Error::Refused {
+                    node: self.name.clone(),
+                    what: LOG_RIGHT.into(),
+                    reason: fault.words(),
+                });
+            }
+            result => result.map_err(|fault| self.error(fault, "guarding rows"))?,
+        }
+        let groups = groups(edits);
+        let pin = match self.watch {
+            Watch::Log => {
+                let tables: Vec<(&Table, &[Key])> =
+                    groups.iter().map(|group| (group.table.as_ref(), group.keys.as_slice())).collect();
+                log_pin(&mut self.main, &tables, false).await
+            }
+            Watch::Locks => self.lock_guard(&groups).await,
+        };
+        if self.watch == Watch::Log {
+            with_log(&mut self.main).await;
+        }
+        let pin = pin.map_err(|fault| self.error(fault, "guarding rows"))?;
+        Ok(Pin { rows: in_order(&groups, pin.rows, edits.len()), since: pin.since })
+    }
+
+    async fn mend(&mut self, edits: &[Edit], guard: &Pin, go: &[bool]) -> Result<Vec<Mending>> {
+        if !go.contains(&true) || edits.is_empty() {
+            self.end_hold();
+            return Ok(vec![Mending::CalledOff; edits.len()]);
+        }
+        if go.len() != edits.len() || guard.rows.len() != edits.len() {
+            self.end_hold();
+            return Err(Error::Bound {
+                node: self.name.clone(),
+                reason: "the guard is not that of these edits; nothing was changed".into(),
+            });
+        }
+        let done = match self.watch {
+            Watch::Log => {
+                let done = mend_by_log(&mut self.main, edits, guard, go).await;
+                if done.is_err() {
+                    self.main.close();
+                }
+                with_log(&mut self.main).await;
+                done
+            }
+            Watch::Locks => self.mend_by_locks(edits, guard, go).await,
+        };
+        done.map_err(|fault| self.error(fault, "mending rows"))
+    }
+}
+
+/// Takes the session out of the log.
+async fn without_log(link: &mut Link) -> std::result::Result<(), Fault> {
+    link.run("SET SESSION sql_log_bin=0").await.map(|_| ())
+}
+
+/// Takes it back in, or ends it: the connection must not go on outside the log.
+async fn with_log(link: &mut Link) {
+    if link.generation() != 0 && link.run("SET SESSION sql_log_bin=1").await.is_err() {
+        link.close();
+    }
+}
+
+impl Connection {
+    /// Ends what is held. Closing is the one way that cannot fail.
+    fn end_hold(&mut self) {
+        if self.held.take().is_some() {
+            self.locks.close();
+        }
+    }
+
+    /// Locks the rows of all groups in a transaction of the session that is out of the log already.
+    async fn lock_guard(&mut self, groups: &[Group]) -> std::result::Result<Pin, Fault> {
+        let locked = lock_groups(&mut self.main, &mut self.locks, groups).await;
+        match locked {
+            Ok(rows) => {
+                self.held = Some(Held { generation: self.locks.generation(), guard: true });
+                return Ok(Pin { rows, since: Position("locks".into()) });
+            }
+            Err(fault) => {
+                self.locks.close();
+                if !fault.is_lock() {
+                    return Err(fault);
+                }
+            }
+        }
+        // somebody is writing one of the rows: they are told as they are, and all of them have moved
+        let mut rows = Vec::new();
+        for group in groups {
+            rows.extend(by_key(&mut self.main, &group.table, &group.keys, Lock::None, false).await?);
+        }
+        Ok(Pin { rows, since: Position("nothing".into()) })
+    }
+
+    async fn mend_by_locks(
+        &mut self,
+        edits: &[Edit],
+        guard: &Pin,
+        go: &[bool],
+    ) -> std::result::Result<Vec<Mending>, Fault> {
+        let held = self.held.take();
+        if held != Some(Held { generation: self.locks.generation(), guard: true }) {
+            self.locks.close();
+            return Ok(go.iter().map(|&go| if go { Mending::Moved } else { Mending::CalledOff }).collect());
+        }
+        let mut effects = Vec::new();
+        for group in groups(edits) {
+            effects.push((group, Vec::new()));
+        }
+        for (group, found) in &mut effects {
+            match SideEffects::of(&mut self.main, &group.table).await {
+                Ok(effects) => found.push(effects),
+                Err(fault) => {
+                    self.locks.close();
+                    return Err(fault);
+                }
+            }
+        }
+        let refusal = |place: usize| {
+            effects
+                .iter()
+                .filter(|(group, _)| group.places.contains(&place))
+                .flat_map(|(_, effects)| effects)
+                .find_map(|effects| effects.refusal(&edits[place]))
+        };
+        let may: Vec<Option<Mending>> = go
+            .iter()
+            .enumerate()
+            .map(|(place, &go)| {
+                let expected = guard.rows[place] == edits[place].expected;
+                match go {
+                    false => Some(Mending::CalledOff),
+                    true if !expected => Some(Mending::Moved),
+                    true => refusal(place).map(Mending::Refused),
+                }
+            })
+            .collect();
+        let done = write_and_commit(&mut self.locks, edits, may).await;
+        if done.is_err() {
+            self.locks.close();
+        }
+        with_log(&mut self.locks).await;
+        done
+    }
+}
+
+async fn lock_groups(
+    main: &mut Link,
+    locks: &mut Link,
+    groups: &[Group],
+) -> std::result::Result<Vec<Option<Row>>, Fault> {
+    for group in groups {
+        if !locks_rows(main, &group.table).await? {
+            return Err(Fault::Server {
+                number: NO_ROW_LOCKS,
+                message: format!("the engine of {} does not lock rows; nothing was changed", group.table),
+            });
+        }
+    }
+    locks.run("START TRANSACTION").await?;
+    let mut rows = Vec::new();
+    for group in groups {
+        rows.extend(by_key(locks, &group.table, &group.keys, Lock::Update, false).await?);
+    }
+    Ok(rows)
+}
+
+/// "Table storage engine doesn't have this option".
+const NO_ROW_LOCKS: u16 = 1031;
+
+async fn mend_by_log(
+    link: &mut Link,
+    edits: &[Edit],
+    guard: &Pin,
+    go: &[bool],
+) -> std::result::Result<Vec<Mending>, Fault> {
+    without_log(link).await?;
+    link.run("START TRANSACTION").await?;
+    let groups = groups(edits);
+    let (mut rows, mut moved) = (Vec::new(), HashSet::new());
+    for group in &groups {
+        rows.extend(by_key(link, &group.table, &group.keys, Lock::Update, false).await?);
+    }
+    for group in &groups {
+        match changes(link, &group.table, &guard.since).await {
+            Ok(changed) => {
+                let touched = group.places.iter().zip(&group.keys).filter(|(_, key)| changed.contains(*key));
+                moved.extend(touched.map(|(&place, _)| place));
+            }
+            // the log does not reach back, or the table was altered: nothing is certain of any of them
+            Err(Fault::Server { .. }) => moved.extend(group.places.iter().copied()),
+            Err(fault) => return Err(fault),
+        }
+    }
+    let rows = in_order(&groups, rows, edits.len());
+    let may = edits
+        .iter()
+        .enumerate()
+        .map(|(place, edit)| match go[place] {
+            false => Some(Mending::CalledOff),
+            true if moved.contains(&place) || rows[place] != edit.expected => Some(Mending::Moved),
+            true => None,
+        })
+        .collect();
+    write_and_commit(link, edits, may).await
+}
+
+/// Makes the edits of which nothing is decided yet, deletions first and insertions last, so that a unique value is
+/// free before another row takes it; then commits.
+async fn write_and_commit(
+    link: &mut Link,
+    edits: &[Edit],
+    mut fate: Vec<Option<Mending>>,
+) -> std::result::Result<Vec<Mending>, Fault> {
+    let rank = |edit: &Edit| match (&edit.expected, &edit.wanted) {
+        (_, None) => 0,
+        (Some(_), Some(_)) => 1,
+        (None, Some(_)) => 2,
+    };
+    let mut order: Vec<usize> = (0..edits.len()).filter(|&place| fate[place].is_none()).collect();
+    order.sort_by_key(|&place| rank(&edits[place]));
+    for place in order {
+        fate[place] = Some(write(link, &edits[place]).await?);
+    }
+    link.run("COMMIT").await?;
+    Ok(fate.into_iter().map(|fate| fate.unwrap_or(Mending::CalledOff)).collect())
+}
+
+/// Makes one edit in a savepoint, and reads it back.
+async fn write(link: &mut Link, edit: &Edit) -> std::result::Result<Mending, Fault> {
+    let whole =
+        |row: &Option<Row>| row.as_ref().is_none_or(|row| row.values().len() == edit.table.columns.len());
+    if !whole(&edit.expected) || !whole(&edit.wanted) {
+        return Ok(Mending::Refused("the row holds text that is not valid in its character set".into()));
+    }
+    let sql = match (&edit.expected, &edit.wanted) {
+        (Some(_), None) => Some(dialect::delete(&edit.table, &edit.key)),
+        (Some(from), Some(to)) => dialect::update(&edit.table, &edit.key, from, to),
+        (None, Some(row)) => Some(dialect::insert(&edit.table, row)),
+        (None, None) => None,
+    };
+    let Some(sql) = sql else { return Ok(Mending::Mended) };
+    link.run("SAVEPOINT evensum_edit").await?;
+    let written = match link.run(&sql).await {
+        Ok(_) => by_key(link, &edit.table, std::slice::from_ref(&edit.key), Lock::None, false).await?,
+        // a deadlock or a lock that was not granted may have ended the whole transaction
+        Err(fault) if fault.is_server() && !fault.is_lock() => {
+            link.run("ROLLBACK TO SAVEPOINT evensum_edit").await?;
+            return Ok(Mending::Refused(fault.words()));
+        }
+        Err(fault) => return Err(fault),
+    };
+    if written.first() == Some(&edit.wanted) {
+        return Ok(Mending::Mended);
+    }
+    link.run("ROLLBACK TO SAVEPOINT evensum_edit").await?;
+    let found = written.into_iter().flatten().next();
+    let found = found.map_or_else(|| "no row".to_owned(), |row| row.to_string());
+    Ok(Mending::Refused(format!("the server made {found} of it, which is not what was planned")))
+}
