@@ -12,6 +12,7 @@ pub mod change;
 pub mod config;
 pub mod error;
 pub mod protocol;
+pub mod replication;
 pub mod results;
 
 pub use config::Config;
