@@ -70,9 +70,9 @@ impl<R: Read> PacketReader<R> {
         PacketReader { inner, payload: Vec::new(), limit, sequence: 0 }
     }
 
-    /// The next packet begins a new command, so its sequence number is 0.
-    pub fn begin(&mut self) {
-        self.sequence = 0;
+    /// The next packet has to carry this sequence number: 0 for a new command.
+    pub fn set_sequence(&mut self, sequence: u8) {
+        self.sequence = sequence;
     }
 
     /// The sequence number that the answer has to begin with.

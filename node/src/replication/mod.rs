@@ -9,10 +9,13 @@
 
 pub mod binlog;
 pub mod changes;
+pub mod client;
+pub mod dump;
 pub mod encoding;
 pub mod gtids;
 pub mod position;
 pub mod record;
+pub mod relay_log;
 
 use crate::SqlError;
 use std::time::{SystemTime, UNIX_EPOCH};
