@@ -7,13 +7,16 @@
 //! Invariant: `gtid_executed` holds a transaction if and only if its changes are in the tables (or were skipped
 //! on the administrator's word).
 
+pub mod applier;
 pub mod binlog;
 pub mod changes;
 pub mod client;
 pub mod dump;
 pub mod encoding;
 pub mod gtids;
+pub mod link;
 pub mod position;
+pub mod receiver;
 pub mod record;
 pub mod relay_log;
 
