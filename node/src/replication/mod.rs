@@ -15,10 +15,13 @@ pub mod dump;
 pub mod encoding;
 pub mod gtids;
 pub mod link;
+pub mod links;
 pub mod position;
 pub mod receiver;
 pub mod record;
 pub mod relay_log;
+pub mod statements;
+pub mod status;
 
 use crate::SqlError;
 use std::time::{SystemTime, UNIX_EPOCH};

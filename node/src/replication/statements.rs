@@ -1,0 +1,2 @@
+//! The administrator's statements: links, log, positions.
+pub mod words;
