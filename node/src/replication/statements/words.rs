@@ -125,6 +125,19 @@ impl Words {
         }
     }
 
+    /// A number of seconds, maybe with a fraction.
+    pub fn seconds(&mut self) -> Result<f64, SqlError> {
+        let Some(Word::Plain(mut digits) | Word::Text(mut digits)) = self.next() else {
+            return Err(self.syntax());
+        };
+        if self.sign('.')
+            && let Some(Word::Plain(fraction)) = self.next()
+        {
+            digits = format!("{digits}.{fraction}");
+        }
+        digits.parse().map_err(|_| self.syntax())
+    }
+
     /// The statement has to be over.
     pub fn end(&self) -> Result<(), SqlError> {
         if self.words.is_empty() { Ok(()) } else { Err(self.syntax()) }
