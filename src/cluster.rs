@@ -214,20 +214,40 @@ impl Connected {
     }
 }
 
-/// The members of a check, and its scout.
+/// The members of a check, and its scout, over connections of their own.
 pub async fn members(
-    connected: Vec<Connected>,
+    connected: &[Connected],
     options: &Options,
 ) -> Result<(Vec<checker::Member<Connection, LedgerConnection>>, Connection), Failure> {
     let first = connected.first().ok_or_else(|| Failure::usage("no node was named", ""))?;
     let scout = first.another(options).await?;
-    let ledgers = try_join_all(connected.iter().map(|node| node.ledger(options))).await?;
-    let members = connected.into_iter().zip(ledgers).map(|(node, ledger)| checker::Member {
-        name: node.target.name,
-        reader: node.connection,
-        ledger,
+    let members = connected.iter().map(async |node| {
+        let (reader, ledger) = (node.another(options).await?, node.ledger(options).await?);
+        Ok::<_, Failure>(checker::Member { name: node.target.name.clone(), reader, ledger })
     });
-    Ok((members.collect(), scout))
+    Ok((try_join_all(members).await?, scout))
+}
+
+/// The members of a repair.
+pub async fn menders(
+    connected: &[Connected],
+    options: &Options,
+) -> Result<Vec<syncer::Member<Connection, LedgerConnection>>, Failure> {
+    let members = connected.iter().map(async |node| {
+        let (writer, ledger) = (node.another(options).await?, node.ledger(options).await?);
+        let identity = node.identity.server_uuid.as_str().into();
+        Ok::<_, Failure>(syncer::Member { name: node.target.name.clone(), identity, writer, ledger })
+    });
+    try_join_all(members).await
+}
+
+/// Finds the node that a person means by a name, or by `host:port`.
+pub fn named<'a>(connected: &'a [Connected], text: &str) -> Option<&'a str> {
+    let by_name = connected.iter().find(|node| *node.target.name == *text);
+    let by_address = || {
+        connected.iter().find(|node| format!("{}:{}", node.target.host, node.target.port) == text)
+    };
+    by_name.or_else(by_address).map(|node| node.target.name.as_ref())
 }
 
 fn from_text(text: &str, shared: &Sources) -> Result<Node, Failure> {

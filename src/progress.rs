@@ -92,6 +92,39 @@ impl Progress for Line {
     }
 }
 
+/// Counts up to a known number, on a terminal only.
+pub struct Count(Option<ProgressBar>);
+
+impl Count {
+    /// Counts `what`, from nothing to `total`.
+    pub fn new(what: &'static str, total: usize) -> Count {
+        Count(std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(
+                u64::try_from(total).ok(),
+                ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND),
+            );
+            if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos} of {len} {msg}") {
+                bar.set_style(style);
+            }
+            bar.with_message(what)
+        }))
+    }
+
+    /// So many are done.
+    pub fn set(&self, done: usize) {
+        if let Some(bar) = &self.0 {
+            bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
+        }
+    }
+
+    /// Takes the line off the terminal.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 impl State {
     fn line(&self) -> String {
         let elapsed = self.start.elapsed();

@@ -3,4 +3,5 @@
 //! Pure functions from values to text: nothing here prints, connects or decides.
 
 pub mod json;
+pub mod repair;
 pub mod text;

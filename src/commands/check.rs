@@ -4,14 +4,14 @@
 
 use crate::cli::CheckArgs;
 use crate::clock;
-use crate::cluster::{Cluster, Scope, members};
+use crate::cluster::{Cluster, Connected, Scope, members};
 use crate::error::{Failure, Outcome};
 use crate::output;
 use crate::progress::Line;
 use crate::render;
 use crate::signals;
 use crate::state::{self, State};
-use checker::{Options, Report, Stop, Verdict, check};
+use checker::{Options, Report, Selection, Stop, Verdict, check};
 
 /// Runs the command.
 pub async fn run(args: CheckArgs) -> Result<Outcome, Failure> {
@@ -25,12 +25,7 @@ pub async fn run(args: CheckArgs) -> Result<Outcome, Failure> {
     let _lock = state.lock(&identities)?;
     let run = clock::run_name();
     state.begin(&run, "check", &cluster.name)?;
-    let (members, scout) = members(connected, &scope.options).await?;
-    let progress = Line::new();
-    let options = options(&run, &scope);
-    let report = check(members, scout, &options, &progress, &stop).await;
-    progress.finish();
-    let report = report?;
+    let report = compare(&run, &connected, &scope, &stop).await?;
     let document = render::json::report(&report);
     state.finish(&run, &report.verdict().to_string(), &document.to_string())?;
     if args.json {
@@ -38,17 +33,44 @@ pub async fn run(args: CheckArgs) -> Result<Outcome, Failure> {
     } else {
         output::print(&render::text::report(&report, &next(&args), output::coloured()))?;
     }
-    Ok(interrupt.outcome().unwrap_or_else(|| outcome(&report)))
+    for pattern in unmatched(&report, &scope) {
+        output::note(&format!("evensum: no table matches '{pattern}'"));
+    }
+    Ok(interrupt.outcome().unwrap_or_else(|| outcome(&report, &scope)))
 }
 
-/// The checker's options for a run of this name.
-pub fn options(run: &str, scope: &Scope) -> Options {
-    Options { run: run.into(), selection: scope.selection.clone(), settle_bound: scope.settle_bound }
+/// Compares the nodes, with a line of progress.
+pub async fn compare(
+    run: &str,
+    connected: &[Connected],
+    scope: &Scope,
+    stop: &Stop,
+) -> Result<Report, Failure> {
+    let (members, scout) = members(connected, &scope.options).await?;
+    let options =
+        Options { run: run.into(), selection: scope.selection.clone(), settle_bound: scope.settle_bound };
+    let progress = Line::new();
+    let report = check(members, scout, &options, &progress, stop).await;
+    progress.finish();
+    Ok(report?)
 }
 
-/// How a check of this report ends.
-pub fn outcome(report: &Report) -> Outcome {
+/// The patterns that were asked for and that no table of the report matches: most often a slip of the pen.
+pub fn unmatched<'a>(report: &Report, scope: &'a Scope) -> Vec<&'a str> {
+    let patterns = scope.selection.patterns().iter().map(String::as_str);
+    let matches = |pattern: &&str| {
+        let only = Selection::new(&[(*pattern).to_owned()], &[]);
+        only.is_ok_and(|only| report.tables.iter().any(|t| only.contains(&t.table.database, &t.table.name)))
+    };
+    patterns.filter(|pattern| !matches(pattern)).collect()
+}
+
+/// How a check of this report ends. Where a pattern matched nothing, or there was nothing at all, nothing was shown to be
+/// identical.
+pub fn outcome(report: &Report, scope: &Scope) -> Outcome {
     match report.verdict() {
+        Verdict::Identical if report.tables.is_empty() => Outcome::Incomplete,
+        Verdict::Identical if !unmatched(report, scope).is_empty() => Outcome::Incomplete,
         Verdict::Identical => Outcome::Identical,
         Verdict::Different => Outcome::Different,
         Verdict::Unsettled | Verdict::Skipped => Outcome::Incomplete,
