@@ -5,6 +5,8 @@
 //! the log's back must be found, exactly, and nothing else may be called different. Every seed can be run again:
 //! `EVENSUM_SEED=7 cargo test -p checker`.
 
+#![allow(clippy::expect_used, reason = "a test stops at its first surprise")]
+
 use checker::{Member, Options, Report, Selection, Silent, Stop, Verdict, check};
 use database::memory::Cluster;
 use database::{Column, Key, Kind, Row, Table, Value};

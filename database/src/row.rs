@@ -8,6 +8,7 @@
 //! (collations), and only the server is asked for it.
 
 use crate::value::{Value, split_first};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
 /// A row: the encodings of all its values.
@@ -63,6 +64,19 @@ macro_rules! encoded_values {
             }
         }
 
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&hex(&self.0))
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<$name, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                unhex(&text).map($name).ok_or_else(|| serde::de::Error::custom("not an encoding in hex"))
+            }
+        }
+
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 fmt::Display::fmt(self, f)
@@ -73,6 +87,31 @@ macro_rules! encoded_values {
 
 encoded_values!(Row);
 encoded_values!(Key);
+
+/// Bytes as hex digits, as rows and keys stand in plans and journals.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        text.extend(
+            [byte >> 4, byte & 15].map(|digit| char::from_digit(u32::from(digit), 16).unwrap_or('0')),
+        );
+        text
+    })
+}
+
+/// The bytes of hex digits, if they are whole values one after the other.
+fn unhex(text: &str) -> Option<Box<[u8]>> {
+    let digits: Vec<u8> = text
+        .chars()
+        .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect::<Option<_>>()?;
+    let bytes: Vec<u8> =
+        digits.chunks(2).map(|pair| Some(pair[0] << 4 | pair.get(1)?)).collect::<Option<_>>()?;
+    let mut rest = &bytes[..];
+    while !rest.is_empty() {
+        (_, rest) = Value::decode(rest)?;
+    }
+    Some(bytes.into())
+}
 
 /// Cuts the key out of an encoded row: `columns` are the positions of the key's columns, in the key's order.
 #[must_use]

@@ -7,11 +7,12 @@
 //! could ever exist, also keys that no node holds yet.
 
 use crate::row::{Key, key_bytes};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
 /// How a column's values are encoded; one for each kind of value, whatever the server calls the type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// Integers of any width and sign, YEAR.
     Integer,
@@ -38,7 +39,7 @@ pub enum Kind {
 }
 
 /// A column of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
     /// Its name, as the server spells it.
     pub name: Box<str>,
@@ -51,7 +52,7 @@ pub struct Column {
 }
 
 /// A table, as one node defines it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
     /// The database that holds it.
     pub database: Box<str>,

@@ -1,0 +1,89 @@
+//! The trap of a row that looks still while it moves (ABA).
+//!
+//! An adversary sits in the ledger: whenever the checker waits for its watermarks, everything that is on its way
+//! arrives, the row goes to 1 on both nodes and back to 0 on the first. So every reading that the checker ever makes shows
+//! 0 on one node and 1 on the other, with all watermarks in place, and yet replication is about to make them agree.
+
+#![allow(clippy::expect_used, reason = "a test stops at its first surprise")]
+
+use checker::{Member, Options, Selection, Silent, Stop, Verdict, check};
+use database::memory::{Cluster, Connection};
+use database::{Checksum, Column, Key, Kind, Ledger, Result, Row, Table, Value, Watermark};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+fn table() -> Table {
+    let column = |name: &str| Column {
+        name: name.into(),
+        definition: "int".into(),
+        kind: Kind::Integer,
+        generated: false,
+    };
+    Table {
+        database: "shop".into(),
+        name: "flags".into(),
+        columns: vec![column("id"), column("flag")],
+        key: vec![0],
+        key_name: "PRIMARY".into(),
+        rows_estimate: 0,
+        filter: None,
+    }
+}
+
+fn row(flag: i64) -> Row {
+    Row::new(&[Value::Int(1), Value::Int(flag)])
+}
+
+struct Flipping {
+    inner: Connection,
+    cluster: Cluster,
+    flips: Arc<AtomicUsize>,
+}
+
+fn flip(cluster: &Cluster) {
+    let (table, key) = (table(), Key::new(&[Value::Int(1)]));
+    cluster.write(0, &table, &key, Some(row(1)));
+    cluster.deliver_all();
+    cluster.write(0, &table, &key, Some(row(0)));
+}
+
+impl Ledger for Flipping {
+    async fn prepare(&mut self) -> Result<()> {
+        self.inner.prepare().await
+    }
+
+    async fn push(&mut self, checksums: &[Checksum]) -> Result<()> {
+        self.inner.push(checksums).await
+    }
+
+    async fn mark(&mut self, run: &str, watermark: &Watermark) -> Result<()> {
+        self.inner.mark(run, watermark).await
+    }
+
+    async fn marks(&mut self, run: &str, number: u64) -> Result<Vec<Watermark>> {
+        self.cluster.deliver_all();
+        flip(&self.cluster);
+        self.flips.fetch_add(1, Ordering::Relaxed);
+        self.inner.marks(run, number).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_flips_in_step_with_the_checker_is_never_called_different() {
+    let (cluster, flips) = (Cluster::ring(2), Arc::new(AtomicUsize::new(0)));
+    (0..2).for_each(|node| cluster.define(node, &table()));
+    flip(&cluster);
+    let members = (0..2)
+        .map(|n| Member {
+            name: format!("n{}", n + 1).into(),
+            reader: cluster.connect(n),
+            ledger: Flipping { inner: cluster.connect(n), cluster: cluster.clone(), flips: flips.clone() },
+        })
+        .collect();
+    let options =
+        Options { run: "flip".into(), selection: Selection::default(), settle_bound: Duration::from_secs(5) };
+    let report = check(members, cluster.connect(0), &options, &Silent, &Stop::new()).await.expect("memory");
+    assert!(flips.load(Ordering::Relaxed) > 10, "the adversary hardly acted");
+    assert_eq!(report.verdict(), Verdict::Unsettled, "{report:?}");
+}

@@ -1,0 +1,271 @@
+//! The plan: every edit of a repair, as data, before any is made.
+//!
+//! A plan is minimal: one edit per differing row and node. It names the nodes by their identity, so that a plan that was
+//! made against one server is never carried out on another that has taken its address. It prints itself as SQL, node by
+//! node, for a person to read; what is carried out is the same edits, under guards that SQL cannot express.
+//!
+//! On disk a plan is one JSON document with the blake3 hash of its content; a plan that was changed or cut is refused.
+//! What a plan does not do: it never reads a database, so it may be out of date when it is carried out. Each edit's
+//! expected row takes care of that.
+
+use crate::journal::Journal;
+use crate::policy::Decision;
+use checker::{Divergence, Report};
+use database::{Edit, Key, Row, Table, dialect};
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::fmt::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The version of the plan's document.
+const SCHEMA_VERSION: u32 = 1;
+
+/// A node of a plan, and which server it was when the plan was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedNode {
+    /// The node's name.
+    pub name: Box<str>,
+    /// What the server says of itself and no other server does.
+    pub identity: Box<str>,
+}
+
+/// One edit of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The node to mend.
+    pub node: Box<str>,
+    /// A node that holds the row as it shall be; none where a repair is undone.
+    pub winner: Option<Box<str>>,
+    /// The table.
+    pub table: Arc<Table>,
+    /// The row's key.
+    pub key: Key,
+    /// What must be there.
+    pub expected: Option<Row>,
+    /// What will be there.
+    pub wanted: Option<Row>,
+    /// Why, for a person.
+    pub why: String,
+}
+
+impl Step {
+    /// The step as the seam to the database takes it.
+    #[must_use]
+    pub fn edit(&self) -> Edit {
+        Edit {
+            table: self.table.clone(),
+            key: self.key.clone(),
+            expected: self.expected.clone(),
+            wanted: self.wanted.clone(),
+        }
+    }
+}
+
+/// A divergence that is left as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undecided {
+    /// The row and its versions.
+    pub divergence: Divergence,
+    /// Why it is left.
+    pub reason: String,
+}
+
+/// All that a repair will do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The version of this document.
+    pub schema_version: u32,
+    /// The run whose findings it mends, or the run that it undoes.
+    pub run: Box<str>,
+    /// The nodes, in the order of the cluster.
+    pub nodes: Vec<PlannedNode>,
+    /// The edits: by node; on each node first what is deleted, then what is changed, then what is inserted, so that a
+    /// unique value is free before it is taken.
+    pub steps: Vec<Step>,
+    /// What no policy decided; not part of the file.
+    #[serde(skip)]
+    pub undecided: Vec<Undecided>,
+}
+
+/// Why a plan cannot be used.
+#[derive(Debug)]
+pub enum PlanError {
+    /// The file cannot be read or written.
+    Io(std::io::Error),
+    /// The file is no plan, or not one of this version.
+    Malformed(String),
+    /// The file's content is not what was saved.
+    Damaged,
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PlanError::Io(error) => write!(f, "{error}"),
+            PlanError::Malformed(reason) => write!(f, "it is no plan of this program: {reason}"),
+            PlanError::Damaged => {
+                write!(f, "its checksum is wrong: it was changed or cut after it was saved")
+            }
+        }
+    }
+}
+
+impl std::error::Error for PlanError {}
+
+/// Plans the repair of a report. `decide` chooses the winner of each divergence.
+#[must_use]
+pub fn make_plan(
+    report: &Report,
+    nodes: &[PlannedNode],
+    mut decide: impl FnMut(&Divergence) -> Decision,
+) -> Plan {
+    let (mut steps, mut undecided) = (Vec::new(), Vec::new());
+    for divergence in &report.divergences {
+        match decide(divergence) {
+            Decision::Undecided(reason) => {
+                undecided.push(Undecided { divergence: divergence.clone(), reason })
+            }
+            Decision::Winner(place) => steps.extend(steps_of(divergence, place)),
+        }
+    }
+    sort(&mut steps, nodes);
+    Plan { schema_version: SCHEMA_VERSION, run: report.run.clone(), nodes: nodes.to_vec(), steps, undecided }
+}
+
+/// One step for each node that does not hold the winner.
+fn steps_of(divergence: &Divergence, place: usize) -> Vec<Step> {
+    let Some(winner) = divergence.versions.get(place) else { return Vec::new() };
+    let losers = divergence.versions.iter().enumerate().filter(|(n, _)| *n != place);
+    losers
+        .flat_map(|(_, version)| version.nodes.iter().map(move |node| (node, version)))
+        .map(|(node, version)| Step {
+            node: node.clone(),
+            winner: winner.nodes.first().cloned(),
+            table: divergence.table.clone(),
+            key: divergence.key.clone(),
+            expected: version.row.clone(),
+            wanted: winner.row.clone(),
+            why: format!("as on {}", winner.nodes.join(", ")),
+        })
+        .collect()
+}
+
+fn sort(steps: &mut [Step], nodes: &[PlannedNode]) {
+    let place = |step: &Step| nodes.iter().position(|node| node.name == step.node);
+    let kind = |step: &Step| match (&step.expected, &step.wanted) {
+        (Some(_), None) => 0,
+        (Some(_), Some(_)) => 1,
+        (None, _) => 2,
+    };
+    // stable: rows stay in the order in which the check found them
+    steps.sort_by_key(|step| (place(step), kind(step)));
+}
+
+/// Plans the undoing of a repair from its journal: what was written is turned back, where it is still as written.
+#[must_use]
+pub fn undo_plan(journal: &Journal) -> Plan {
+    let mut seen = HashSet::new();
+    let mut steps: Vec<Step> = journal
+        .perhaps_mended()
+        .filter(|step| seen.insert((step.node.clone(), step.table.to_string(), step.key.clone())))
+        .map(|step| Step {
+            expected: step.wanted.clone(),
+            wanted: step.expected.clone(),
+            winner: None,
+            why: format!("as before run {}", journal.run()),
+            ..step.clone()
+        })
+        .collect();
+    sort(&mut steps, journal.nodes());
+    Plan {
+        schema_version: SCHEMA_VERSION,
+        run: journal.run().into(),
+        nodes: journal.nodes().to_vec(),
+        steps,
+        undecided: Vec::new(),
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Document {
+    plan: Plan,
+    blake3: String,
+}
+
+impl Plan {
+    /// The plan as SQL with comments, node by node.
+    #[must_use]
+    pub fn to_sql(&self) -> String {
+        let mut sql = String::new();
+        for node in &self.nodes {
+            let steps: Vec<&Step> = self.steps.iter().filter(|step| step.node == node.name).collect();
+            if steps.is_empty() {
+                continue;
+            }
+            let _ = writeln!(
+                sql,
+                "-- on {} ({} rows), outside the binary log, each under its guard",
+                node.name,
+                steps.len()
+            );
+            for step in steps {
+                let _ = writeln!(sql, "{};  -- {}", step.to_sql(), step.why);
+            }
+        }
+        for left in &self.undecided {
+            let _ =
+                writeln!(sql, "-- left: {} {}: {}", left.divergence.table, left.divergence.key, left.reason);
+        }
+        sql
+    }
+
+    fn checksum(&self) -> Result<String, PlanError> {
+        let text = serde_json::to_string(self).map_err(|error| PlanError::Malformed(error.to_string()))?;
+        Ok(blake3::hash(text.as_bytes()).to_hex().to_string())
+    }
+
+    /// Saves the plan, replacing the file whole or not at all.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), PlanError> {
+        let document = Document { blake3: self.checksum()?, plan: self.clone() };
+        let text = serde_json::to_string_pretty(&document)
+            .map_err(|error| PlanError::Malformed(error.to_string()))?;
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".new");
+        std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path)).map_err(PlanError::Io)
+    }
+
+    /// Loads a plan.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is no plan, or is not as it was saved.
+    pub fn load(path: &Path) -> Result<Plan, PlanError> {
+        let text = std::fs::read_to_string(path).map_err(PlanError::Io)?;
+        let document: Document =
+            serde_json::from_str(&text).map_err(|error| PlanError::Malformed(error.to_string()))?;
+        if document.plan.schema_version != SCHEMA_VERSION {
+            return Err(PlanError::Malformed(format!("its version is {}", document.plan.schema_version)));
+        }
+        match document.plan.checksum()? == document.blake3 {
+            true => Ok(document.plan),
+            false => Err(PlanError::Damaged),
+        }
+    }
+}
+
+impl Step {
+    /// The edit as one statement.
+    #[must_use]
+    pub fn to_sql(&self) -> String {
+        match (&self.expected, &self.wanted) {
+            (Some(from), Some(to)) => dialect::update(&self.table, &self.key, from, to)
+                .unwrap_or_else(|| format!("-- {} {} is as wanted", self.table, self.key)),
+            (Some(_), None) => dialect::delete(&self.table, &self.key),
+            (None, Some(row)) => dialect::insert(&self.table, row),
+            (None, None) => format!("-- {} {} is as wanted", self.table, self.key),
+        }
+    }
+}
