@@ -151,7 +151,7 @@ pub struct SyncArgs {
     pub plan: Option<PathBuf>,
     /// Carry out the plan (of this file, if one is named)
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
-    pub execute: Option<PathBuf>,
+    pub execute: Option<String>,
     /// Do not ask before the first change
     #[arg(long)]
     pub yes: bool,
@@ -270,7 +270,7 @@ mod tests {
             Command::Sync(args) => args,
             other => panic!("{other:?}"),
         };
-        assert_eq!(parse(&["evensum", "repair", "--execute"]).execute, Some(PathBuf::new()));
+        assert_eq!(parse(&["evensum", "repair", "--execute"]).execute, Some(String::new()));
         assert_eq!(parse(&["evensum", "sync", "--execute=p.json"]).execute, Some("p.json".into()));
         assert_eq!(parse(&["evensum", "sync", "--execute", "mysql://a"]).cluster.nodes, ["mysql://a"]);
     }

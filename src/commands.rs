@@ -7,7 +7,7 @@ mod check;
 // mod node;
 mod runs;
 pub mod status;
-// mod sync;
+mod sync;
 
 use crate::cli::Command;
 use crate::error::{Failure, Outcome};
@@ -18,7 +18,7 @@ pub fn run(command: Command) -> Result<Outcome, Failure> {
         .map_err(|error| Failure::system(format!("cannot start the runtime: {error}")))?;
     match command {
         Command::Check(args) => runtime.block_on(check::run(args)),
-//        Command::Sync(args) => runtime.block_on(sync::run(args)),
+        Command::Sync(args) => runtime.block_on(sync::run(args)),
 //        Command::Node(args) => runtime.block_on(node::run(args)),
         Command::Status(args) => runtime.block_on(status::run(args)),
         Command::Runs(args) => runs::run(&args),

@@ -91,12 +91,11 @@ impl Failure {
 
     /// A text that names no node.
     pub fn target(text: &str, why: &dyn fmt::Display) -> Failure {
-        // a text with a password in it is not repeated
-        let shown = if text.contains("assword") || text.contains("p=") || text.matches(':').count() > 2 {
-            "a node".to_owned()
-        } else {
-            format!("'{text}'")
-        };
+        // a text that may hold a password is not repeated
+        let authority = text.split_once("://").map_or(text, |(_, rest)| rest);
+        let userinfo = authority.rsplit_once('@').map_or("", |(userinfo, _)| userinfo);
+        let secret = userinfo.contains(':') || text.contains("p=") || text.contains("assword");
+        let shown = if secret { "what was given".to_owned() } else { format!("'{text}'") };
         let advice = "for example mysql://root@127.0.0.1:3306 or h=127.0.0.1,P=3306,u=root";
         Failure::new("E0103", Outcome::Usage, format!("{shown} names no node: {why}"), advice)
     }

@@ -143,11 +143,15 @@ impl State {
     pub fn begin(&self, run: &str, kind: &str, cluster: &str) -> Result<(), Failure> {
         self.runs
             .execute(
-                "INSERT INTO runs(run, kind, cause, cluster, started) VALUES (?1, ?2, 'command', ?3, ?4)",
+                "INSERT INTO runs(run, kind, cause, cluster, started) VALUES (?1, ?2, 'command', ?3, ?4)
+                 ON CONFLICT DO NOTHING",
                 params![run, kind, cluster, seconds()],
             )
-            .map(drop)
             .map_err(|error| self.broken(&error))
+            .and_then(|added| match added {
+                0 => Err(Failure::usage(format!("there is already a run '{run}'"), "choose another name")),
+                _ => Ok(()),
+            })
     }
 
     /// Notes how a run ended.
@@ -159,6 +163,12 @@ impl State {
             )
             .map(drop)
             .map_err(|error| self.broken(&error))
+    }
+
+    /// Notes that a run ended with a failure; where that fails too, the failure itself is what a person must hear.
+    pub fn fail(&self, run: &str, failure: &Failure) {
+        let report = serde_json::json!({ "code": failure.code, "error": failure.what });
+        let _ = self.finish(run, "failed", &report.to_string());
     }
 
     /// The latest runs, the last one first, without their reports.

@@ -25,7 +25,8 @@ pub async fn run(args: CheckArgs) -> Result<Outcome, Failure> {
     let _lock = state.lock(&identities)?;
     let run = clock::run_name();
     state.begin(&run, "check", &cluster.name)?;
-    let report = compare(&run, &connected, &scope, &stop).await?;
+    let report = compare(&run, &connected, &scope, &stop).await;
+    let report = report.inspect_err(|failure| state.fail(&run, failure))?;
     let document = render::json::report(&report);
     state.finish(&run, &report.verdict().to_string(), &document.to_string())?;
     if args.json {

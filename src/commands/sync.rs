@@ -18,7 +18,7 @@ use crate::output;
 use crate::render;
 use crate::signals;
 use crate::state::{self, State};
-use checker::{Report, Selection, Stop};
+use checker::{Divergence, Report, Selection, Stop};
 use database::Mending;
 use std::io::IsTerminal;
 use std::path::Path;
@@ -54,14 +54,14 @@ pub async fn run(args: SyncArgs) -> Result<Outcome, Failure> {
     let policies = policies(default, &cluster.config.sync, &connected)?;
     let identities: Vec<String> = connected.iter().map(|node| node.identity.server_uuid.clone()).collect();
     let _lock = state.lock(&identities)?;
+    state.begin(&run, "sync", &cluster.name)?;
     let site = Site { args, cluster, scope, state, connected, run, stop };
-    let ended = site.run(&policies).await?;
+    let ended = site.run(&policies).await.inspect_err(|failure| site.state.fail(&site.run, failure))?;
     Ok(interrupt.outcome().unwrap_or(ended))
 }
 
 impl Site {
     async fn run(&self, policies: &Policies) -> Result<Outcome, Failure> {
-        self.state.begin(&self.run, "sync", &self.cluster.name)?;
         let (plan, report) = self.plan(policies).await?;
         if let Some(path) = &self.args.plan {
             plan.save(path).map_err(|error| {
@@ -86,7 +86,8 @@ impl Site {
 
     /// The plan: from a file, from the journal of a run to undo, or from a check made now.
     async fn plan(&self, policies: &Policies) -> Result<(Plan, Option<Report>), Failure> {
-        if let Some(path) = self.args.execute.as_ref().filter(|path| !path.as_os_str().is_empty()) {
+        if let Some(path) = self.args.execute.as_deref().filter(|path| !path.is_empty()) {
+            let path = Path::new(path);
             let plan = Plan::load(path).map_err(|error| unusable("the plan", path, &error))?;
             return Ok((plan, None));
         }
@@ -102,7 +103,7 @@ impl Site {
         let nodes: Vec<PlannedNode> = self.connected.iter().map(planned).collect();
         let asking = self.args.execute.is_some() && !self.args.cluster.no_input;
         let asking = asking && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        let plan = syncer::make_plan(&report, &nodes, |divergence| match policies.of(divergence) {
+        let plan = syncer::make_plan(&report, &nodes, |divergence| match policy_of(policies, divergence) {
             Some(Policy::Ask) if asking => approval::choose(divergence),
             _ => policies.decide(divergence),
         });
@@ -202,6 +203,13 @@ fn ended(plan: &Plan, report: Option<&Report>, summary: &Summary, scope: &Scope)
         _ if summary.rows_unsettled > 0 || !mended => Outcome::Incomplete,
         _ => Outcome::Identical,
     }
+}
+
+/// The policy of a divergence's table.
+fn policy_of<'a>(policies: &'a Policies, divergence: &Divergence) -> Option<&'a Policy> {
+    let (database, name) = (&divergence.table.database, &divergence.table.name);
+    let own = policies.tables.iter().find(|(tables, _)| tables.contains(database, name));
+    own.map(|(_, policy)| policy).or(policies.default.as_ref())
 }
 
 fn unusable(what: &str, path: &Path, why: &dyn std::fmt::Display) -> Failure {
