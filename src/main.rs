@@ -1,3 +1,41 @@
 //! The program `evensum`: the only part that talks to people, reads the environment and exits.
+//!
+//! A command is a function from its arguments to an [`error::Outcome`] or an [`error::Failure`]; here one becomes an exit
+//! code, and the other a message on stderr and an exit code. What is data goes to stdout, all else to stderr.
 
-fn main() {}
+mod cli;
+mod clock;
+mod cluster;
+mod commands;
+mod config;
+//mod demo;
+mod error;
+mod output;
+mod password;
+mod progress;
+mod render;
+mod signals;
+mod state;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        // help and version are answers; all else is a wrong command line
+        Err(error) => {
+            let code = if error.use_stderr() { error::Outcome::Usage } else { error::Outcome::Identical };
+            // nobody is left to be told where this fails
+            let _ = error.print();
+            return code.into();
+        }
+    };
+    match commands::run(cli.command) {
+        Ok(outcome) => outcome.into(),
+        Err(failure) => {
+            output::complain(&failure);
+            failure.outcome.into()
+        }
+    }
+}

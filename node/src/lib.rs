@@ -9,7 +9,11 @@
 //! switched the log off with `sql_log_bin=0`, as in MySQL.
 
 pub mod change;
+pub mod config;
 pub mod error;
+pub mod protocol;
+pub mod replication;
 pub mod results;
 
+pub use config::Config;
 pub use error::SqlError;

@@ -1,0 +1,405 @@
+//! The administrator's statements: links, log, positions.
+//!
+//! The session offers a statement here before it parses SQL. [`Admin::run`] looks at the first words and either
+//! answers or says that the statement is none of its own. What shows the log is read on the session's own
+//! connection, so that it belongs to the snapshot of the session's transaction. What writes the log or waits uses connections of its own.
+
+mod linking;
+pub mod words;
+
+use self::words::{Word, Words};
+use super::binlog::{self, Binlog};
+use super::link::Context;
+use super::links::Links;
+use super::position::{FIRST_POS, LogPosition};
+use super::status::{self, Listing};
+use super::{changes, client, record};
+use crate::SqlError;
+use database::GtidSet;
+use rusqlite::Connection;
+use rusqlite::types::Value;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The longest delay that a test may ask for.
+const MAX_DELAY_MS: u64 = 10_000;
+/// The longest wait for transactions: a day.
+const MAX_WAIT_SECONDS: u64 = 86_400;
+/// The most lines of SHOW BINLOG EVENTS without a LIMIT.
+const MAX_EVENTS: usize = 1_000_000;
+
+/// What a statement answers.
+#[derive(Debug)]
+pub enum Answer {
+    /// OK.
+    Done,
+    /// A table of text.
+    Listing(Listing),
+    /// Keys of a table, in stored form; the session shows them as it shows its columns.
+    Keys {
+        /// The table's database.
+        database: String,
+        /// The table.
+        table: String,
+        /// The keys, with the values in the order of the key's columns.
+        rows: Vec<Vec<Value>>,
+    },
+}
+
+/// What a statement sees of the session that runs it.
+pub struct Asking<'a> {
+    /// The session's connection, in its transaction if it has one.
+    pub conn: &'a Connection,
+    /// The session's database, or empty.
+    pub database: &'a str,
+    /// The places of a table's primary key columns, if there is such a table with such a key.
+    pub key_of: &'a dyn Fn(&str, &str) -> Result<Vec<usize>, SqlError>,
+}
+
+/// A write to the node's file, outside of any session.
+pub type Writes = dyn Fn(&dyn Fn(&Connection) -> Result<(), SqlError>) -> Result<(), SqlError> + Send + Sync;
+
+/// The statements' executor.
+pub struct Admin {
+    links: Arc<Links>,
+    write: Box<Writes>,
+    replicas: Mutex<BTreeMap<u32, (u32, String)>>,
+}
+
+impl Admin {
+    /// Statements about these links and their node's log.
+    pub fn new(links: Arc<Links>, write: Box<Writes>) -> Admin {
+        Admin { links, write, replicas: Mutex::default() }
+    }
+
+    fn context(&self) -> &Context {
+        self.links.context()
+    }
+
+    fn log(&self) -> &Binlog {
+        &self.context().log
+    }
+
+    /// A replica began to read the log on this client connection (none: it went away).
+    pub fn set_replica(&self, connection_id: u32, replica: Option<(u32, String)>) {
+        let mut replicas = self.replicas.lock().unwrap_or_else(PoisonError::into_inner);
+        match replica {
+            Some(replica) => replicas.insert(connection_id, replica),
+            None => replicas.remove(&connection_id),
+        };
+    }
+
+    /// Runs the statement if it is one of these.
+    pub fn run(&self, sql: &str, asking: &Asking<'_>) -> Option<Result<Answer, SqlError>> {
+        let start = sql.trim_start();
+        let first = start.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+        const LEADING: [&str; 9] =
+            ["CHANGE", "START", "STOP", "RESET", "SHOW", "FLUSH", "PURGE", "SET", "SELECT"];
+        if !LEADING.iter().any(|word| word.eq_ignore_ascii_case(first)) {
+            return None;
+        }
+        if first.eq_ignore_ascii_case("SELECT") {
+            return self.select(start);
+        }
+        let mut words = Words::cut(sql)?;
+        words.next();
+        match first.to_ascii_uppercase().as_str() {
+            "SHOW" => self.show(&mut words, asking),
+            "SET" => self.set(&mut words),
+            "FLUSH" => self.flush(&mut words),
+            "PURGE" => Some(self.purge(&mut words)),
+            "CHANGE" => linking::change(&self.links, &mut words),
+            "START" => linking::start_or_stop(&self.links, &mut words, true),
+            "STOP" => linking::start_or_stop(&self.links, &mut words, false),
+            _ => self.reset(&mut words),
+        }
+    }
+
+    fn show(&self, words: &mut Words, asking: &Asking<'_>) -> Option<Result<Answer, SqlError>> {
+        if words.take("BINLOG") || words.is("BINARY") && words.take_all(&["BINARY", "LOG"]) {
+            return self.show_log(words, asking);
+        }
+        let (conn, log) = (asking.conn, self.log());
+        let listing = if words.either("MASTER", "BINARY") {
+            if words.take("STATUS") {
+                status::source_status(conn, log)
+            } else if words.take("LOGS") {
+                status::log_files(conn, log)
+            } else {
+                return None;
+            }
+        } else if words.take_all(&["SLAVE", "HOSTS"]) || words.take("REPLICAS") {
+            Ok(self.show_replicas())
+        } else {
+            return linking::show(&self.links, words, conn);
+        };
+        Some(words.end().and(listing).map(Answer::Listing))
+    }
+
+    fn show_log(&self, words: &mut Words, asking: &Asking<'_>) -> Option<Result<Answer, SqlError>> {
+        if words.take("STATUS") {
+            let status = status::source_status(asking.conn, self.log());
+            return Some(words.end().and(status).map(Answer::Listing));
+        }
+        if words.take("EVENTS") {
+            return Some(self.show_events(words, asking.conn).map(Answer::Listing));
+        }
+        words.take_all(&["CHANGES", "FOR"]).then(|| show_changes(words, asking))
+    }
+
+    fn show_events(&self, words: &mut Words, conn: &Connection) -> Result<Listing, SqlError> {
+        let name = if words.take("IN") { Some(words.text()?) } else { None };
+        let pos = if words.take("FROM") { words.number()? } else { FIRST_POS };
+        let (mut offset, mut limit) = (0, MAX_EVENTS as u64);
+        if words.take("LIMIT") {
+            limit = words.number()?;
+            if words.sign(',') {
+                (offset, limit) = (limit, words.number()?);
+            } else if words.take("OFFSET") {
+                offset = words.number()?;
+            }
+        }
+        words.end()?;
+        let first = binlog::files(conn)?.first().map_or(1, |file| file.file);
+        let place = match name {
+            Some(name) => {
+                LogPosition::in_file(&name, pos).filter(|place| self.log().file_name(*place) == name)
+            }
+            None => Some(LogPosition { file: first, pos }),
+        };
+        let place = place.ok_or_else(|| no_such_log("SHOW BINLOG EVENTS"))?;
+        changes::check_place(conn, place).map_err(|error| {
+            SqlError::new(
+                1220,
+                "HY000",
+                format!("Error when executing command SHOW BINLOG EVENTS: {}", error.message),
+            )
+        })?;
+        let bounded = |number: u64| usize::try_from(number).unwrap_or(MAX_EVENTS).min(MAX_EVENTS);
+        status::log_events(conn, self.log(), place, (bounded(offset), bounded(limit)))
+    }
+
+    fn show_replicas(&self) -> Listing {
+        let replicas = self.replicas.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = self.context().server_id.to_string();
+        let rows = replicas.values().map(|(server_id, host)| {
+            status::row([server_id.to_string(), host.clone(), "0".to_owned(), own.clone(), String::new()])
+        });
+        Listing {
+            columns: status::columns(&["+Server_id", "Host", "+Port", "+Master_id", "Slave_UUID"]),
+            rows: rows.collect(),
+        }
+    }
+
+    fn set(&self, words: &mut Words) -> Option<Result<Answer, SqlError>> {
+        let global = words.take("GLOBAL");
+        let name = match words.peek() {
+            Some(Word::Plain(name)) => name.trim_start_matches("@@").to_ascii_lowercase(),
+            _ => return None,
+        };
+        let name = match name.as_str() {
+            "global" if !global => {
+                words.next();
+                words.sign('.');
+                match words.peek() {
+                    Some(Word::Plain(name)) => name.to_ascii_lowercase(),
+                    _ => return None,
+                }
+            }
+            _ if global => name,
+            _ => return None,
+        };
+        words.next();
+        words.sign(':');
+        match name.as_str() {
+            "sql_slave_skip_counter" | "sql_replica_skip_counter" => Some(self.set_skip_counter(words)),
+            "evensum_link_delay_ms" => Some(self.set_delay(words)),
+            _ => None,
+        }
+    }
+
+    fn set_skip_counter(&self, words: &mut Words) -> Result<Answer, SqlError> {
+        words.sign('=');
+        let count = words.number()?;
+        words.end()?;
+        let link = self.links.get("")?;
+        if link.state().applying {
+            return Err(SqlError::new(
+                1198,
+                "HY000",
+                "This operation cannot be performed with a running replica; run STOP REPLICA first",
+            ));
+        }
+        link.update(|state| state.skip_counter = count);
+        Ok(Answer::Done)
+    }
+
+    /// One number, or `'least:most'`, in milliseconds.
+    fn set_delay(&self, words: &mut Words) -> Result<Answer, SqlError> {
+        words.sign('=');
+        let value = match words.next() {
+            Some(Word::Plain(text) | Word::Text(text)) => text,
+            _ => return Err(words.syntax()),
+        };
+        words.end()?;
+        let (least, most) = value.split_once(':').unwrap_or((&value, &value));
+        let number = |text: &str| text.trim().parse().ok().filter(|&ms: &u64| ms <= MAX_DELAY_MS);
+        match (number(least), number(most)) {
+            (Some(least), Some(most)) if least <= most => {
+                let delay = &self.context().delay_ms;
+                delay.0.store(least, Ordering::Relaxed);
+                delay.1.store(most, Ordering::Relaxed);
+                Ok(Answer::Done)
+            }
+            _ => Err(SqlError::new(
+                1231,
+                "42000",
+                format!("Variable 'evensum_link_delay_ms' can't be set to the value of '{value}'"),
+            )),
+        }
+    }
+
+    fn flush(&self, words: &mut Words) -> Option<Result<Answer, SqlError>> {
+        words.take("BINARY");
+        if !words.take("LOGS") {
+            return None;
+        }
+        Some(
+            words
+                .end()
+                .and_then(|()| (self.write)(&|conn| binlog::rotate(conn).map(drop)))
+                .map(|()| Answer::Done),
+        )
+    }
+
+    fn purge(&self, words: &mut Words) -> Result<Answer, SqlError> {
+        if !words.either("BINARY", "MASTER") || !words.take("LOGS") || !words.take("TO") {
+            return Err(SqlError::unsupported("PURGE other than PURGE BINARY LOGS TO 'file'"));
+        }
+        let name = words.text()?;
+        words.end()?;
+        let place = LogPosition::in_file(&name, FIRST_POS).ok_or_else(|| no_such_log("PURGE LOGS"))?;
+        (self.write)(&|conn| {
+            if !binlog::files(conn)?.iter().any(|file| file.file == place.file) {
+                return Err(SqlError::new(1373, "HY000", "Target log not found in binlog index"));
+            }
+            self.log().purge_before(conn, place.file)
+        })?;
+        Ok(Answer::Done)
+    }
+
+    fn reset(&self, words: &mut Words) -> Option<Result<Answer, SqlError>> {
+        if !words.take("MASTER") && !words.take_all(&["BINARY", "LOGS", "AND", "GTIDS"]) {
+            return linking::reset(&self.links, words);
+        }
+        let reset = words.end().and_then(|()| (self.write)(&|conn| self.log().reset(conn)));
+        self.log().committed();
+        Some(reset.map(|()| Answer::Done))
+    }
+
+    /// `SELECT WAIT_FOR_EXECUTED_GTID_SET('set'[, seconds])`, and the question of a link.
+    fn select(&self, sql: &str) -> Option<Result<Answer, SqlError>> {
+        if sql.eq_ignore_ascii_case(client::WHO_QUERY) {
+            return Some(Ok(self.who()));
+        }
+        let call = sql["SELECT".len()..].trim_start();
+        const WAIT: &str = "WAIT_FOR_EXECUTED_GTID_SET";
+        if !call.get(..WAIT.len()).is_some_and(|name| name.eq_ignore_ascii_case(WAIT)) {
+            return None;
+        }
+        let mut words = Words::cut(call)?;
+        words.next();
+        Some(self.wait_executed(&mut words))
+    }
+
+    fn wait_executed(&self, words: &mut Words) -> Result<Answer, SqlError> {
+        if !words.sign('(') {
+            return Err(words.syntax());
+        }
+        let set = words.text()?;
+        let seconds = if words.sign(',') { Some(words.seconds()?) } else { None };
+        if !words.sign(')') {
+            return Err(words.syntax());
+        }
+        let title = match (words.take("AS"), words.peek()) {
+            (_, Some(Word::Plain(name) | Word::Quoted(name))) => name.clone(),
+            _ => "WAIT_FOR_EXECUTED_GTID_SET".to_owned(),
+        };
+        let reached = self.wait_for(&set, seconds)?;
+        let value = if reached { "0" } else { "1" };
+        Ok(Answer::Listing(Listing {
+            columns: vec![(title, true)],
+            rows: vec![status::row([value.to_owned()])],
+        }))
+    }
+
+    /// Waits until the set is executed; false if the seconds passed first. Without seconds (or 0), for a day.
+    pub fn wait_for(&self, set: &str, seconds: Option<f64>) -> Result<bool, SqlError> {
+        let wanted: GtidSet = set.parse().map_err(|_| {
+            SqlError::new(1772, "HY000", format!("Malformed GTID set specification '{set}'."))
+        })?;
+        let longest = Duration::from_secs(MAX_WAIT_SECONDS);
+        let wait = seconds
+            .filter(|&seconds| seconds > 0.0)
+            .map_or(longest, |seconds| Duration::try_from_secs_f64(seconds).unwrap_or(longest).min(longest));
+        // A connection of its own: the session's may stand in a snapshot that does not move.
+        let conn = (self.context().connect)()?;
+        self.log().wait_executed(&conn, &wanted, Some(Instant::now() + wait))
+    }
+
+    fn who(&self) -> Answer {
+        let values = [
+            record::LINK_VERSION.to_string(),
+            self.context().server_id.to_string(),
+            self.log().server_uuid().to_owned(),
+        ];
+        let columns = status::columns(&["+@@evensum_link_version", "+@@server_id", "@@server_uuid"]);
+        Answer::Listing(Listing { columns, rows: vec![status::row(values)] })
+    }
+
+    /// The variables that belong to the log and the links, by name.
+    pub fn variable(&self, name: &str, conn: &Connection) -> Option<Result<String, SqlError>> {
+        use super::gtids::{EXECUTED, PURGED, read};
+        match name {
+            "gtid_executed" => Some(read(conn, EXECUTED).map(|set| set.to_string())),
+            "gtid_purged" => Some(read(conn, PURGED).map(|set| set.to_string())),
+            "server_uuid" => Some(Ok(self.log().server_uuid().to_owned())),
+            "evensum_link_version" => Some(Ok(record::LINK_VERSION.to_string())),
+            "sql_slave_skip_counter" | "sql_replica_skip_counter" => {
+                Some(Ok(self.links.get("").map_or(0, |link| link.state().skip_counter).to_string()))
+            }
+            "evensum_link_delay_ms" => {
+                let delay = &self.context().delay_ms;
+                let (least, most) = (delay.0.load(Ordering::Relaxed), delay.1.load(Ordering::Relaxed));
+                Some(Ok(if least == most { least.to_string() } else { format!("{least}:{most}") }))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// `FOR db.table FROM 'file' pos`.
+fn show_changes(words: &mut Words, asking: &Asking<'_>) -> Result<Answer, SqlError> {
+    let mut table = words.name()?;
+    let mut database = asking.database.to_owned();
+    if words.sign('.') {
+        database = std::mem::replace(&mut table, words.name()?);
+    }
+    if !words.take("FROM") {
+        return Err(words.syntax());
+    }
+    let name = words.text()?;
+    words.sign(',');
+    let pos = words.number()?;
+    words.end()?;
+    let place = LogPosition::in_file(&name, pos).ok_or_else(|| no_such_log("SHOW BINLOG CHANGES"))?;
+    let key = (asking.key_of)(&database, &table)?;
+    let rows = changes::changed_keys(asking.conn, (&database, &table), &key, place)?;
+    Ok(Answer::Keys { database, table, rows })
+}
+
+fn no_such_log(command: &str) -> SqlError {
+    SqlError::new(1220, "HY000", format!("Error when executing command {command}: Could not find target log"))
+}

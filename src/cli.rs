@@ -1,0 +1,283 @@
+//! The command line. The doc comments here are the help that a person reads.
+//!
+//! Invariant: no flag takes a password. Not here: what the flags do.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::time::Duration;
+
+const EXAMPLES: &str = "\
+Examples:
+  evensum demo
+      two masters, real divergence, found and mended, in a minute
+  evensum check mysql://check@db1 mysql://check@db2
+      do both masters hold the same rows?
+  evensum sync --policy majority mysql://sync@db1 mysql://sync@db2 mysql://sync@db3
+      what would make them the same again? (prints SQL, changes nothing)
+
+Exit codes: 0 identical, 1 different, 2 could not finish, 3 usage or configuration, 4 refused for safety,
+5 already running, 130 and 143 stopped by a signal.";
+
+/// Proves that the masters of a replicated database hold the same rows, and mends the rows that differ.
+#[derive(Debug, Parser)]
+#[command(name = "evensum", version, after_help = EXAMPLES, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Compare the nodes of a cluster, row by row, while they are being written to
+    #[command(after_help = "\
+Examples:
+  evensum check mysql://root@127.0.0.1:33061 mysql://root@127.0.0.1:33062
+  evensum check --tables 'shop.*' --ignore-tables '*.log' h=db1,u=check h=db2,u=check
+  evensum check --config evensum.toml --json | jq .verdict")]
+    Check(CheckArgs),
+    /// Plan the repair of the rows that differ, and carry it out with --execute
+    #[command(alias = "repair", after_help = "\
+Examples:
+  evensum sync --policy prefer=db1:3306 mysql://sync@db1 mysql://sync@db2
+      prints the plan as SQL, and changes nothing
+  evensum sync --policy majority --execute --yes --config evensum.toml
+      checks, plans and mends
+  evensum sync --undo 20261120-232240-4f2a9c --execute --config evensum.toml
+      puts back what that run changed")]
+    Sync(SyncArgs),
+    /// Run one node of the bundled database
+    #[command(after_help = "\
+Examples:
+  evensum node --config node.toml
+  evensum node --defaults-file /etc/mysql/my.cnf
+  mariadb --host 127.0.0.1 --port 33061 --user root      (when it runs)")]
+    Node(NodeArgs),
+    /// Say who the nodes are and how their replication stands
+    #[command(after_help = "\
+Examples:
+  evensum status mysql://root@127.0.0.1:33061 mysql://root@127.0.0.1:33062
+  evensum status --config evensum.toml
+  evensum status --config evensum.toml --json | jq '.nodes[].links[].lag_seconds'")]
+    Status(StatusArgs),
+    /// List the runs of this machine
+    #[command(after_help = "\
+Examples:
+  evensum runs
+  evensum runs --limit 5 --json
+  evensum runs --show last")]
+    Runs(RunsArgs),
+    /// Start masters on this machine, let them diverge, find it and mend it
+    #[command(after_help = "\
+Examples:
+  evensum demo
+  evensum demo --nodes 3 --policy majority
+  evensum demo --keep")]
+    Demo(DemoArgs),
+}
+
+/// Which nodes, and how to reach them.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ClusterArgs {
+    /// The nodes: mysql://user@host:port or h=host,P=port,u=user
+    #[arg(value_name = "NODE")]
+    pub nodes: Vec<String>,
+    /// Read the nodes, and what else is not said here, from this file
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Read the password of all nodes from the first line of this file
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// Read the password from [client] or [evensum] of this option file instead of ~/.my.cnf
+    #[arg(long, value_name = "FILE")]
+    pub defaults_file: Option<PathBuf>,
+    /// Never ask anything
+    #[arg(long)]
+    pub no_input: bool,
+}
+
+/// Which rows, and for how long to wait.
+#[derive(Args, Clone, Debug, Default)]
+pub struct SelectionArgs {
+    /// Only tables that match, as in shop.* (can be given more than once)
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
+    pub tables: Vec<String>,
+    /// Not the tables that match (can be given more than once)
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
+    pub ignore_tables: Vec<String>,
+    /// Only rows for which this SQL condition is true
+    #[arg(long = "where", value_name = "SQL")]
+    pub filter: Option<String>,
+    /// How long rows that differ may take to settle [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub settle: Option<Duration>,
+    /// The database of evensum's own tables [default: evensum]
+    #[arg(long, value_name = "DATABASE")]
+    pub ledger: Option<String>,
+    /// Keep runs and journals in this folder [default: ~/.local/state/evensum]
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+}
+
+/// `evensum check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// The nodes.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// The rows.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `evensum sync`.
+#[derive(Args, Debug)]
+pub struct SyncArgs {
+    /// The nodes.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// The rows.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Who is right: prefer=NODE, majority, newest=COLUMN, insert-only or ask
+    #[arg(long, value_name = "POLICY")]
+    pub policy: Option<String>,
+    /// Also write the plan to this file, for a later --execute FILE
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+    /// Carry out the plan (of this file, if one is named)
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub execute: Option<String>,
+    /// Do not ask before the first change
+    #[arg(long)]
+    pub yes: bool,
+    /// Refuse to change more rows than this [default: 1000]
+    #[arg(long, value_name = "ROWS")]
+    pub max_rows: Option<u64>,
+    /// Plan to put back what this repair changed
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["policy", "run"])]
+    pub undo: Option<String>,
+    /// Call this run by this name
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `evensum node`.
+#[derive(Args, Debug)]
+pub struct NodeArgs {
+    /// The node's configuration: TOML, or a my.cnf if it ends in .cnf
+    #[arg(long, value_name = "FILE", required_unless_present = "defaults_file")]
+    pub config: Option<PathBuf>,
+    /// The same, by MySQL's name
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    pub defaults_file: Option<PathBuf>,
+    /// Stop when the standard input ends, so that a node does not outlive who started it
+    #[arg(long, hide = true)]
+    pub until_input_ends: bool,
+}
+
+/// `evensum status`.
+#[derive(Args, Debug)]
+pub struct StatusArgs {
+    /// The nodes.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `evensum runs`.
+#[derive(Args, Debug)]
+pub struct RunsArgs {
+    /// Print the report of this run; `last` is the latest
+    #[arg(long, value_name = "RUN")]
+    pub show: Option<String>,
+    /// At most this many
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    pub limit: u32,
+    /// The folder that keeps runs [default: ~/.local/state/evensum]
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `evensum demo`.
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    /// How many masters, in a ring
+    #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=5))]
+    pub nodes: u8,
+    /// Who is right: prefer=n1, majority, … [default: prefer=n1; majority from three nodes on]
+    #[arg(long, value_name = "POLICY")]
+    pub policy: Option<String>,
+    /// Leave the nodes up, and say how to connect
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// A time with its unit: 500ms, 30s, 5m, 1h.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    const LONGEST_SECONDS: u64 = 86_400;
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 =
+        number.parse().map_err(|_| "write a number and its unit, such as 30s or 5m".to_owned())?;
+    let millis_per_unit = match unit {
+        "ms" => 1,
+        "s" | "" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(format!("'{unit}' is no unit; there are ms, s, m and h")),
+    };
+    match number.checked_mul(millis_per_unit) {
+        Some(millis) if millis <= LONGEST_SECONDS * 1_000 => Ok(Duration::from_millis(millis)),
+        _ => Err("a day is the longest time".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        for wrong in ["", "s", "5 s", "5d", "-1s", "25h", "99999999999999999999h", "18446744073709551615m"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn repair_is_another_name_for_sync_and_execute_may_name_a_plan() {
+        let parse = |args: &[&str]| match Cli::try_parse_from(args).unwrap().command {
+            Command::Sync(args) => args,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(parse(&["evensum", "repair", "--execute"]).execute, Some(String::new()));
+        assert_eq!(parse(&["evensum", "sync", "--execute=p.json"]).execute, Some("p.json".into()));
+        assert_eq!(parse(&["evensum", "sync", "--execute", "mysql://a"]).cluster.nodes, ["mysql://a"]);
+    }
+
+    #[test]
+    fn no_flag_takes_a_password() {
+        let error = Cli::try_parse_from(["evensum", "check", "--password=x", "mysql://a"]).unwrap_err();
+        assert_eq!(error.kind(), clap::error::ErrorKind::UnknownArgument);
+    }
+}

@@ -1,0 +1,337 @@
+//! From what a person named to connections: which nodes, with which passwords, and that each is another server.
+//!
+//! Invariant: no two members of a cluster are the same server, by address, by name, or by what the server says of itself:
+//! comparing a node with itself would always say *identical*.
+//! Not here: what is then done with the nodes.
+
+use crate::cli::{ClusterArgs, SelectionArgs, duration};
+use crate::config::{Config, Node as NodeConfig};
+use crate::error::Failure;
+use crate::password::{self, Sources};
+use checker::Selection;
+use database::Secret;
+use database::mysql::{Connection, Identity, LedgerConnection, Options};
+use database::target::Target;
+use futures_util::future::{join_all, try_join_all};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long rows that differ may take to settle, unless said otherwise.
+const SETTLE_BOUND: Duration = Duration::from_secs(30);
+/// The ledger keeps a node's name in a column of this length.
+const NAME_CHARACTERS_MAX: usize = 64;
+
+/// A node that is not connected yet.
+#[derive(Clone, Debug)]
+struct Node {
+    target: Target,
+    sources: Sources,
+}
+
+/// The nodes of a cluster, and what its configuration says.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    /// What it is called.
+    pub name: String,
+    nodes: Vec<Node>,
+    /// The configuration, empty if there is none.
+    pub config: Config,
+    no_input: bool,
+}
+
+/// A node that answers.
+#[derive(Debug)]
+pub struct Connected {
+    /// How it was reached.
+    pub target: Target,
+    secret: Option<Secret>,
+    /// Which server it is.
+    pub identity: Identity,
+    /// The connection.
+    pub connection: Connection,
+}
+
+/// What to compare, and for how long to wait, from the command line and the configuration.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// The tables and rows.
+    pub selection: Selection,
+    /// The longest wait for one exchange of watermarks.
+    pub settle_bound: Duration,
+    /// How to connect.
+    pub options: Options,
+    /// The folder of runs and journals, if one was said.
+    pub state: Option<PathBuf>,
+}
+
+impl Cluster {
+    /// Finds out which nodes are meant, without asking any of them.
+    pub fn resolve(args: &ClusterArgs, least: usize) -> Result<Cluster, Failure> {
+        let environment = || {
+            let path = std::env::var_os("EVENSUM_CONFIG").map(PathBuf::from);
+            path.filter(|path| !path.as_os_str().is_empty() && args.nodes.is_empty())
+        };
+        let config = match args.config.clone().or_else(environment) {
+            Some(path) => Config::read(&path)?,
+            None => Config::default(),
+        };
+        let shared = Sources {
+            file: args.password_file.clone().or_else(|| config.cluster.password_file.clone()),
+            option_file: args.defaults_file.clone(),
+        };
+        let nodes: Vec<Node> = if args.nodes.is_empty() {
+            config.cluster.nodes.iter().map(|node| from_config(node, &shared)).collect::<Result<_, _>>()?
+        } else {
+            args.nodes.iter().map(|text| from_text(text, &shared)).collect::<Result<_, _>>()?
+        };
+        if nodes.len() < least {
+            let what = match (nodes.len(), least) {
+                (0, 1) => "no node was named".to_owned(),
+                (named, _) => format!("{named} nodes were named, and it takes at least two to compare"),
+            };
+            let advice = "name the nodes, as in mysql://root@127.0.0.1:3306, or a file with --config";
+            return Err(Failure::usage(what, advice));
+        }
+        refuse_doubles(&nodes)?;
+        let name = config.cluster.name.clone().unwrap_or_else(|| {
+            nodes.iter().map(|node| node.target.name.as_ref()).collect::<Vec<_>>().join(", ")
+        });
+        Ok(Cluster { name, nodes, config, no_input: args.no_input })
+    }
+
+    /// What to compare: what the command line says, else the configuration.
+    pub fn scope(&self, args: &SelectionArgs) -> Result<Scope, Failure> {
+        let check = &self.config.check;
+        let or = |said: &[String], configured: &[String]| {
+            if said.is_empty() { configured.to_vec() } else { said.to_vec() }
+        };
+        let mut selection =
+            Selection::new(&or(&args.tables, &check.tables), &or(&args.ignore_tables, &check.ignore_tables))
+                .map_err(|error| Failure::usage(error.to_string(), "quote patterns, as in --tables 'shop.*'"))?;
+        selection.filter = args.filter.clone().or_else(|| check.filter.clone()).map(Into::into);
+        let configured = match &check.settle {
+            Some(text) => Some(duration(text).map_err(|why| {
+                Failure::config(format!("settle = \"{text}\" is no time: {why}"), "for example settle = \"30s\"")
+            })?),
+            None => None,
+        };
+        let mut options = Options::default();
+        if let Some(ledger) = args.ledger.as_deref().or(check.ledger.as_deref()) {
+            options.ledger = ledger.into();
+        }
+        Ok(Scope {
+            selection,
+            settle_bound: args.settle.or(configured).unwrap_or(SETTLE_BOUND),
+            options,
+            state: args.state.clone().or_else(|| self.config.state.clone()),
+        })
+    }
+
+    /// Connects to every node; the failures are in the order of the nodes.
+    pub async fn connect_each(&self, options: &Options) -> Vec<(Target, Result<Connected, Failure>)> {
+        // all at once where nobody has to be asked, one after the other where somebody has
+        let first = join_all(self.nodes.iter().map(|node| node.connect(options))).await;
+        let mut each = Vec::with_capacity(first.len());
+        for (node, result) in self.nodes.iter().zip(first) {
+            let result = match result {
+                Ok(connected) => Ok(connected),
+                Err(Attempt::NoPassword(failure)) if self.no_input => Err(failure),
+                Err(Attempt::NoPassword(failure)) => node.connect_asking(options, failure).await,
+                Err(Attempt::Failed(failure)) => Err(failure),
+            };
+            each.push((node.target.clone(), result));
+        }
+        each
+    }
+
+    /// Connects to every node, or says which cannot be reached.
+    pub async fn connect(&self, options: &Options) -> Result<Vec<Connected>, Failure> {
+        let each = self.connect_each(options).await;
+        let connected: Vec<Connected> =
+            each.into_iter().map(|(_, result)| result).collect::<Result<_, _>>()?;
+        refuse_same_servers(&connected)?;
+        Ok(connected)
+    }
+}
+
+/// Why a first attempt failed.
+enum Attempt {
+    /// The node wants a password, and none was said.
+    NoPassword(Failure),
+    Failed(Failure),
+}
+
+impl Node {
+    fn new(target: Target, shared: &Sources, own: Option<&PathBuf>) -> Result<Node, Failure> {
+        if target.name.chars().count() > NAME_CHARACTERS_MAX {
+            let advice = "give it a short name, as in mysql://root@host?name=north";
+            return Err(Failure::usage(format!("the name {} is too long", target.name), advice));
+        }
+        let sources = Sources {
+            file: own.cloned().or_else(|| shared.file.clone()),
+            option_file: target.option_file.clone().or_else(|| shared.option_file.clone()),
+        };
+        Ok(Node { target, sources })
+    }
+
+    async fn connect(&self, options: &Options) -> Result<Connected, Attempt> {
+        let secret = password::find(&self.sources).map_err(Attempt::Failed)?;
+        let asked = secret.is_none();
+        let result = self.connect_with(secret, options).await;
+        result.map_err(|error| match error {
+            database::Error::Refused { .. } if asked => Attempt::NoPassword(error.into()),
+            error => Attempt::Failed(error.into()),
+        })
+    }
+
+    async fn connect_asking(&self, options: &Options, failure: Failure) -> Result<Connected, Failure> {
+        match password::ask(&self.target.name, &self.target.user)? {
+            Some(secret) => Ok(self.connect_with(Some(secret), options).await?),
+            None => Err(failure),
+        }
+    }
+
+    async fn connect_with(
+        &self,
+        secret: Option<Secret>,
+        options: &Options,
+    ) -> Result<Connected, database::Error> {
+        let mut connection = Connection::connect(&self.target, secret.as_ref(), options).await?;
+        let identity = connection.identity().await?;
+        Ok(Connected { target: self.target.clone(), secret, identity, connection })
+    }
+}
+
+impl Connected {
+    /// A second connection to the same node.
+    pub async fn another(&self, options: &Options) -> Result<Connection, Failure> {
+        Ok(Connection::connect(&self.target, self.secret.as_ref(), options).await?)
+    }
+
+    /// A connection for evensum's own tables.
+    pub async fn ledger(&self, options: &Options) -> Result<LedgerConnection, Failure> {
+        Ok(LedgerConnection::connect(&self.target, self.secret.as_ref(), options).await?)
+    }
+}
+
+/// The members of a check, and its scout, over connections of their own.
+pub async fn members(
+    connected: &[Connected],
+    options: &Options,
+) -> Result<(Vec<checker::Member<Connection, LedgerConnection>>, Connection), Failure> {
+    let first = connected.first().ok_or_else(|| Failure::usage("no node was named", ""))?;
+    let scout = first.another(options).await?;
+    let members = connected.iter().map(async |node| {
+        let (reader, ledger) = (node.another(options).await?, node.ledger(options).await?);
+        Ok::<_, Failure>(checker::Member { name: node.target.name.clone(), reader, ledger })
+    });
+    Ok((try_join_all(members).await?, scout))
+}
+
+/// The members of a repair.
+pub async fn menders(
+    connected: &[Connected],
+    options: &Options,
+) -> Result<Vec<syncer::Member<Connection, LedgerConnection>>, Failure> {
+    let members = connected.iter().map(async |node| {
+        let (writer, ledger) = (node.another(options).await?, node.ledger(options).await?);
+        let identity = node.identity.server_uuid.as_str().into();
+        Ok::<_, Failure>(syncer::Member { name: node.target.name.clone(), identity, writer, ledger })
+    });
+    try_join_all(members).await
+}
+
+/// Finds the node that a person means by a name, or by `host:port`.
+pub fn named<'a>(connected: &'a [Connected], text: &str) -> Option<&'a str> {
+    let by_name = connected.iter().find(|node| *node.target.name == *text);
+    let by_address = || {
+        connected.iter().find(|node| format!("{}:{}", node.target.host, node.target.port) == text)
+    };
+    by_name.or_else(by_address).map(|node| node.target.name.as_ref())
+}
+
+fn from_text(text: &str, shared: &Sources) -> Result<Node, Failure> {
+    let target: Target = text.parse().map_err(|error| Failure::target(text, &error))?;
+    Node::new(target, shared, None)
+}
+
+fn from_config(node: &NodeConfig, shared: &Sources) -> Result<Node, Failure> {
+    match node {
+        NodeConfig::Address(text) => from_text(text, shared),
+        NodeConfig::Detailed(node) => {
+            let mut target: Target = node.url.parse().map_err(|error| Failure::target(&node.url, &error))?;
+            if let Some(name) = &node.name {
+                target.name = name.as_str().into();
+            }
+            Node::new(target, shared, node.password_file.as_ref())
+        }
+    }
+}
+
+/// Refuses two nodes of one address or of one name.
+fn refuse_doubles(nodes: &[Node]) -> Result<(), Failure> {
+    for (n, node) in nodes.iter().enumerate() {
+        let target = &node.target;
+        for before in nodes[..n].iter().map(|node| &node.target) {
+            let same_host = before.host.eq_ignore_ascii_case(&target.host) && before.port == target.port;
+            if before.socket == target.socket && (target.socket.is_some() || same_host) {
+                let address = match &target.socket {
+                    Some(socket) => socket.display().to_string(),
+                    None => format!("{}:{}", target.host, target.port),
+                };
+                return Err(Failure::twice(format!("the node {address} is listed twice")));
+            }
+            if before.name == target.name {
+                return Err(Failure::twice(format!("two nodes have the name {}", target.name)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses two addresses of one server.
+fn refuse_same_servers(connected: &[Connected]) -> Result<(), Failure> {
+    for (n, node) in connected.iter().enumerate() {
+        let same = |before: &&Connected| before.identity.server_uuid == node.identity.server_uuid;
+        if let Some(before) = connected[..n].iter().find(same) {
+            return Err(Failure::twice(format!(
+                "{} and {} are the same server ({}), listed twice",
+                before.target.name, node.target.name, node.identity.server_uuid
+            )));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(nodes: &[&str]) -> Result<Cluster, Failure> {
+        let nodes = nodes.iter().map(|&node| node.to_owned()).collect();
+        Cluster::resolve(&ClusterArgs { nodes, ..ClusterArgs::default() }, 2)
+    }
+
+    #[test]
+    fn the_same_node_twice_is_refused_in_every_spelling() {
+        for nodes in [
+            ["mysql://root@127.0.0.1:3307", "mysql://root@127.0.0.1:3307"],
+            ["mysql://root@DB1:3307?name=a", "h=db1,P=3307,u=other,n=b"],
+            ["mysql://db1", "mysql://db1:3306"],
+            ["mysql://a?name=x", "mysql://b?name=x"],
+            ["h=a,S=/run/x", "h=b,S=/run/x"],
+        ] {
+            let failure = resolve(&nodes).unwrap_err();
+            assert_eq!((failure.code, failure.outcome.code()), ("E0102", 3), "{failure}");
+        }
+        assert!(resolve(&["mysql://db1", "mysql://db1:3307"]).is_ok());
+        assert!(resolve(&["h=a,S=/run/x", "h=a,S=/run/y"]).is_ok());
+    }
+
+    #[test]
+    fn one_node_is_no_cluster() {
+        for nodes in [&[][..], &["mysql://db1"]] {
+            assert_eq!(resolve(nodes).unwrap_err().outcome.code(), 3);
+        }
+    }
+}

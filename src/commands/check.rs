@@ -1,0 +1,99 @@
+//! `evensum check`: compares, says what was found, and keeps the report.
+//!
+//! Invariant: it holds no writer, so it cannot change a user's row.
+
+use crate::cli::CheckArgs;
+use crate::clock;
+use crate::cluster::{Cluster, Connected, Scope, members};
+use crate::error::{Failure, Outcome};
+use crate::output;
+use crate::progress::Line;
+use crate::render;
+use crate::signals;
+use crate::state::{self, State};
+use checker::{Options, Report, Selection, Stop, Verdict, check};
+
+/// Runs the command.
+pub async fn run(args: CheckArgs) -> Result<Outcome, Failure> {
+    let cluster = Cluster::resolve(&args.cluster, 2)?;
+    let scope = cluster.scope(&args.selection)?;
+    let state = State::open(&state::folder(scope.state.as_deref())?)?;
+    let stop = Stop::new();
+    let interrupt = signals::watch(&stop)?;
+    let connected = cluster.connect(&scope.options).await?;
+    let identities: Vec<String> = connected.iter().map(|node| node.identity.server_uuid.clone()).collect();
+    let _lock = state.lock(&identities)?;
+    let run = clock::run_name();
+    state.begin(&run, "check", &cluster.name)?;
+    let report = compare(&run, &connected, &scope, &stop).await;
+    let report = report.inspect_err(|failure| state.fail(&run, failure))?;
+    let document = render::json::report(&report);
+    state.finish(&run, &report.verdict().to_string(), &document.to_string())?;
+    if args.json {
+        output::print(&render::json::text(&document))?;
+    } else {
+        output::print(&render::text::report(&report, &next(&args), output::coloured()))?;
+    }
+    for pattern in unmatched(&report, &scope) {
+        output::note(&format!("evensum: no table matches '{pattern}'"));
+    }
+    Ok(interrupt.outcome().unwrap_or_else(|| outcome(&report, &scope)))
+}
+
+/// Compares the nodes, with a line of progress.
+pub async fn compare(
+    run: &str,
+    connected: &[Connected],
+    scope: &Scope,
+    stop: &Stop,
+) -> Result<Report, Failure> {
+    let (members, scout) = members(connected, &scope.options).await?;
+    let options =
+        Options { run: run.into(), selection: scope.selection.clone(), settle_bound: scope.settle_bound };
+    let progress = Line::new();
+    let report = check(members, scout, &options, &progress, stop).await;
+    progress.finish();
+    Ok(report?)
+}
+
+/// The patterns that were asked for and that no table of the report matches: most often a slip of the pen.
+pub fn unmatched<'a>(report: &Report, scope: &'a Scope) -> Vec<&'a str> {
+    let patterns = scope.selection.patterns().iter().map(String::as_str);
+    let matches = |pattern: &&str| {
+        let only = Selection::new(&[(*pattern).to_owned()], &[]);
+        only.is_ok_and(|only| report.tables.iter().any(|t| only.contains(&t.table.database, &t.table.name)))
+    };
+    patterns.filter(|pattern| !matches(pattern)).collect()
+}
+
+/// How a check of this report ends. Where a pattern matched nothing, or there was nothing at all, nothing was shown to be
+/// identical.
+pub fn outcome(report: &Report, scope: &Scope) -> Outcome {
+    match report.verdict() {
+        Verdict::Identical if report.tables.is_empty() => Outcome::Incomplete,
+        Verdict::Identical if !unmatched(report, scope).is_empty() => Outcome::Incomplete,
+        Verdict::Identical => Outcome::Identical,
+        Verdict::Different => Outcome::Different,
+        Verdict::Unsettled | Verdict::Skipped => Outcome::Incomplete,
+    }
+}
+
+/// The command that plans the repair of what this check found.
+fn next(args: &CheckArgs) -> String {
+    let mut words = vec!["evensum".to_owned(), "sync".to_owned()];
+    let mut add = |flag: &str, value: &str| words.extend([flag.to_owned(), render::text::quoted(value)]);
+    if let Some(config) = &args.cluster.config {
+        add("--config", &config.display().to_string());
+    }
+    args.selection.tables.iter().for_each(|pattern| add("--tables", pattern));
+    args.selection.ignore_tables.iter().for_each(|pattern| add("--ignore-tables", pattern));
+    if let Some(filter) = &args.selection.filter {
+        add("--where", filter);
+    }
+    if let Some(ledger) = &args.selection.ledger {
+        add("--ledger", ledger);
+    }
+    add("--policy", if args.cluster.nodes.len() > 2 { "majority" } else { "prefer=NODE" });
+    words.extend(args.cluster.nodes.iter().map(|node| render::text::quoted(node)));
+    words.join(" ")
+}

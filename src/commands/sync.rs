@@ -1,0 +1,261 @@
+//! `evensum sync`: checks, plans the repair, and with `--execute` carries it out.
+//!
+//! Two signals stand before the first change: `--execute`, and an approval (`--yes`, or what a person types). A plan
+//! of more rows than `--max-rows` is refused. What is carried out is exactly the plan that was printed.
+//!
+//! Invariant: without `--execute` nothing here holds a writer. Not here: deciding (`syncer::policy`), guarding
+//! (`syncer::execute`).
+
+mod approval;
+
+use crate::cli::SyncArgs;
+use crate::clock;
+use crate::cluster::{Cluster, Connected, Scope, menders, named};
+use crate::commands::check::{compare, outcome, unmatched};
+use crate::config;
+use crate::error::{Failure, Outcome};
+use crate::output;
+use crate::render;
+use crate::signals;
+use crate::state::{self, State};
+use checker::{Divergence, Report, Selection, Stop};
+use database::Mending;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::str::FromStr;
+use syncer::{ExecuteError, Journal, Options, Plan, PlannedNode, Policies, Policy, Summary};
+
+/// More rows than this are not changed, unless said otherwise.
+const MAX_ROWS: u64 = 1_000;
+/// The longest name of a run; the ledger and the journal's file name hold it.
+const RUN_CHARACTERS_MAX: usize = 64;
+
+/// What the command works with.
+struct Site {
+    args: SyncArgs,
+    cluster: Cluster,
+    scope: Scope,
+    state: State,
+    connected: Vec<Connected>,
+    run: String,
+    stop: Stop,
+}
+
+/// Runs the command.
+pub async fn run(args: SyncArgs) -> Result<Outcome, Failure> {
+    let cluster = Cluster::resolve(&args.cluster, 2)?;
+    let scope = cluster.scope(&args.selection)?;
+    let run = run_name(args.run.as_deref())?;
+    let default = args.policy.as_deref().or(cluster.config.sync.policy.as_deref()).map(policy).transpose()?;
+    let state = State::open(&state::folder(scope.state.as_deref())?)?;
+    let stop = Stop::new();
+    let interrupt = signals::watch(&stop)?;
+    let connected = cluster.connect(&scope.options).await?;
+    let policies = policies(default, &cluster.config.sync, &connected)?;
+    let identities: Vec<String> = connected.iter().map(|node| node.identity.server_uuid.clone()).collect();
+    let _lock = state.lock(&identities)?;
+    state.begin(&run, "sync", &cluster.name)?;
+    let site = Site { args, cluster, scope, state, connected, run, stop };
+    let ended = site.run(&policies).await.inspect_err(|failure| site.state.fail(&site.run, failure))?;
+    Ok(interrupt.outcome().unwrap_or(ended))
+}
+
+impl Site {
+    async fn run(&self, policies: &Policies) -> Result<Outcome, Failure> {
+        let (plan, report) = self.plan(policies).await?;
+        if let Some(path) = &self.args.plan {
+            plan.save(path).map_err(|error| {
+                Failure::system(format!("the plan cannot be written to {}: {error}", path.display()))
+            })?;
+        }
+        let before = report.as_ref().map_or(Outcome::Different, |report| outcome(report, &self.scope));
+        if self.args.execute.is_none() || self.stop.raised() {
+            return self.print_plan(&plan, report.as_ref(), before);
+        }
+        if plan.steps.is_empty() {
+            return self.finish(&plan, report.as_ref(), &Summary::default());
+        }
+        if !self.args.json {
+            output::print(&plan.to_sql())?;
+        }
+        self.refuse_too_much(&plan)?;
+        approval::ask(&plan, self.args.yes, self.args.cluster.no_input)?;
+        let summary = self.execute(&plan).await?;
+        self.finish(&plan, report.as_ref(), &summary)
+    }
+
+    /// The plan: from a file, from the journal of a run to undo, or from a check made now.
+    async fn plan(&self, policies: &Policies) -> Result<(Plan, Option<Report>), Failure> {
+        if let Some(path) = self.args.execute.as_deref().filter(|path| !path.is_empty()) {
+            let path = Path::new(path);
+            let plan = Plan::load(path).map_err(|error| unusable("the plan", path, &error))?;
+            return Ok((plan, None));
+        }
+        if let Some(run) = &self.args.undo {
+            let path = self.state.journal(&run_name(Some(run))?);
+            let journal = Journal::open(&path).map_err(|error| unusable("the journal", &path, &error))?;
+            return Ok((syncer::undo_plan(&journal), None));
+        }
+        let report = compare(&self.run, &self.connected, &self.scope, &self.stop).await?;
+        for pattern in unmatched(&report, &self.scope) {
+            output::note(&format!("evensum: no table matches '{pattern}'"));
+        }
+        let nodes: Vec<PlannedNode> = self.connected.iter().map(planned).collect();
+        let asking = self.args.execute.is_some() && !self.args.cluster.no_input;
+        let asking = asking && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        let plan = syncer::make_plan(&report, &nodes, |divergence| match policy_of(policies, divergence) {
+            Some(Policy::Ask) if asking => approval::choose(divergence),
+            _ => policies.decide(divergence),
+        });
+        Ok((plan, Some(report)))
+    }
+
+    fn print_plan(
+        &self,
+        plan: &Plan,
+        report: Option<&Report>,
+        before: Outcome,
+    ) -> Result<Outcome, Failure> {
+        let document = render::repair::document(&self.run, plan, report, None);
+        self.state.finish(&self.run, "planned", &document.to_string())?;
+        if self.args.json {
+            output::print(&render::json::text(&document))?;
+        } else {
+            output::print(&plan.to_sql())?;
+            output::note(&render::repair::planned(plan, report));
+        }
+        Ok(before)
+    }
+
+    fn refuse_too_much(&self, plan: &Plan) -> Result<(), Failure> {
+        let most = self.args.max_rows.or(self.cluster.config.sync.max_rows).unwrap_or(MAX_ROWS);
+        let rows = plan.steps.len() as u64;
+        if rows <= most {
+            return Ok(());
+        }
+        Err(Failure::refused(
+            format!("the plan changes {rows} rows, and --max-rows is {most}"),
+            format!("look at the plan; if it is right, allow it with --max-rows {rows}"),
+        ))
+    }
+
+    async fn execute(&self, plan: &Plan) -> Result<Summary, Failure> {
+        let members = menders(&self.connected, &self.scope.options).await?;
+        let path = self.state.journal(&self.run);
+        let mut journal = Journal::create(&path, &self.run, &plan.nodes)
+            .map_err(|error| unusable("the journal", &path, &error))?;
+        let options =
+            Options { run: format!("{}-mend", self.run).into(), settle_bound: self.scope.settle_bound };
+        let line = crate::progress::Count::new("rows mended", plan.steps.len());
+        let progress = |done: usize| line.set(done);
+        let summary = syncer::execute(plan, members, &mut journal, &options, &progress, &self.stop).await;
+        line.finish();
+        summary.map_err(|error| self.failed(error, &path))
+    }
+
+    /// What a person is told when a repair ends early.
+    fn failed(&self, error: ExecuteError, journal: &Path) -> Failure {
+        let undo = format!("{}; evensum sync --undo {} plans to put it back", journal.display(), self.run);
+        match error {
+            ExecuteError::Identity { .. } => {
+                Failure::refused(error.to_string(), "plan again, against the servers that are there now")
+            }
+            ExecuteError::Absent(_) => Failure::usage(error.to_string(), "name all nodes of the plan"),
+            ExecuteError::Database(inner) => Failure {
+                changed: Some(format!("What was changed before is in {undo}.")),
+                ..Failure::from(inner)
+            },
+            ExecuteError::Journal(inner) => Failure {
+                changed: Some(format!("Nothing was changed that is not in {undo}.")),
+                ..unusable("the journal", journal, &inner)
+            },
+        }
+    }
+
+    fn finish(&self, plan: &Plan, report: Option<&Report>, summary: &Summary) -> Result<Outcome, Failure> {
+        let document = render::repair::document(&self.run, plan, report, Some(summary));
+        let ended = ended(plan, report, summary, &self.scope);
+        let verdict = match ended {
+            Outcome::Identical => "identical",
+            Outcome::Different => "different",
+            _ => "unsettled",
+        };
+        self.state.finish(&self.run, verdict, &document.to_string())?;
+        if self.args.json {
+            output::print(&render::json::text(&document))?;
+        } else {
+            output::print(&render::repair::done(&self.run, plan, report, summary))?;
+        }
+        Ok(ended)
+    }
+}
+
+/// How a repair ends: identical only if every row that the check or the plan named is now seen to be.
+fn ended(plan: &Plan, report: Option<&Report>, summary: &Summary, scope: &Scope) -> Outcome {
+    let left = !plan.undecided.is_empty() || report.is_some_and(|report| report.unlisted > 0);
+    let refused = summary.count(|mending| matches!(mending, Mending::Refused(_))) > 0;
+    if left || refused || !summary.different.is_empty() {
+        return Outcome::Different;
+    }
+    let mended = summary.count(|mending| *mending == Mending::Mended) == plan.steps.len();
+    match report.map(|report| outcome(report, scope)) {
+        Some(Outcome::Incomplete) => Outcome::Incomplete,
+        _ if summary.rows_unsettled > 0 || !mended => Outcome::Incomplete,
+        _ => Outcome::Identical,
+    }
+}
+
+/// The policy of a divergence's table.
+fn policy_of<'a>(policies: &'a Policies, divergence: &Divergence) -> Option<&'a Policy> {
+    let (database, name) = (&divergence.table.database, &divergence.table.name);
+    let own = policies.tables.iter().find(|(tables, _)| tables.contains(database, name));
+    own.map(|(_, policy)| policy).or(policies.default.as_ref())
+}
+
+fn unusable(what: &str, path: &Path, why: &dyn std::fmt::Display) -> Failure {
+    Failure::usage(format!("{what} {} cannot be used: {why}", path.display()), "")
+}
+
+fn planned(node: &Connected) -> PlannedNode {
+    PlannedNode { name: node.target.name.clone(), identity: node.identity.server_uuid.as_str().into() }
+}
+
+/// A run's name: as said, if it can be the name of a file, else a new one.
+fn run_name(said: Option<&str>) -> Result<String, Failure> {
+    let Some(name) = said else { return Ok(clock::run_name()) };
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if name.is_empty() || name.len() > RUN_CHARACTERS_MAX || name.starts_with('.') || !name.chars().all(plain) {
+        let advice = "letters, digits, '.', '_' and '-', at most 64; evensum runs lists those that there are";
+        return Err(Failure::usage(format!("'{name}' is no name of a run"), advice));
+    }
+    Ok(name.to_owned())
+}
+
+fn policy(text: &str) -> Result<Policy, Failure> {
+    Policy::from_str(text).map_err(|why| Failure::usage(why, "for example --policy majority"))
+}
+
+/// The policies of a run, with every node that they name found among the nodes.
+fn policies(
+    default: Option<Policy>,
+    config: &config::Sync,
+    connected: &[Connected],
+) -> Result<Policies, Failure> {
+    let resolved = |policy: Policy| match policy {
+        Policy::Prefer(text) => match named(connected, &text) {
+            Some(name) => Ok(Policy::Prefer(name.into())),
+            None => {
+                let names: Vec<&str> = connected.iter().map(|node| node.target.name.as_ref()).collect();
+                let what = format!("prefer={text} names no node of this cluster");
+                Err(Failure::usage(what, format!("the nodes are {}", names.join(", "))))
+            }
+        },
+        policy => Ok(policy),
+    };
+    let tables = config.tables.iter().map(|(pattern, text)| {
+        let tables = Selection::new(std::slice::from_ref(pattern), &[])
+            .map_err(|error| Failure::config(error.to_string(), "see [sync.tables] of the configuration"))?;
+        Ok((tables, resolved(policy(text)?)?))
+    });
+    Ok(Policies { default: default.map(resolved).transpose()?, tables: tables.collect::<Result<_, Failure>>()? })
+}

@@ -1,0 +1,188 @@
+//! `evensum.toml`: the cluster, what to check, and who is right.
+//!
+//! ```toml
+//! [cluster]
+//! name = "shop"
+//! nodes = ["mysql://check@db1:3306", { url = "mysql://check@db2", name = "south", password_file = "/etc/evensum/south" }]
+//!
+//! [check]
+//! tables = ["shop.*"]
+//! settle = "30s"
+//!
+//! [sync]
+//! policy = "prefer=db1:3306"
+//! max_rows = 1000
+//!
+//! [sync.tables]
+//! "shop.products" = "newest=updated_at"
+//! ```
+//!
+//! Invariant: a key that is not known is refused, with its line and the nearest known key: a misspelt `ignore_tabels`
+//! must not silently check other tables. What the command line says wins over what is said here.
+
+use crate::error::Failure;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The whole file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The nodes.
+    pub cluster: Cluster,
+    /// What to check, and how.
+    #[serde(default)]
+    pub check: Check,
+    /// Who is right where rows differ.
+    #[serde(default)]
+    pub sync: Sync,
+    /// Where runs are kept.
+    pub state: Option<PathBuf>,
+}
+
+/// `[cluster]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cluster {
+    /// What the cluster is called in reports and in the history of runs.
+    pub name: Option<String>,
+    /// Its nodes.
+    pub nodes: Vec<Node>,
+    /// The password of all nodes that have none of their own.
+    pub password_file: Option<PathBuf>,
+}
+
+/// A node: its address alone, or with more.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Node {
+    /// `"mysql://user@host:port"`.
+    Address(String),
+    /// `{ url = …, name = …, password_file = … }`.
+    Detailed(DetailedNode),
+}
+
+/// A node with its own name or password.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DetailedNode {
+    /// `mysql://user@host:port` or `h=host,P=port,u=user`.
+    pub url: String,
+    /// What it is called.
+    pub name: Option<String>,
+    /// The first line of this file is its password.
+    pub password_file: Option<PathBuf>,
+}
+
+/// `[check]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Check {
+    /// Only tables that match.
+    pub tables: Vec<String>,
+    /// Not the tables that match.
+    pub ignore_tables: Vec<String>,
+    /// Only rows for which this is true.
+    #[serde(rename = "where")]
+    pub filter: Option<String>,
+    /// How long rows may take to settle, such as `30s`.
+    pub settle: Option<String>,
+    /// The database of evensum's own tables.
+    pub ledger: Option<String>,
+}
+
+/// `[sync]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sync {
+    /// The policy of all tables that have none of their own.
+    pub policy: Option<String>,
+    /// More rows than this are not changed.
+    pub max_rows: Option<u64>,
+    /// The policies of single tables, by patterns.
+    pub tables: BTreeMap<String, String>,
+}
+
+impl Config {
+    /// Reads the file.
+    pub fn read(path: &Path) -> Result<Config, Failure> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let what = format!("cannot read the configuration {}: {error}", path.display());
+            Failure::config(what, "name an existing file with --config")
+        })?;
+        Config::parse(&text).map_err(|(line, what)| {
+            let place = line.map_or(String::new(), |line| format!(":{line}"));
+            let advice = "see the example at the head of the documentation of evensum.toml";
+            Failure::config(format!("{}{place}: {what}", path.display()), advice)
+        })
+    }
+
+    /// Reads the text; the line and the reason if it cannot be.
+    fn parse(text: &str) -> Result<Config, (Option<usize>, String)> {
+        toml::from_str(text).map_err(|error: toml::de::Error| {
+            let line = error.span().map(|span| {
+                text.as_bytes()[..span.start.min(text.len())].iter().filter(|&&b| b == b'\n').count() + 1
+            });
+            (line, explain(error.message()))
+        })
+    }
+}
+
+/// Turns serde's words for an unknown key into ours, with the nearest known key.
+fn explain(message: &str) -> String {
+    let Some(rest) = message.strip_prefix("unknown field `") else {
+        return match message.contains("untagged enum Node") {
+            true => "a node is a text, or { url = …, name = …, password_file = … }".to_owned(),
+            false => message.to_owned(),
+        };
+    };
+    let mut quoted = rest.split('`');
+    let unknown = quoted.next().unwrap_or_default();
+    // between backticks stand, in turn, words of the sentence and names of fields
+    let known: Vec<&str> = quoted.skip(1).step_by(2).collect();
+    let nearest = known
+        .iter()
+        .map(|key| (strsim::damerau_levenshtein(unknown, key), key))
+        .min()
+        .filter(|(distance, key)| *distance <= 1 + key.len() / 3);
+    match nearest {
+        Some((_, key)) => format!("unknown key '{unknown}'; did you mean '{key}'?"),
+        None => format!("unknown key '{unknown}'; known here: {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_file_is_read() {
+        let config = Config::parse(
+            "[cluster]\nname = \"shop\"\nnodes = [\"mysql://a\", { url = \"mysql://b\", name = \"south\" }]\n\
+             [check]\nwhere = \"id > 5\"\n[sync.tables]\n\"shop.*\" = \"majority\"\n",
+        )
+        .unwrap();
+        assert_eq!(config.cluster.name.as_deref(), Some("shop"));
+        assert!(matches!(&config.cluster.nodes[1], Node::Detailed(node) if node.name.as_deref() == Some("south")));
+        assert_eq!(config.check.filter.as_deref(), Some("id > 5"));
+        assert_eq!(config.sync.tables["shop.*"], "majority");
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused_with_its_line_and_the_nearest() {
+        let wrong = |text: &str| Config::parse(text).unwrap_err();
+        assert_eq!(
+            wrong("[cluster]\nnodes = []\n\n[check]\nignore_tabels = []\n"),
+            (Some(5), "unknown key 'ignore_tabels'; did you mean 'ignore_tables'?".into())
+        );
+        assert_eq!(
+            wrong("[cluster]\nnodes = []\n[chekc]\n"),
+            (Some(3), "unknown key 'chekc'; did you mean 'check'?".into())
+        );
+        let (line, what) = wrong("[cluster]\nnodes = []\ncolour = 1\n");
+        assert_eq!((line, what.as_str()), (Some(3), "unknown key 'colour'; known here: name, nodes, password_file"));
+        let (_, what) = wrong("[cluster]\nnodes = [{ name = \"x\" }]\n");
+        assert!(what.contains("url"), "{what}");
+    }
+}

@@ -1,0 +1,7 @@
+//! How results look: as text for people, as JSON for machines.
+//!
+//! Pure functions from values to text: nothing here prints, connects or decides.
+
+pub mod json;
+pub mod repair;
+pub mod text;

@@ -1,0 +1,130 @@
+//! A repair in words and as JSON: what is planned, and what came of it.
+
+use crate::render::json::key_of;
+use crate::render::text::{divergence, key};
+use checker::Report;
+use database::Mending;
+use serde_json::{Value, json};
+use std::fmt::Write;
+use syncer::{Mended, Plan, Step, Summary};
+
+/// The most steps that are written out one by one; all of them are in the JSON document.
+const SHOWN_STEPS: usize = 50;
+
+/// The plan, and what came of it if it was carried out, as one document.
+pub fn document(run: &str, plan: &Plan, report: Option<&Report>, summary: Option<&Summary>) -> Value {
+    let undecided: Vec<Value> = plan
+        .undecided
+        .iter()
+        .map(|left| {
+            json!({ "divergence": super::json::divergence(&left.divergence), "reason": left.reason })
+        })
+        .collect();
+    json!({
+        "schema_version": 1,
+        "run": run,
+        "verdict": report.map(|report| report.verdict().to_string()),
+        "nodes": plan.nodes.iter().map(|node| &node.name).collect::<Vec<_>>(),
+        "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
+        "undecided": undecided,
+        "execution": summary.map(execution),
+    })
+}
+
+fn step(step: &Step) -> Value {
+    json!({
+        "node": step.node,
+        "winner": step.winner,
+        "database": step.table.database,
+        "table": step.table.name,
+        "key": key_of(&step.table, &step.key),
+        "sql": step.to_sql(),
+        "why": step.why,
+    })
+}
+
+fn execution(summary: &Summary) -> Value {
+    let steps: Vec<Value> = summary
+        .steps
+        .iter()
+        .map(|mended| {
+            let mut document = step(&mended.step);
+            document["outcome"] = word(&mended.outcome).into();
+            if let Mending::Refused(reason) = &mended.outcome {
+                document["reason"] = reason.as_str().into();
+            }
+            document
+        })
+        .collect();
+    json!({
+        "mended": summary.count(|outcome| *outcome == Mending::Mended),
+        "moved": summary.count(|outcome| *outcome == Mending::Moved),
+        "refused": summary.count(|outcome| matches!(outcome, Mending::Refused(_))),
+        "called_off": summary.count(|outcome| *outcome == Mending::CalledOff),
+        "rows_identical": summary.rows_identical,
+        "rows_unsettled": summary.rows_unsettled,
+        "different": summary.different.iter().map(super::json::divergence).collect::<Vec<_>>(),
+        "steps": steps,
+    })
+}
+
+fn word(outcome: &Mending) -> &'static str {
+    match outcome {
+        Mending::Mended => "mended",
+        Mending::Moved => "moved",
+        Mending::Refused(_) => "refused",
+        Mending::CalledOff => "called off",
+    }
+}
+
+/// One sentence about a plan that is not carried out.
+pub fn planned(plan: &Plan, report: Option<&Report>) -> String {
+    let left = match plan.undecided.len() {
+        0 => String::new(),
+        left => format!("; {left} rows are left, because no policy decides them"),
+    };
+    let unsettled = match report.map_or(0, |report| report.unsettled.len()) {
+        0 => String::new(),
+        rows => format!("; {rows} rows are unsettled and not in the plan"),
+    };
+    let what = match plan.steps.len() {
+        0 => "nothing to mend".to_owned(),
+        steps => format!("the plan changes {steps} rows"),
+    };
+    format!("evensum: {what}{left}{unsettled}. Nothing was changed.")
+}
+
+/// What came of a plan that was carried out.
+pub fn done(run: &str, plan: &Plan, report: Option<&Report>, summary: &Summary) -> String {
+    if plan.steps.is_empty() {
+        return format!("{}\n", planned(plan, report).trim_start_matches("evensum: "));
+    }
+    let mended = summary.count(|outcome| *outcome == Mending::Mended);
+    let mut text = format!("mended: {mended} of {} planned rows\n", plan.steps.len());
+    let others = summary.steps.iter().filter(|mended| mended.outcome != Mending::Mended);
+    for Mended { step, outcome } in others.take(SHOWN_STEPS) {
+        let why = match outcome {
+            Mending::Refused(reason) => format!("the server refused it: {reason}"),
+            Mending::Moved => "the row was written meanwhile; it is left as the application wrote it".to_owned(),
+            _ => "it was called off".to_owned(),
+        };
+        let _ = writeln!(text, "  {} {} on {}: {why}", step.table, key(&step.table, &step.key), step.node);
+    }
+    let _ = writeln!(
+        text,
+        "verified: {} rows are identical on all nodes, {} differ, {} are unsettled",
+        summary.rows_identical,
+        summary.different.len(),
+        summary.rows_unsettled
+    );
+    for left in summary.different.iter().take(SHOWN_STEPS) {
+        let _ = write!(text, "\n{}", divergence(left));
+    }
+    if !plan.undecided.is_empty() {
+        let _ = writeln!(text, "left: {} rows that no policy decides", plan.undecided.len());
+    }
+    if mended > 0 {
+        let _ = writeln!(text, "to put it back: evensum sync --undo {run} --execute …");
+    }
+    text
+}

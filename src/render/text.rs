@@ -1,0 +1,259 @@
+//! Results as text: first one sentence that says it all, then the tables, then each row that differs.
+//!
+//! ```text
+//! different: 1 row in 1 of 2 tables on n1, n2 (1,500 rows compared in 0.4 s)
+//!
+//!   table          rows  chunks  verdict
+//!   shop.orders   1,000       4  identical
+//!   shop.products   500       2  different: 1 row
+//!
+//! shop.products id=100
+//!   stock  10 on n1 | 5 on n2
+//! ```
+//!
+//! Colour is never the only signal. Text of rows is shown with control characters escaped, so that a value cannot
+//! move a terminal's cursor.
+
+use crate::commands::status::NodeStatus;
+use crate::render::json::hex;
+use checker::{Divergence, Report, TableReport, Verdict, Version};
+use database::{Key, Row, Table, Value};
+use indicatif::HumanCount;
+use std::fmt::Write;
+
+/// The most rows that are written out one by one; all of them are in the JSON document.
+const SHOWN_ROWS: usize = 50;
+/// The most characters of one value.
+const SHOWN_CHARACTERS: usize = 60;
+/// The hex digits of a fingerprint that a person compares; all of them are in the JSON document.
+const SHOWN_HEX: usize = 16;
+
+/// A check. `next` is the command that plans the repair.
+pub fn report(report: &Report, next: &str, coloured: bool) -> String {
+    let mut text = format!("{}\n\n", sentence(report, coloured));
+    let mut rows = vec![["table", "rows", "chunks", "verdict"].map(str::to_owned).to_vec()];
+    rows.extend(report.tables.iter().map(|table| {
+        let (rows, chunks) = match table.verdict {
+            Verdict::Skipped => ("-".to_owned(), "-".to_owned()),
+            _ => (HumanCount(table.rows).to_string(), HumanCount(table.chunks).to_string()),
+        };
+        vec![table.table.to_string(), rows, chunks, verdict_of(table)]
+    }));
+    if !report.tables.is_empty() {
+        text.push_str(&aligned(&rows, "  "));
+    }
+    for divergence in report.divergences.iter().take(SHOWN_ROWS) {
+        text.push('\n');
+        text.push_str(&self::divergence(divergence));
+    }
+    let hidden = report.divergences.len().saturating_sub(SHOWN_ROWS) as u64 + report.unlisted;
+    if hidden > 0 {
+        let _ = writeln!(text, "\nand {hidden} more rows; --json lists them");
+    }
+    for unsettled in report.unsettled.iter().take(SHOWN_ROWS) {
+        let key = key(&unsettled.table, &unsettled.key);
+        let _ = writeln!(text, "\n{} {key}\n  unsettled: {}", unsettled.table, unsettled.reason);
+    }
+    text.push_str(&fingerprints(report));
+    match report.verdict() {
+        Verdict::Different => {
+            let _ = writeln!(text, "\nnext: {next}");
+        }
+        Verdict::Unsettled => {
+            let _ = writeln!(text, "\nnext: the same command again, when replication has caught up");
+        }
+        Verdict::Identical | Verdict::Skipped => {}
+    }
+    text
+}
+
+/// The verdict in one sentence.
+fn sentence(report: &Report, coloured: bool) -> String {
+    let count = |of: fn(&TableReport) -> u64| report.tables.iter().map(of).sum::<u64>();
+    let tables = |verdict| report.tables.iter().filter(|table| table.verdict == verdict).count();
+    let all = report.tables.len();
+    let detail = match report.verdict() {
+        Verdict::Identical if all == 0 => "no table was selected; there is nothing to compare".to_owned(),
+        Verdict::Identical => format!("{}", counted(all as u64, "table")),
+        Verdict::Different => {
+            format!("{} in {} of {all} tables", counted(count(|t| t.rows_different), "row"), tables(Verdict::Different))
+        }
+        Verdict::Unsettled => {
+            format!("{} in {} of {all} tables", counted(count(|t| t.rows_unsettled), "row"), tables(Verdict::Unsettled))
+        }
+        Verdict::Skipped => format!("{} of {all} tables were not compared, the rest is identical", tables(Verdict::Skipped)),
+    };
+    let interrupted = if report.interrupted { ", stopped before the end" } else { "" };
+    format!(
+        "{}: {detail} on {}{interrupted} ({} rows compared in {:.1} s)",
+        paint(report.verdict(), coloured),
+        report.nodes.join(", "),
+        HumanCount(count(|t| t.rows)),
+        report.elapsed.as_secs_f64()
+    )
+}
+
+fn paint(verdict: Verdict, coloured: bool) -> String {
+    let colour = match verdict {
+        Verdict::Identical => 32,
+        Verdict::Different => 31,
+        Verdict::Unsettled | Verdict::Skipped => 33,
+    };
+    if coloured { format!("\u{1b}[1;{colour}m{verdict}\u{1b}[0m") } else { verdict.to_string() }
+}
+
+fn verdict_of(table: &TableReport) -> String {
+    let mut parts = Vec::new();
+    if table.rows_different > 0 {
+        parts.push(counted(table.rows_different, "row"));
+    }
+    if table.rows_unsettled > 0 {
+        parts.push(format!("{} unsettled", counted(table.rows_unsettled, "row")));
+    }
+    parts.extend(table.reason.clone());
+    let verdict = table.verdict.to_string();
+    if parts.is_empty() { verdict } else { format!("{verdict}: {}", parts.join(", ")) }
+}
+
+/// A row on which nodes disagree: its key, and each column that differs with every version and its holders.
+pub fn divergence(divergence: &Divergence) -> String {
+    let mut text = format!("{} {}\n", divergence.table, key(&divergence.table, &divergence.key));
+    let holders = |version: &Version| version.nodes.join(", ");
+    let rows: Vec<(&Version, &Row)> =
+        divergence.versions.iter().filter_map(|version| Some((version, version.row.as_ref()?))).collect();
+    for version in divergence.versions.iter().filter(|version| version.row.is_none()) {
+        let _ = writeln!(text, "  missing on {}", holders(version));
+    }
+    if let [(version, row)] = rows[..] {
+        let _ = writeln!(text, "  there on {}: {}", holders(version), row_text(&divergence.table, row));
+        return text;
+    }
+    let differing = divergence.columns();
+    let lines: Vec<Vec<String>> = (divergence.table.columns.iter().enumerate())
+        .filter(|(_, column)| differing.contains(&column.name.as_ref()))
+        .map(|(place, column)| {
+            let sides = rows.iter().map(|(version, row)| {
+                let value = row.values().into_iter().nth(place).unwrap_or(Value::Null);
+                format!("{} on {}", shown(&value), holders(version))
+            });
+            vec![column.name.to_string(), sides.collect::<Vec<_>>().join(" | ")]
+        })
+        .collect();
+    text.push_str(&aligned(&lines, "  "));
+    text
+}
+
+/// The key as `id=7` or `order_id=7 line=2`.
+pub fn key(table: &Table, key: &Key) -> String {
+    let parts = table.key_columns().zip(key.values());
+    parts.map(|(column, value)| format!("{}={}", column.name, shown(&value))).collect::<Vec<_>>().join(" ")
+}
+
+fn row_text(table: &Table, row: &Row) -> String {
+    let values = row.values();
+    let others = table.columns.iter().zip(&values).enumerate().filter(|(n, _)| !table.key.contains(n));
+    others.map(|(_, (column, value))| format!("{}={}", column.name, shown(value))).collect::<Vec<_>>().join(" ")
+}
+
+/// A value, cut where it is long.
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(SHOWN_CHARACTERS) {
+        None => text,
+        Some((end, _)) => format!("{}… ({} characters)", &text[..end], text.chars().count()),
+    }
+}
+
+fn fingerprints(report: &Report) -> String {
+    let mut rows = Vec::new();
+    for table in report.tables.iter().filter(|table| !table.fingerprints.is_empty()) {
+        let mut row = vec![table.table.to_string()];
+        row.extend(
+            table.fingerprints.iter().map(|print| format!("{} {}…", print.node, &hex(&print.root)[..SHOWN_HEX])),
+        );
+        rows.push(row);
+    }
+    if rows.is_empty() { String::new() } else { format!("\nfingerprints\n{}", aligned(&rows, "  ")) }
+}
+
+/// The state of the nodes.
+pub fn status(nodes: &[NodeStatus]) -> String {
+    let mut text = String::new();
+    for node in nodes {
+        let answer = match &node.answer {
+            Ok(answer) => answer,
+            Err(failure) => {
+                let _ = writeln!(text, "{}\n  does not answer: {}", node.name, failure.what);
+                continue;
+            }
+        };
+        let _ = writeln!(
+            text,
+            "{}\n  server {} ({}), {}",
+            node.name, answer.server_id, answer.identity, answer.version
+        );
+        if answer.links.is_empty() {
+            let _ = writeln!(text, "  replicates from nobody");
+        }
+        for link in &answer.links {
+            let word = |runs: bool| if runs { "Yes" } else { "No" };
+            let lag = link.lag_seconds.map_or("unknown".to_owned(), |lag| format!("{lag} s"));
+            let channel =
+                if link.channel.is_empty() { String::new() } else { format!(" ({})", link.channel) };
+            let _ = writeln!(
+                text,
+                "  replicates from {}{channel}: IO {}, SQL {}, lag {lag}",
+                link.source,
+                word(link.io_running),
+                word(link.sql_running)
+            );
+            if !link.last_error.is_empty() {
+                let _ = writeln!(text, "    {}", link.last_error.escape_debug());
+            }
+        }
+    }
+    text
+}
+
+/// Columns side by side, each as wide as its widest cell; columns of numbers to the right.
+pub fn aligned(rows: &[Vec<String>], indent: &str) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let cell = |row: &[String], n: usize| row.get(n).cloned().unwrap_or_default();
+    let numeric = |text: &str| text.starts_with(|c: char| c.is_ascii_digit() || c == '-') && !text.contains(' ');
+    let mut text = String::new();
+    let layout: Vec<(usize, bool)> = (0..columns)
+        .map(|n| {
+            let width = rows.iter().map(|row| cell(row, n).chars().count()).max().unwrap_or(0);
+            let right = rows.len() > 1 && rows[1..].iter().all(|row| numeric(&cell(row, n)));
+            (width, right && n + 1 < columns && n > 0)
+        })
+        .collect();
+    for row in rows {
+        let mut line = indent.to_owned();
+        for (n, (width, right)) in layout.iter().enumerate() {
+            let (value, width) = (cell(row, n), *width);
+            let gap = if n > 0 { "  " } else { "" };
+            let _ = match right {
+                true => write!(line, "{gap}{value:>width$}"),
+                false => write!(line, "{gap}{value:<width$}"),
+            };
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// `1 row`, `2 rows`.
+fn counted(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", HumanCount(number), if number == 1 { "" } else { "s" })
+}
+
+/// A word as a shell takes it whole.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/:@=.,_-+%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
