@@ -11,5 +11,8 @@
 pub mod change;
 pub mod error;
 pub mod results;
+pub mod session;
+pub mod sql;
+pub mod storage;
 
 pub use error::SqlError;
