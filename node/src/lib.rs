@@ -14,6 +14,9 @@ pub mod error;
 pub mod protocol;
 pub mod replication;
 pub mod results;
+pub mod session;
+pub mod sql;
+pub mod storage;
 
 pub use config::Config;
 pub use error::SqlError;
