@@ -10,6 +10,7 @@
 
 pub mod change;
 pub mod config;
+mod datadir;
 pub mod error;
 pub mod protocol;
 pub mod replication;

@@ -92,6 +92,16 @@ impl<R: Read> PacketReader<R> {
         !self.inner.buffer().is_empty()
     }
 
+    /// The next command (a payload that begins a new exchange), with the sequence number that its answer has to
+    /// begin with; `None` if the client is gone.
+    pub fn command(&mut self) -> Result<Option<(u8, &[u8])>, PacketError> {
+        self.sequence = 0;
+        if self.read()?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some((self.sequence, &self.payload)))
+    }
+
     /// The next payload; `None` if the stream ended between two packets.
     pub fn read(&mut self) -> Result<Option<&[u8]>, PacketError> {
         self.payload.clear();
@@ -185,6 +195,11 @@ impl<W: Write> PacketWriter<W> {
             self.split()?;
         }
         if self.buffer.len() >= FLUSH_BYTES { self.send() } else { Ok(()) }
+    }
+
+    /// Gives up the packet that was opened and is not finished.
+    pub fn abandon(&mut self) {
+        self.buffer.truncate(self.start);
     }
 
     /// One whole packet.

@@ -78,7 +78,8 @@ impl Admin {
         self.links.context()
     }
 
-    fn log(&self) -> &Binlog {
+    /// The node's log.
+    pub fn log(&self) -> &Binlog {
         &self.context().log
     }
 
@@ -403,3 +404,6 @@ fn show_changes(words: &mut Words, asking: &Asking<'_>) -> Result<Answer, SqlErr
 fn no_such_log(command: &str) -> SqlError {
     SqlError::new(1220, "HY000", format!("Error when executing command {command}: Could not find target log"))
 }
+
+#[cfg(test)]
+mod tests;
