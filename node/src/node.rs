@@ -3,23 +3,27 @@
 //! Started in that order and stopped in the other, so that nothing runs without what it needs. A node that is
 //! dropped stops. Not here: signals and messages; whoever starts a node decides about those.
 
+use crate::change::{Body, Transaction};
 use crate::config::ConfigError;
 use crate::datadir::{Datadir, DatadirError};
 use crate::replication::binlog::Binlog;
-use crate::replication::link::{Context, create_places};
+use crate::replication::link::{Apply, Context, Note, create_places};
 use crate::replication::links::{Changes, Links, Threads};
 use crate::replication::statements::Admin;
 use crate::server::{Server, Shared};
-use crate::session::{Engine, Session};
+use crate::session::variables::GlobalVariables;
+use crate::session::{Engine, Log, Session};
 use crate::storage::writer_lock::Holder;
 use crate::storage::{Store, StoreOptions, Synchronous};
 use crate::{Config, SqlError};
+use database::Gtid;
 use rusqlite::Connection;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 /// How long a write of the administrator waits for the writer's lock.
@@ -76,7 +80,7 @@ impl Node {
         let synchronous = if config.durable() { Synchronous::Full } else { Synchronous::Normal };
         let store = Arc::new(Store::open(datadir.path(), &StoreOptions { synchronous })?);
         let log = Arc::new(open_log(&store, &config)?);
-        let assembled = assemble(&config, &datadir, &store, &log)?;
+        let assembled = assemble(&config, datadir.path(), &store, &log)?;
         let shared = Arc::new(Shared::new(&config, assembled.engine, assembled.admin)?);
         let server = Server::start(listener, shared).map_err(|error| StartError::Listen(address, error))?;
         let node = Node {
@@ -152,6 +156,95 @@ fn open_log(store: &Store, config: &Config) -> Result<Binlog, SqlError> {
     create_places(&conn)?;
     conn.execute_batch("COMMIT")?;
     Ok(log)
+}
+
+fn assemble(
+    config: &Config,
+    dir: &Path,
+    store: &Arc<Store>,
+    log: &Arc<Binlog>,
+) -> Result<Assembled, SqlError> {
+    // Appliers need sessions, sessions the engine, the engine the administrator's statements, and these the
+    // links with their appliers. The circle is closed here, once, when the engine is there.
+    let late: Arc<OnceLock<Weak<Engine>>> = Arc::default();
+    let context = Context {
+        server_id: config.server_id,
+        log: Arc::clone(log),
+        connect: Box::new({
+            let store = Arc::clone(store);
+            move || store.connect()
+        }),
+        applies: Box::new({
+            let late = Arc::clone(&late);
+            move || {
+                let engine = late.get().and_then(Weak::upgrade);
+                let engine = engine.ok_or_else(|| SqlError::internal("the node is about to end"))?;
+                Ok(Box::new(Session::new(engine, 0, "system user".to_owned(), false)?))
+            }
+        }),
+        skip_errors: config.slave_skip_errors.clone(),
+        relay_limit_bytes: config.relay_log_space_limit,
+        delay_ms: (AtomicU64::new(0), AtomicU64::new(0)),
+    };
+    let links = Arc::new(Links::open(dir, Arc::new(context))?);
+    let write_to = Arc::clone(store);
+    let admin = Arc::new(Admin::new(Arc::clone(&links), Box::new(move |work| write(&write_to, work))));
+    let engine = Arc::new(Engine {
+        store: Arc::clone(store),
+        log: Arc::<Binlog>::clone(log),
+        variables: Arc::new(variables(config)),
+        server_id: config.server_id,
+        server_uuid: log.server_uuid().to_owned(),
+        admin: Arc::<Admin>::clone(&admin),
+    });
+    late.get_or_init(|| Arc::downgrade(&engine));
+    Ok(Assembled { engine, admin, links })
+}
+
+/// The variables that the configuration decides.
+fn variables(config: &Config) -> GlobalVariables {
+    let variables = GlobalVariables::default();
+    let switch = |on: bool| if on { "ON" } else { "OFF" }.to_owned();
+    for (name, value) in [
+        ("auto_increment_increment", config.auto_increment_increment.to_string()),
+        ("auto_increment_offset", config.auto_increment_offset.to_string()),
+        ("innodb_lock_wait_timeout", config.innodb_lock_wait_timeout.to_string()),
+        ("innodb_flush_log_at_trx_commit", config.innodb_flush_log_at_trx_commit.to_string()),
+        ("sync_binlog", config.sync_binlog.to_string()),
+        ("max_allowed_packet", config.max_allowed_packet.to_string()),
+        ("max_binlog_size", config.max_binlog_size.to_string()),
+        ("max_connections", config.max_connections.to_string()),
+        ("port", config.port.to_string()),
+        ("read_only", switch(config.read_only)),
+        ("log_bin_basename", config.log_bin.clone()),
+        ("datadir", config.datadir.display().to_string()),
+    ] {
+        variables.set(name, &value);
+    }
+    variables
+}
+
+impl Log for Binlog {
+    fn append(
+        &self,
+        conn: &Connection,
+        gtid: Option<Gtid>,
+        server_id: u32,
+        committed_at_ms: u64,
+        body: &Body,
+    ) -> Result<Gtid, SqlError> {
+        Binlog::append(self, conn, gtid, server_id, committed_at_ms, body)
+    }
+
+    fn committed(&self) {
+        Binlog::committed(self);
+    }
+}
+
+impl Apply for Session {
+    fn apply(&mut self, transaction: &Transaction, note: Note<'_>) -> Result<(), SqlError> {
+        Session::apply(self, transaction, note)
+    }
 }
 
 /// A write of the administrator is one statement long, so nobody may end it before.

@@ -154,9 +154,10 @@ impl Server {
         for stream in clients.values() {
             let _ = stream.shutdown(Shutdown::Both); // it may be closed already
         }
-        let all_gone = self.shared.left.wait_timeout_while(clients, Duration::from_secs(STOP_SECONDS), |clients| {
-            !clients.is_empty()
-        });
+        let all_gone =
+            self.shared.left.wait_timeout_while(clients, Duration::from_secs(STOP_SECONDS), |clients| {
+                !clients.is_empty()
+            });
         drop(all_gone);
     }
 }
@@ -190,10 +191,11 @@ fn admit(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) -> io::Resul
     clients.insert(id, stream.try_clone()?);
     drop(clients);
     let for_thread = Arc::clone(shared);
-    let spawned = std::thread::Builder::new().name(format!("client {id}")).stack_size(STACK_BYTES).spawn(move || {
-        let _seat = Seat { shared: &for_thread, id };
-        connection::serve(&for_thread, stream, peer, id);
-    });
+    let spawned =
+        std::thread::Builder::new().name(format!("client {id}")).stack_size(STACK_BYTES).spawn(move || {
+            let _seat = Seat { shared: &for_thread, id };
+            connection::serve(&for_thread, stream, peer, id);
+        });
     if spawned.is_err() {
         shared.clients().remove(&id);
     }

@@ -44,7 +44,8 @@ fn begin(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, id: u32) -> 
     let mut packets = PacketWriter::new(stream);
     let Some(login) = login::login(shared, &mut reader, &mut packets, peer, id)? else { return Ok(()) };
     let found_rows = login.capabilities & capability::FOUND_ROWS != 0;
-    let session = Session::new(Arc::clone(&shared.engine), id, login.user.clone(), found_rows);
+    let session =
+        Session::new(Arc::clone(&shared.engine), id, format!("{}@{}", login.user, peer.ip()), found_rows);
     let mut client = Client {
         shared,
         packets,
@@ -73,7 +74,11 @@ fn begin(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, id: u32) -> 
             }
             Err(PacketError::TooLarge(_)) => {
                 client.packets.set_sequence(1);
-                client.error(&SqlError::new(1153, "08S01", "Got a packet bigger than 'max_allowed_packet' bytes"))?;
+                client.error(&SqlError::new(
+                    1153,
+                    "08S01",
+                    "Got a packet bigger than 'max_allowed_packet' bytes",
+                ))?;
                 client.packets.flush()?;
                 return Ok(());
             }
@@ -133,8 +138,8 @@ impl Client<'_> {
             }
             command::RESET_CONNECTION => {
                 self.prepared.clear();
-                let reset = self.session.reset();
-                self.answer(reset)?;
+                self.session.reset();
+                self.answer(Ok(()))?;
             }
             command::BINLOG_DUMP_GTID => {
                 self.dump(rest)?;
@@ -211,10 +216,14 @@ impl Client<'_> {
     fn prepare(&mut self, text: &[u8]) -> io::Result<()> {
         let statements = split::statements(text);
         let [statement] = statements[..] else {
-            return self.error(&SqlError::syntax("You have an error in your SQL syntax: one statement is prepared at a time"));
+            return self.error(&SqlError::syntax(
+                "You have an error in your SQL syntax: one statement is prepared at a time",
+            ));
         };
         if self.prepared.len() >= MAX_PREPARED {
-            let message = format!("Can't create more than max_prepared_stmt_count statements (current value: {MAX_PREPARED})");
+            let message = format!(
+                "Can't create more than max_prepared_stmt_count statements (current value: {MAX_PREPARED})"
+            );
             return self.error(&SqlError::new(1461, "42000", message));
         }
         let prepared = match self.session.prepare(statement) {
@@ -272,11 +281,10 @@ impl Client<'_> {
         let mut fields = Fields::new(rest);
         let (id, parameter) = (fields.u32()?, fields.u16()?);
         let limit = self.shared.max_packet_bytes;
-        match self.prepared.get_mut(&id) {
-            Some(parameters) if !parameters.append_long(parameter, fields.remaining(), limit) => {
-                Err(PacketError::TooLarge(limit))
-            }
-            _ => Ok(()),
+        let Some(parameters) = self.prepared.get_mut(&id) else { return Ok(()) };
+        match parameters.append_long(parameter, fields.remaining(), limit) {
+            true => Ok(()),
+            false => Err(PacketError::TooLarge(limit)),
         }
     }
 
@@ -295,7 +303,8 @@ impl Client<'_> {
         };
         let admin = &self.shared.admin;
         admin.set_replica(self.id, Some((request.server_id, self.peer.ip().to_string())));
-        let served = dump::serve(&conn, admin.log(), &request, &mut self.packets, &|| self.shared.is_stopping());
+        let served =
+            dump::serve(&conn, admin.log(), &request, &mut self.packets, &|| self.shared.is_stopping());
         admin.set_replica(self.id, None);
         Ok(served?)
     }

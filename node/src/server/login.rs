@@ -56,7 +56,8 @@ pub(super) fn login(
         return Ok(Some(login));
     }
     let using = if proof.is_empty() { "NO" } else { "YES" };
-    let message = format!("Access denied for user '{}'@'{}' (using password: {using})", login.user, peer.ip());
+    let message =
+        format!("Access denied for user '{}'@'{}' (using password: {using})", login.user, peer.ip());
     refuse(packets, &SqlError::new(1045, "28000", message))?;
     Ok(None)
 }

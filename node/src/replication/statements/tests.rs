@@ -1,6 +1,7 @@
 use super::super::link::Receiving;
 use super::*;
 use crate::change::Body;
+use crate::session::variables::MoreVariables;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 
@@ -215,13 +216,15 @@ fn a_wait_for_transactions_ends_by_the_commit_or_by_the_time() {
 #[test]
 fn a_delay_and_a_skip_counter_are_set_by_number() {
     let bench = bench();
-    bench.ok("SET GLOBAL evensum_link_delay_ms = '100:300'");
-    bench.ok("SET @@GLOBAL.evensum_link_delay_ms = 50");
-    assert_eq!(bench.admin.context().delay_ms.1.load(Ordering::Relaxed), 50);
-    assert_eq!(bench.error("SET GLOBAL evensum_link_delay_ms = '9:1'").code, 1231);
-    assert_eq!(bench.error("SET GLOBAL evensum_link_delay_ms = 10001").code, 1231);
-    assert_eq!(bench.error("SET GLOBAL SQL_SLAVE_SKIP_COUNTER = 1").code, 1200);
+    let set = |name: &str, value: &str| bench.admin.set(name, value).unwrap().map_err(|error| error.code);
+    assert_eq!(set("evensum_link_delay_ms", "100:300"), Ok(()));
+    assert_eq!(bench.admin.value("evensum_link_delay_ms").unwrap(), "100:300");
+    assert_eq!(set("evensum_link_delay_ms", "9:1"), Err(1231));
+    assert_eq!(set("evensum_link_delay_ms", "10001"), Err(1231));
+    assert_eq!(set("sql_slave_skip_counter", "1"), Err(1200));
+    assert_eq!(set("gtid_executed", ""), Err(1238));
+    assert!(bench.admin.set("time_zone", "UTC").is_none());
     bench.ok("CHANGE MASTER TO MASTER_HOST='127.0.0.1'");
-    bench.ok("SET GLOBAL SQL_SLAVE_SKIP_COUNTER = 2");
+    assert_eq!(set("sql_slave_skip_counter", "2"), Ok(()));
     assert_eq!(bench.field("Skip_Counter").as_deref(), Some("2"));
 }
