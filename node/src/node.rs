@@ -9,7 +9,8 @@ use crate::datadir::{Datadir, DatadirError};
 use crate::replication::binlog::Binlog;
 use crate::replication::link::{Apply, Context, Note, create_places};
 use crate::replication::links::{Changes, Links, Threads};
-use crate::replication::statements::Admin;
+use crate::replication::statements::{Admin, Writes};
+use crate::server::clients::Clients;
 use crate::server::{Server, Shared};
 use crate::session::variables::GlobalVariables;
 use crate::session::{Engine, Log, Session};
@@ -81,7 +82,7 @@ impl Node {
         let store = Arc::new(Store::open(datadir.path(), &StoreOptions { synchronous })?);
         let log = Arc::new(open_log(&store, &config)?);
         let assembled = assemble(&config, datadir.path(), &store, &log)?;
-        let shared = Arc::new(Shared::new(&config, assembled.engine, assembled.admin)?);
+        let shared = Arc::new(Shared::new(&config, assembled.engine, Arc::clone(&log), assembled.clients)?);
         let server = Server::start(listener, shared).map_err(|error| StartError::Listen(address, error))?;
         let node = Node {
             server,
@@ -145,7 +146,7 @@ impl Drop for Node {
 
 struct Assembled {
     engine: Arc<Engine>,
-    admin: Arc<Admin>,
+    clients: Arc<Clients>,
     links: Arc<Links>,
 }
 
@@ -188,17 +189,19 @@ fn assemble(
     };
     let links = Arc::new(Links::open(dir, Arc::new(context))?);
     let write_to = Arc::clone(store);
-    let admin = Arc::new(Admin::new(Arc::clone(&links), Box::new(move |work| write(&write_to, work))));
+    let clients = Arc::<Clients>::default();
+    let write: Box<Writes> = Box::new(move |work| write(&write_to, work));
+    let admin = Arc::new(Admin::new(Arc::clone(&links), write, Arc::clone(&clients)));
     let engine = Arc::new(Engine {
         store: Arc::clone(store),
         log: Arc::<Binlog>::clone(log),
         variables: Arc::new(variables(config)),
         server_id: config.server_id,
         server_uuid: log.server_uuid().to_owned(),
-        admin: Arc::<Admin>::clone(&admin),
+        admin,
     });
     late.get_or_init(|| Arc::downgrade(&engine));
-    Ok(Assembled { engine, admin, links })
+    Ok(Assembled { engine, clients, links })
 }
 
 /// The variables that the configuration decides.

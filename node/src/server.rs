@@ -5,21 +5,22 @@
 //! stream: threads that wait for a client wake up, and what they had not committed is rolled back. Not here: what a command does
 //! (`connection`).
 
+pub mod clients;
 mod connection;
 mod login;
 
+use self::clients::Clients;
 use crate::config::User;
 use crate::protocol::packets::PacketWriter;
 use crate::protocol::results::put_error;
-use crate::replication::statements::Admin;
+use crate::replication::binlog::Binlog;
 use crate::session::Engine;
 use crate::{Config, SqlError};
 use rusqlite::Connection;
-use std::collections::BTreeMap;
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -34,29 +35,33 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 pub struct Shared {
     /// The SQL engine.
     pub engine: Arc<Engine>,
-    /// The administrator's statements, and who replicates from here.
-    pub admin: Arc<Admin>,
-    /// The accounts.
-    pub users: Vec<User>,
-    /// The longest packet in bytes.
-    pub max_packet_bytes: usize,
+    /// The log that replicas read.
+    pub log: Arc<Binlog>,
+    /// Who is connected.
+    pub clients: Arc<Clients>,
+    users: Vec<User>,
+    max_packet_bytes: usize,
     max_clients: usize,
     started: Instant,
     next_id: AtomicU32,
     questions: AtomicU64,
     stopping: AtomicBool,
-    clients: Mutex<BTreeMap<u32, TcpStream>>,
-    left: Condvar,
     /// SQLite's source of random bytes, for salts.
     random: Mutex<Connection>,
 }
 
 impl Shared {
     /// What clients share, before the first one comes.
-    pub fn new(config: &Config, engine: Arc<Engine>, admin: Arc<Admin>) -> Result<Shared, SqlError> {
+    pub fn new(
+        config: &Config,
+        engine: Arc<Engine>,
+        log: Arc<Binlog>,
+        clients: Arc<Clients>,
+    ) -> Result<Shared, SqlError> {
         Ok(Shared {
             engine,
-            admin,
+            log,
+            clients,
             users: config.users.clone(),
             max_packet_bytes: config.max_allowed_packet,
             max_clients: usize::try_from(config.max_connections).unwrap_or(usize::MAX),
@@ -64,14 +69,8 @@ impl Shared {
             next_id: AtomicU32::new(1),
             questions: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
-            clients: Mutex::default(),
-            left: Condvar::new(),
             random: Mutex::new(Connection::open_in_memory()?),
         })
-    }
-
-    fn clients(&self) -> MutexGuard<'_, BTreeMap<u32, TcpStream>> {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the node is about to end.
@@ -79,42 +78,26 @@ impl Shared {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    /// Closes a client's connection. False if there is no such client.
-    pub fn kill(&self, connection_id: u32) -> bool {
-        let clients = self.clients();
-        let found = clients.get(&connection_id);
-        if let Some(stream) = found {
-            let _ = stream.shutdown(Shutdown::Both); // it may be closed already
-        }
-        found.is_some()
-    }
-
-    /// A connection to the node's file.
-    pub fn connect(&self) -> Result<Connection, SqlError> {
-        self.engine.store.connect()
-    }
-
     /// The text of COM_STATISTICS.
     fn statistics(&self) -> String {
         format!(
             "Uptime: {}  Threads: {}  Questions: {}  Slow queries: 0",
             self.started.elapsed().as_secs(),
-            self.clients().len(),
+            self.clients.count(),
             self.questions.load(Ordering::Relaxed)
         )
     }
 }
 
-/// A client's place in the list; gone when its thread ends, even by a panic.
+/// A client's place; given back when its thread ends, even by a panic.
 struct Seat<'a> {
-    shared: &'a Shared,
+    clients: &'a Clients,
     id: u32,
 }
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        self.shared.clients().remove(&self.id);
-        self.shared.left.notify_all();
+        self.clients.leave(self.id);
     }
 }
 
@@ -150,15 +133,8 @@ impl Server {
             let _ = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
             let _ = thread.join(); // one that panicked is gone too
         }
-        let clients = self.shared.clients();
-        for stream in clients.values() {
-            let _ = stream.shutdown(Shutdown::Both); // it may be closed already
-        }
-        let all_gone =
-            self.shared.left.wait_timeout_while(clients, Duration::from_secs(STOP_SECONDS), |clients| {
-                !clients.is_empty()
-            });
-        drop(all_gone);
+        self.shared.log.close();
+        self.shared.clients.end_all(Duration::from_secs(STOP_SECONDS));
     }
 }
 
@@ -167,10 +143,8 @@ fn listen(listener: &TcpListener, shared: &Arc<Shared>) {
         match listener.accept() {
             Ok(_) if shared.is_stopping() => return,
             Ok((stream, peer)) => {
-                if let Err(error) = admit(shared, stream, peer) {
-                    // No thread or no handle is left: the client sees its connection closed.
-                    debug_assert!(error.kind() != io::ErrorKind::InvalidInput);
-                }
+                // Where no thread or no handle is left, the client sees its connection closed.
+                let _: io::Result<()> = admit(shared, stream, peer);
             }
             Err(_) => std::thread::sleep(ACCEPT_RETRY),
         }
@@ -180,24 +154,20 @@ fn listen(listener: &TcpListener, shared: &Arc<Shared>) {
 fn admit(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let id = shared.next_id.fetch_add(1, Ordering::Relaxed);
-    let mut clients = shared.clients();
-    if clients.len() >= shared.max_clients {
-        drop(clients);
+    if !shared.clients.enter(id, &stream, peer, shared.max_clients)? {
         let mut packets = PacketWriter::new(stream);
         put_error(packets.open(), &SqlError::new(1040, "08004", "Too many connections"));
         packets.finish()?;
         return packets.flush();
     }
-    clients.insert(id, stream.try_clone()?);
-    drop(clients);
     let for_thread = Arc::clone(shared);
     let spawned =
         std::thread::Builder::new().name(format!("client {id}")).stack_size(STACK_BYTES).spawn(move || {
-            let _seat = Seat { shared: &for_thread, id };
+            let _seat = Seat { clients: &for_thread.clients, id };
             connection::serve(&for_thread, stream, peer, id);
         });
     if spawned.is_err() {
-        shared.clients().remove(&id);
+        shared.clients.leave(id);
     }
     spawned.map(drop)
 }

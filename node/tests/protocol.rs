@@ -87,3 +87,25 @@ fn a_second_node_on_the_same_folder_is_refused() {
     let _first = Node::start(config(dir.path(), 1, 1)).unwrap();
     assert!(matches!(Node::start(config(dir.path(), 1, 1)), Err(StartError::Datadir(_))));
 }
+
+#[test]
+fn a_running_statement_can_be_killed_and_the_list_shows_it() {
+    let mut node = Member::new(1, 1);
+    let mut busy = Client::root(node.node.address());
+    let id = busy.text("SELECT CONNECTION_ID()");
+    let rows: Vec<String> = (0..1000).map(|n| format!("({n})")).collect();
+    node.client.run(&[
+        "CREATE DATABASE shop",
+        "CREATE TABLE shop.t (id INT PRIMARY KEY)",
+        &format!("INSERT INTO shop.t VALUES {}", rows.join(", ")),
+    ]);
+    let long =
+        "SELECT COUNT(*) FROM shop.t a, shop.t b, shop.t c, shop.t d WHERE a.id + b.id + c.id + d.id < 0";
+    let running = std::thread::spawn(move || (busy.query(long), busy.text("SELECT 'still here'")));
+    let list = "SHOW FULL PROCESSLIST";
+    wait(|| node.client.text(list).contains("shop.t d WHERE"), || "the statement is not shown".into());
+    node.client.run(&[&format!("KILL QUERY {id}")]);
+    let (result, after) = running.join().unwrap();
+    assert_eq!(result.unwrap_err().0, 1317);
+    assert_eq!(after, "still here");
+}

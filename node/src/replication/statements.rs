@@ -11,17 +11,17 @@ pub mod words;
 
 use self::words::{Word, Words};
 use super::binlog::{self, Binlog};
-use super::link::Context;
+use super::link::{Context, Receiving};
 use super::links::Links;
 use super::position::{FIRST_POS, LogPosition};
 use super::status::{self, Listing};
 use super::{changes, client, record};
 use crate::SqlError;
+use crate::server::clients::Clients;
 use database::GtidSet;
 use rusqlite::Connection;
 use rusqlite::types::Value;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The longest wait for transactions: a day.
@@ -67,13 +67,13 @@ pub type Writes = dyn Fn(&dyn Fn(&Connection) -> Result<(), SqlError>) -> Result
 pub struct Admin {
     links: Arc<Links>,
     write: Box<Writes>,
-    replicas: Mutex<BTreeMap<u32, (u32, String)>>,
+    clients: Arc<Clients>,
 }
 
 impl Admin {
     /// Statements about these links and their node's log.
-    pub fn new(links: Arc<Links>, write: Box<Writes>) -> Admin {
-        Admin { links, write, replicas: Mutex::default() }
+    pub fn new(links: Arc<Links>, write: Box<Writes>, clients: Arc<Clients>) -> Admin {
+        Admin { links, write, clients }
     }
 
     fn context(&self) -> &Context {
@@ -83,15 +83,6 @@ impl Admin {
     /// The node's log.
     pub fn log(&self) -> &Binlog {
         &self.context().log
-    }
-
-    /// A replica began to read the log on this client connection (none: it went away).
-    pub fn set_replica(&self, connection_id: u32, replica: Option<(u32, String)>) {
-        let mut replicas = self.replicas.lock().unwrap_or_else(PoisonError::into_inner);
-        match replica {
-            Some(replica) => replicas.insert(connection_id, replica),
-            None => replicas.remove(&connection_id),
-        };
     }
 
     /// Runs the statement if it is one of these.
@@ -134,6 +125,10 @@ impl Admin {
             }
         } else if words.take_all(&["SLAVE", "HOSTS"]) || words.take("REPLICAS") {
             Ok(self.show_replicas())
+        } else if words.take("PROCESSLIST") {
+            Ok(self.show_clients(false))
+        } else if words.take_all(&["FULL", "PROCESSLIST"]) {
+            Ok(self.show_clients(true))
         } else {
             return linking::show(&self.links, words, conn);
         };
@@ -184,14 +179,52 @@ impl Admin {
     }
 
     fn show_replicas(&self) -> Listing {
-        let replicas = self.replicas.lock().unwrap_or_else(PoisonError::into_inner);
         let own = self.context().server_id.to_string();
-        let rows = replicas.values().map(|(server_id, host)| {
-            status::row([server_id.to_string(), host.clone(), "0".to_owned(), own.clone(), String::new()])
+        let rows = self.clients.replicas().into_iter().map(|(server_id, host)| {
+            status::row([server_id.to_string(), host, "0".to_owned(), own.clone(), String::new()])
         });
         Listing {
             columns: status::columns(&["+Server_id", "Host", "+Port", "+Master_id", "Slave_UUID"]),
             rows: rows.collect(),
+        }
+    }
+
+    /// Clients, and the threads of the links as MySQL shows them.
+    fn show_clients(&self, full: bool) -> Listing {
+        /// What SHOW PROCESSLIST without FULL shows of a statement.
+        const SHOWN_CHARACTERS: usize = 100;
+        let mut rows = Vec::new();
+        for client in self.clients.list() {
+            let text = |text: String| Some(text).filter(|text| !text.is_empty());
+            let info = client
+                .doing
+                .statement
+                .chars()
+                .take(if full { usize::MAX } else { SHOWN_CHARACTERS })
+                .collect();
+            rows.push(vec![
+                Some(client.id.to_string()),
+                Some(client.user),
+                Some(client.peer.to_string()),
+                text(client.doing.database),
+                Some(client.doing.command.to_owned()),
+                Some(client.doing.since.elapsed().as_secs().to_string()),
+                text(client.doing.state.to_owned()),
+                text(info),
+            ]);
+        }
+        for link in self.links.all() {
+            let state = link.state();
+            let threads = [(state.receiving != Receiving::No, "receiving"), (state.applying, "applying")];
+            for (_, what) in threads.into_iter().filter(|(runs, _)| *runs) {
+                let place = format!("{}:{}", link.settings().host, link.settings().port);
+                let texts = ["0", "system user", &place, "", "Connect", "0", what, ""];
+                rows.push(texts.map(|text| Some(text.to_owned()).filter(|text| !text.is_empty())).to_vec());
+            }
+        }
+        Listing {
+            columns: status::columns(&["+Id", "User", "Host", "db", "Command", "+Time", "State", "Info"]),
+            rows,
         }
     }
 
@@ -292,7 +325,7 @@ impl Admin {
             if !state.applying {
                 return Ok(None);
             }
-            if Instant::now() >= deadline {
+            if Instant::now() >= deadline || self.log().is_closed() {
                 return Ok(Some(-1));
             }
             std::thread::sleep(LOOK_AGAIN);

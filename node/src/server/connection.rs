@@ -4,6 +4,7 @@
 //! harm another client. A result is streamed: the session writes rows into the connection's buffer while it reads them. When
 //! the thread ends the session goes with it, and with it what was not committed.
 
+use super::clients::Doing;
 use super::{Shared, login};
 use crate::SqlError;
 use crate::protocol::packets::{PacketError, PacketReader, PacketWriter};
@@ -49,7 +50,6 @@ fn begin(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, id: u32) -> 
     let mut client = Client {
         shared,
         packets,
-        peer,
         id,
         session: match session {
             Ok(session) => session,
@@ -58,6 +58,7 @@ fn begin(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, id: u32) -> 
         multi: login.capabilities & capability::MULTI_STATEMENTS != 0,
         prepared: BTreeMap::new(),
     };
+    shared.clients.logged_in(id, &login.user, client.session.stopper());
     let used = login.database.map_or(Ok(()), |name| client.session.use_database(&name));
     client.answer(used)?;
     reader.inner().set_read_timeout(Some(Duration::from_secs(IDLE_SECONDS)))?;
@@ -71,6 +72,7 @@ fn begin(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, id: u32) -> 
                     return Ok(());
                 }
                 client.packets.flush()?;
+                client.does("Sleep", "", b"");
             }
             Err(PacketError::TooLarge(_)) => {
                 client.packets.set_sequence(1);
@@ -91,7 +93,6 @@ fn begin(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, id: u32) -> 
 struct Client<'a> {
     shared: &'a Shared,
     packets: PacketWriter<TcpStream>,
-    peer: SocketAddr,
     id: u32,
     session: Session,
     multi: bool,
@@ -116,7 +117,7 @@ impl Client<'_> {
             command::STATISTICS => self.packets.packet(self.shared.statistics().as_bytes())?,
             command::PROCESS_KILL => {
                 let id = Fields::new(rest).u32()?;
-                self.kill(id)?;
+                self.kill(id, true)?;
             }
             command::STMT_PREPARE => self.prepare(rest)?,
             command::STMT_EXECUTE => self.execute(rest)?,
@@ -149,6 +150,11 @@ impl Client<'_> {
             _ => self.error(&SqlError::new(1047, "08S01", "Unknown command"))?,
         }
         Ok(true)
+    }
+
+    /// Shows what this client is doing.
+    fn does(&self, command: &'static str, state: &'static str, statement: &[u8]) {
+        self.shared.clients.does(self.id, Doing::now(command, self.session.database(), state, statement));
     }
 
     /// OK or ERR.
@@ -192,10 +198,11 @@ impl Client<'_> {
         }
         let last = statements.len() - 1;
         for (n, statement) in statements.into_iter().enumerate() {
-            if let Some(id) = killed_connection(statement) {
-                self.kill(id)?;
+            if let Some((id, connection)) = killed(statement) {
+                self.kill(id, connection)?;
                 continue;
             }
+            self.does("Query", "executing", statement);
             let mut result = ResultWriter::new(&mut self.packets, false, n < last);
             let outcome = self.session.execute(statement, &mut result);
             if !self.ended(outcome)? {
@@ -205,8 +212,8 @@ impl Client<'_> {
         Ok(())
     }
 
-    fn kill(&mut self, id: u32) -> io::Result<()> {
-        let result = match self.shared.kill(id) {
+    fn kill(&mut self, id: u32, connection: bool) -> io::Result<()> {
+        let result = match self.shared.clients.kill(id, connection) {
             true => Ok(()),
             false => Err(SqlError::new(1094, "HY000", format!("Unknown thread id: {id}"))),
         };
@@ -270,6 +277,7 @@ impl Client<'_> {
         let Ok(values) = values else {
             return Ok(self.error(&SqlError::new(1835, "HY000", "Malformed communication packet."))?);
         };
+        self.does("Execute", "executing", b"");
         let mut result = ResultWriter::new(&mut self.packets, true, false);
         let outcome = self.session.execute_prepared(id, &values, &mut result);
         self.ended(outcome)?;
@@ -294,32 +302,33 @@ impl Client<'_> {
             self.error(&SqlError::new(1236, "HY000", "the request for the log cannot be read"))?;
             return Ok(self.packets.flush()?);
         };
-        let conn = match self.shared.connect() {
+        let conn = match self.shared.engine.store.connect() {
             Ok(conn) => conn,
             Err(error) => {
                 self.error(&error)?;
                 return Ok(self.packets.flush()?);
             }
         };
-        let admin = &self.shared.admin;
-        admin.set_replica(self.id, Some((request.server_id, self.peer.ip().to_string())));
-        let served =
-            dump::serve(&conn, admin.log(), &request, &mut self.packets, &|| self.shared.is_stopping());
-        admin.set_replica(self.id, None);
-        Ok(served?)
+        self.shared.clients.replicates(self.id, request.server_id);
+        self.does("Binlog Dump GTID", "Source has sent all binlog to replica; waiting for more updates", b"");
+        let stopping = || self.shared.is_stopping();
+        Ok(dump::serve(&conn, &self.shared.log, &request, &mut self.packets, &stopping)?)
     }
 }
 
-/// `KILL [CONNECTION | QUERY] id`: the connection is closed in all forms but QUERY, which is not known.
-fn killed_connection(statement: &[u8]) -> Option<u32> {
+/// `KILL [CONNECTION | QUERY] id`: whom, and whether the connection too or only what it runs.
+fn killed(statement: &[u8]) -> Option<(u32, bool)> {
     let text = std::str::from_utf8(statement).ok()?;
     let mut words = text.split_ascii_whitespace();
     if !words.next()?.eq_ignore_ascii_case("KILL") {
         return None;
     }
-    let last = words.next()?;
-    let id = if last.eq_ignore_ascii_case("CONNECTION") { words.next()? } else { last };
-    if words.next().is_some() { None } else { id.parse().ok() }
+    let mut last = words.next()?;
+    let query = last.eq_ignore_ascii_case("QUERY");
+    if query || last.eq_ignore_ascii_case("CONNECTION") {
+        last = words.next()?;
+    }
+    if words.next().is_some() { None } else { Some((last.parse().ok()?, !query)) }
 }
 
 fn unknown_statement(id: u32, function: &str) -> SqlError {

@@ -37,7 +37,7 @@ fn admin(dir: &Path) -> Admin {
         delay_ms: (AtomicU64::new(0), AtomicU64::new(0)),
     };
     let links = Links::open(dir, Arc::new(context)).unwrap();
-    Admin::new(Arc::new(links), Box::new(move |work| work(&connect(&for_writes))))
+    Admin::new(Arc::new(links), Box::new(move |work| work(&connect(&for_writes))), Arc::default())
 }
 
 impl Bench {
