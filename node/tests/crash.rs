@@ -2,6 +2,8 @@
 //!
 //! The replica is this test program once more, in a process of its own, so that it can be killed as `kill -9` does.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // a test ends where something is not as it has to be
+
 mod cluster;
 
 use cluster::{Client, Member, config, wait};

@@ -262,7 +262,7 @@ mod tests {
         let payloads: Vec<Vec<u8>> =
             [0, 1, 70_000, PACKET_BYTES - 1, PACKET_BYTES, PACKET_BYTES + 1, 2 * PACKET_BYTES]
                 .iter()
-                .map(|&length| (0..length).map(|n| (n % 251) as u8).collect())
+                .map(|&length| (0..length).map(|n| u8::try_from(n % 251).unwrap()).collect())
                 .collect();
         let bytes = sent(&payloads);
         let mut reader = PacketReader::new(&bytes[..], 64 << 20);

@@ -1,5 +1,6 @@
 //! Nodes in temporary folders, and a small client of their protocol, for the tests of this crate.
 #![allow(dead_code)] // each test file uses its own part
+#![allow(clippy::unwrap_used, clippy::panic)] // a test ends where something is not as it has to be
 
 use node::protocol::handshake;
 use node::protocol::packets::{PacketReader, PacketWriter};
