@@ -241,8 +241,8 @@ async fn side_effects_are_refused(server: &Server, fixture: &mut SqlFixture) {
         "CREATE TABLE family.parent (id INT PRIMARY KEY, v INT)",
         "CREATE TABLE family.child (id INT PRIMARY KEY, p INT, \
          FOREIGN KEY (p) REFERENCES family.parent (id) ON DELETE CASCADE)",
-        "INSERT INTO family.parent VALUES (1, 1), (2, 2)",
-        "INSERT INTO family.child VALUES (1, 1)",
+        "INSERT INTO family.parent VALUES (1, 1), (2, 2), (3, 3), (4, 4)",
+        "INSERT INTO family.child VALUES (1, 1), (4, 4)",
         "CREATE TRIGGER family.t AFTER INSERT ON family.child FOR EACH ROW DELETE FROM family.parent WHERE id = 2",
         "CREATE TABLE family.old (id INT PRIMARY KEY) ENGINE=MyISAM",
         "INSERT INTO family.old VALUES (1)",
@@ -263,9 +263,14 @@ async fn side_effects_are_refused(server: &Server, fixture: &mut SqlFixture) {
             wanted: Some(row(&[2, 3])),
         },
         Edit { table: table("child"), key: key(2), expected: None, wanted: Some(row(&[2, 1])) },
+        Edit { table: table("parent"), key: key(3), expected: Some(row(&[3, 3])), wanted: None },
+        // the child goes first, so nothing is left that would follow its parent
+        Edit { table: table("child"), key: key(4), expected: Some(row(&[4, 4])), wanted: None },
+        Edit { table: table("parent"), key: key(4), expected: Some(row(&[4, 4])), wanted: None },
     ];
     let guard = node.guard(&edits).await.unwrap();
-    let done = node.mend(&edits, &guard, &[true; 3]).await.unwrap();
+    let done = node.mend(&edits, &guard, &[true; 6]).await.unwrap();
+    assert_eq!(done[3..], [Mending::Mended, Mending::Mended, Mending::Mended]);
     assert!(matches!(&done[0], Mending::Refused(reason) if reason.contains("foreign key")), "{done:?}");
     assert_eq!(done[1], Mending::Mended);
     assert!(matches!(&done[2], Mending::Refused(reason) if reason.contains("trigger t ")), "{done:?}");

@@ -35,7 +35,7 @@ use std::sync::Arc;
 
 mod effects;
 
-use effects::SideEffects;
+use effects::{Check, SideEffects};
 
 /// What a user must be granted, by kind of server.
 const LOG_RIGHT: &str = "to write outside the log (sql_log_bin=0); grant BINLOG ADMIN on MariaDB, or \
@@ -185,6 +185,7 @@ impl Connection {
                 may[place] = Some(Mending::Moved);
             }
         }
+        let mut checks: Vec<Vec<Check>> = edits.iter().map(|_| Vec::new()).collect();
         for group in &groups {
             let effects = match SideEffects::of(&mut self.main, &group.table).await {
                 Ok(effects) => effects,
@@ -196,10 +197,11 @@ impl Connection {
             for &place in &group.places {
                 if may[place].is_none() {
                     may[place] = effects.refusal(&edits[place]).map(Mending::Refused);
+                    checks[place] = effects.checks(&edits[place]);
                 }
             }
         }
-        let done = write_and_commit(&mut self.locks, edits, may).await;
+        let done = write_and_commit(&mut self.locks, edits, may, &checks).await;
         if done.is_err() {
             self.locks.close();
         }
@@ -247,7 +249,8 @@ async fn mend_by_log(
             true => None,
         })
         .collect();
-    write_and_commit(link, edits, may).await
+    // the bundled node has neither triggers nor foreign keys
+    write_and_commit(link, edits, may, &[]).await
 }
 
 /// Makes the edits of which nothing is decided yet, deletions first and insertions last, so that a unique value is
@@ -256,6 +259,7 @@ async fn write_and_commit(
     link: &mut Link,
     edits: &[Edit],
     mut fate: Vec<Option<Mending>>,
+    checks: &[Vec<Check>],
 ) -> std::result::Result<Vec<Mending>, Fault> {
     let rank = |edit: &Edit| match (&edit.expected, &edit.wanted) {
         (_, None) => 0,
@@ -271,10 +275,24 @@ async fn write_and_commit(
     let mut order: Vec<usize> = (0..edits.len()).filter(|&place| fate[place].is_none()).collect();
     order.sort_by_key(|&place| rank(&edits[place]));
     for place in order {
-        fate[place] = Some(write(link, &edits[place]).await?);
+        let checks = checks.get(place).map_or(&[][..], Vec::as_slice);
+        fate[place] = Some(match refusal(link, checks).await? {
+            Some(reason) => Mending::Refused(reason),
+            None => write(link, &edits[place]).await?,
+        });
     }
     link.run("COMMIT").await?;
     Ok(fate.into_iter().map(|fate| fate.unwrap_or(Mending::CalledOff)).collect())
+}
+
+/// The reason of the first check that has a row as its answer.
+async fn refusal(link: &mut Link, checks: &[Check]) -> std::result::Result<Option<String>, Fault> {
+    for check in checks {
+        if !link.ask(&check.sql).await?.rows.is_empty() {
+            return Ok(Some(check.refusal.clone()));
+        }
+    }
+    Ok(None)
 }
 
 /// Makes one edit in a savepoint, and reads it back.
