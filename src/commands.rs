@@ -22,7 +22,6 @@ pub fn run(command: Command) -> Result<Outcome, Failure> {
 //        Command::Node(args) => runtime.block_on(node::run(args)),
         Command::Status(args) => runtime.block_on(status::run(args)),
         Command::Runs(args) => runs::run(&args),
-        _ => todo!(),
-//        Command::Demo(args) => runtime.block_on(crate::demo::run(args)),
+        Command::Demo(args) => runtime.block_on(crate::demo::run(args)),
     }
 }
