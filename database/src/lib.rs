@@ -21,6 +21,7 @@
 //! * Everything is by value and in canonical encoding; nothing keeps configuration and results together.
 //! * Nothing prints, reads the environment or exits.
 
+pub mod conformance;
 pub mod dialect;
 pub mod digest;
 pub mod edit;

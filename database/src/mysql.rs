@@ -109,14 +109,12 @@ impl Connection {
             held: None,
             ledger: options.ledger.clone(),
         };
-        // any answer but "syntax error" is from a server that knows the statement; there is no such table
-        let probe = "SHOW BINLOG CHANGES FOR `evensum`.`evensum` FROM '' 4";
-        connection.watch = match connection.main.ask(probe).await {
-            Err(fault @ Fault::Server { number, .. }) if number == SYNTAX || !knows_changes(&fault) => {
-                Watch::Locks
-            }
-            Ok(_) | Err(Fault::Server { .. }) => Watch::Log,
-            Err(fault) => return Err(connection.error(fault, "the connection")),
+        let answer = connection.main.ask("SELECT 1").await;
+        answer.map_err(|fault| connection.error(fault, "the connection"))?;
+        connection.watch = match connection.main.ask(WATCH_PROBE).await {
+            Err(fault) if knows_changes(&fault) => Watch::Log,
+            Err(fault) if !fault.is_server() => return Err(connection.error(fault, "the connection")),
+            Ok(_) | Err(_) => Watch::Locks,
         };
         Ok(connection)
     }
@@ -138,8 +136,10 @@ impl Connection {
     }
 }
 
-/// Whether a refusal of the probe is about what it names and not about the statement.
+/// A server that knows the statement refuses it for what it names; any other one for what it is.
+const WATCH_PROBE: &str = "SHOW BINLOG CHANGES FOR `evensum`.`evensum` FROM '' 4";
+
 fn knows_changes(fault: &Fault) -> bool {
-    // 1049 database, 1105 definition, 1146 table, 1227 right, 1236 position, 1373 log file
-    matches!(fault.number(), Some(1049 | 1105 | 1146 | 1227 | 1236 | 1373))
+    // 1049 database, 1105 definition, 1146 table, 1220 and 1373 log file, 1236 position
+    matches!(fault.number(), Some(1049 | 1105 | 1146 | 1220 | 1236 | 1373))
 }

@@ -39,11 +39,6 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// The value in the first row under any of these names.
-    pub(super) fn get(&self, names: &[&str]) -> Option<&str> {
-        self.rows.first().and_then(|row| self.of(row, names))
-    }
-
     /// The value in a row under any of these names.
     pub(super) fn of<'a>(&self, row: &'a [Option<String>], names: &[&str]) -> Option<&'a str> {
         let index = self.names.iter().position(|name| names.contains(&name.as_str()))?;

@@ -1,0 +1,113 @@
+//! The conformance kit: what every implementation of [`Reader`] and [`Writer`] must do, as cases that run anywhere.
+//!
+//! An implementation brings a [`Fixture`], which fills tables and writes to them as an application would. The kit never
+//! asks how rows are watched: where the implementation holds locks, an application's write to a watched row has to
+//! wait and gives up; where it reads the log, the write goes through. Either way the same must follow: a row that
+//! was written is not still, and an edit to it is not made.
+//!
+//! Invariant: each case loads its own tables, and says in its error what it found, so a report can be read without
+//! this file. Not here: speed, and how values of every type of every server arrive, which is each driver's own test.
+
+mod cases;
+mod sql;
+
+pub use sql::SqlFixture;
+
+use crate::Writer;
+use crate::edit::Edit;
+use crate::error::Error;
+use crate::row::Row;
+use crate::table::Table;
+use std::fmt;
+use std::future::Future;
+
+/// One implementation under test, with a way to fill it and to write to it behind the kit's back.
+pub trait Fixture {
+    /// What is tested.
+    type Node: Writer;
+
+    /// What is tested.
+    fn node(&mut self) -> &mut Self::Node;
+
+    /// Drops all tables of the database `shop` and makes these, with these rows.
+    fn load(&mut self, tables: &[(Table, Vec<Row>)]) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// Puts or deletes a row as an application does: through the log, in a transaction of its own, whatever was there.
+    /// False if it had to wait for a lock and gave up.
+    fn write(&mut self, edit: &Edit) -> impl Future<Output = Result<bool, String>> + Send;
+
+    /// Whether a NULL in a NOT NULL column is refused.
+    fn enforces_types(&self) -> bool {
+        true
+    }
+}
+
+/// What became of the cases.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// The cases that did as they must.
+    pub passed: Vec<&'static str>,
+    /// The others, with what was found.
+    pub failed: Vec<(&'static str, String)>,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} cases passed", self.passed.len(), self.passed.len() + self.failed.len())?;
+        self.failed.iter().try_for_each(|(case, found)| write!(f, "\n{case}: {found}"))
+    }
+}
+
+/// Why a case failed.
+#[derive(Debug)]
+struct Failure(String);
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure(error.to_string())
+    }
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Failure {
+        Failure(text)
+    }
+}
+
+type Case = Result<(), Failure>;
+
+/// Fails unless the two are equal.
+fn equal<T: PartialEq + fmt::Debug>(what: &str, found: &T, must: &T) -> Case {
+    if found == must { Ok(()) } else { Err(Failure(format!("{what}: found {found:?}, not {must:?}"))) }
+}
+
+/// Runs all cases, one after the other.
+pub async fn run<F: Fixture>(fixture: &mut F) -> Outcome {
+    let mut outcome = Outcome::default();
+    let mut note = |name: &'static str, case: Case| match case {
+        Ok(()) => outcome.passed.push(name),
+        Err(Failure(found)) => outcome.failed.push((name, found)),
+    };
+    macro_rules! cases {
+        ($($case:ident),* $(,)?) => { $(note(stringify!($case), cases::$case(fixture).await);)* };
+    }
+    cases![
+        tables_are_listed_in_order_with_their_keys,
+        boundaries_cover_every_row_exactly_once,
+        chunks_are_half_open_and_limited,
+        the_filter_limits_readings,
+        rows_by_key_come_in_the_order_asked,
+        a_quiet_row_is_still_and_a_written_one_is_not,
+        a_row_written_and_written_back_is_not_still,
+        a_pinned_gap_is_watched,
+        edits_of_all_kinds_are_made_outside_the_log,
+        an_edit_called_off_changes_nothing,
+        an_unexpected_row_is_left,
+        a_row_written_since_the_guard_is_left,
+        a_row_written_back_since_the_guard_is_left,
+        a_refused_edit_costs_only_itself,
+        a_unique_key_moves_between_rows,
+        a_guard_is_good_for_one_mending,
+    ];
+    outcome
+}

@@ -1,0 +1,306 @@
+//! The driver against a real MariaDB, which the test starts by itself on a free port and ends again.
+//!
+//! Where no `mariadbd` is installed the tests say so and check nothing.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+use database::conformance::{self, SqlFixture};
+use database::mysql::{Connection, LedgerConnection, Options, Watch};
+use database::{Checksum, Chunk, Digest, Key, Ledger, Reader, Target, Value, Watermark};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a server may take to start.
+const START_MS: u64 = 60_000;
+const POLL_MS: u64 = 100;
+
+struct Server {
+    process: Child,
+    target: Target,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A server, or none if there is no MariaDB on this machine.
+async fn server() -> Option<Server> {
+    let program = ["/usr/sbin/mariadbd", "/usr/bin/mariadbd", "/usr/local/sbin/mariadbd"];
+    let Some(program) = program.into_iter().find(|path| Path::new(path).exists()) else {
+        eprintln!("SKIPPED: mariadbd is not installed; nothing was checked");
+        return None;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let install = Command::new("mariadb-install-db")
+        .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
+        .arg(format!("--datadir={}", data.display()))
+        .arg("--user=root")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(install.success(), "mariadb-install-db failed");
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let process = Command::new(program)
+        .args([
+            "--no-defaults",
+            "--user=root",
+            "--bind-address=127.0.0.1",
+            "--log-bin=bin",
+            "--binlog-format=ROW",
+        ])
+        .args(["--server-id=7", "--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=0"])
+        .arg(format!("--datadir={}", data.display()))
+        .arg(format!("--socket={}", folder.path().join("s").display()))
+        .arg(format!("--port={port}"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let target: Target = format!("mysql://root@127.0.0.1:{port}?name=maria").parse().unwrap();
+    let server = Server { process, target, _folder: folder };
+    for _ in 0..START_MS / POLL_MS {
+        if Connection::connect(&server.target, None, &Options::default()).await.is_ok() {
+            return Some(server);
+        }
+        tokio::time::sleep(Duration::from_millis(POLL_MS)).await;
+    }
+    panic!("mariadbd does not answer");
+}
+
+async fn connect(server: &Server) -> Connection {
+    Connection::connect(&server.target, None, &Options::default()).await.unwrap()
+}
+
+/// One server for all, because starting one takes longer than all that is asked of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_driver_reads_and_mends_a_mariadb() {
+    let Some(server) = server().await else { return };
+    let mut fixture = SqlFixture::connect(&server.target, None).await.unwrap();
+    let outcome = conformance::run(&mut fixture).await;
+    assert!(outcome.failed.is_empty(), "{outcome}");
+    every_type_arrives_in_its_canonical_form(&server, &mut fixture).await;
+    every_type_is_written_back_bit_for_bit(&server, &mut fixture).await;
+    the_ledger_is_written_through_the_log(&server).await;
+    side_effects_are_refused(&server, &mut fixture).await;
+    a_statement_that_takes_too_long_is_given_up(&server, &mut fixture).await;
+    the_server_says_who_it_is(&server).await;
+}
+
+const ALL_TYPES: &str = "CREATE TABLE shop.types (
+    id INT PRIMARY KEY, t TINYINT, tu TINYINT(1) UNSIGNED, s SMALLINT, m MEDIUMINT UNSIGNED, i INT UNSIGNED,
+    b BIGINT, bu BIGINT UNSIGNED, y YEAR, bits BIT(12), f FLOAT, d DOUBLE, n DECIMAL(30,10),
+    c CHAR(5), v VARCHAR(20) CHARACTER SET latin1, x TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+    e ENUM('red','it''s'), se SET('a','b','c'), bi BINARY(4), vb VARBINARY(10), bl BLOB,
+    da DATE, dt DATETIME, dt6 DATETIME(6), ts TIMESTAMP(3) NULL ON UPDATE CURRENT_TIMESTAMP(3), ti TIME(2),
+    u UUID, g INT AS (t + 1) STORED) DEFAULT CHARSET=utf8mb4";
+
+async fn make_types(fixture: &mut SqlFixture) {
+    for sql in [
+        "CREATE DATABASE IF NOT EXISTS shop",
+        "DROP TABLE IF EXISTS shop.types",
+        "SET SESSION sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'",
+        ALL_TYPES,
+        "INSERT INTO shop.types VALUES (1, -128, 255, -32768, 16777215, 4294967295, -9223372036854775808, \
+         18446744073709551615, 2026, b'101000000001', 16777218, 0.1e0, -12345678901234567890.0123456789, \
+         'ab', 'é', 'line\\n\\\\ü𝄞', 'it''s', 'a,c', x'0100', x'00ff', x'deadbeef', '0000-00-00', \
+         '0000-00-00 00:00:00', '2026-02-28 13:14:15.000001', '2026-02-28 13:14:15.120', '-838:59:59.00', \
+         '123e4567-e89b-12d3-a456-426614174000', DEFAULT)",
+        "INSERT INTO shop.types (id) VALUES (0)",
+    ] {
+        fixture.run(sql).await.unwrap();
+    }
+}
+
+async fn types_rows(node: &mut Connection) -> (Arc<database::Table>, Vec<database::Row>) {
+    let tables = node.tables().await.unwrap();
+    let table = tables.into_iter().find(|table| &*table.name == "types").unwrap();
+    let chunk = Chunk { table: Arc::new(table), lower: None, upper: None };
+    let rows = node.rows(&chunk, 10).await.unwrap();
+    (chunk.table, rows.iter().map(database::Row::from_bytes).collect())
+}
+
+async fn every_type_arrives_in_its_canonical_form(server: &Server, fixture: &mut SqlFixture) {
+    make_types(fixture).await;
+    let mut node = connect(server).await;
+    let (table, rows) = types_rows(&mut node).await;
+    assert_eq!(&*table.columns[4].definition, "mediumint unsigned NULL");
+    assert!(table.columns[27].generated && !table.columns[1].generated);
+    assert_eq!(rows[0].values()[1..], vec![Value::Null; 27]);
+    let text = |text: &str| Value::Text(text.into());
+    let bytes = |bytes: &[u8]| Value::Bytes(bytes.into());
+    let expected = vec![
+        Value::Int(1),
+        Value::Int(-128),
+        Value::Int(255),
+        Value::Int(-32768),
+        Value::Int(16_777_215),
+        Value::Int(4_294_967_295),
+        Value::Int(i64::MIN),
+        Value::Uint(u64::MAX),
+        Value::Int(2026),
+        Value::Int(0b1010_0000_0001),
+        Value::Float(16_777_218.0),
+        Value::Double(0.1),
+        Value::Decimal("-12345678901234567890.0123456789".into()),
+        text("ab"),
+        text("é"),
+        text("line\n\\ü𝄞"),
+        text("it's"),
+        text("a,c"),
+        bytes(&[1, 0, 0, 0]),
+        bytes(&[0, 255]),
+        bytes(&[0xde, 0xad, 0xbe, 0xef]),
+        Value::Date("0000-00-00".into()),
+        Value::DateTime("0000-00-00 00:00:00.000000".into()),
+        Value::DateTime("2026-02-28 13:14:15.000001".into()),
+        Value::DateTime("2026-02-28 13:14:15.120000".into()),
+        Value::Time("-838:59:59.000000".into()),
+        text("123e4567-e89b-12d3-a456-426614174000"),
+        Value::Int(-127),
+    ];
+    assert_eq!(rows[1], database::Row::new(&expected), "found {}", rows[1]);
+}
+
+async fn every_type_is_written_back_bit_for_bit(server: &Server, fixture: &mut SqlFixture) {
+    use database::{Edit, Mending, Writer};
+    make_types(fixture).await;
+    let mut node = connect(server).await;
+    let (table, rows) = types_rows(&mut node).await;
+    let edit = |id: i64, expected: Option<&database::Row>, wanted: Option<&database::Row>| Edit {
+        table: table.clone(),
+        key: Key::new(&[Value::Int(id)]),
+        expected: expected.cloned(),
+        wanted: wanted.cloned(),
+    };
+    let renumbered = |row: &database::Row, id: i64| {
+        let mut values = row.values();
+        values[0] = Value::Int(id);
+        database::Row::new(&values)
+    };
+    let (nulls, full) = (renumbered(&rows[1], 0), renumbered(&rows[0], 1));
+    let copy = renumbered(&rows[1], 5);
+    let edits = [
+        edit(0, Some(&rows[0]), Some(&nulls)),
+        edit(1, Some(&rows[1]), Some(&full)),
+        edit(5, None, Some(&copy)),
+    ];
+    let guard = node.guard(&edits).await.unwrap();
+    assert_eq!(node.mend(&edits, &guard, &[true; 3]).await.unwrap(), vec![Mending::Mended; 3]);
+    let (_, rows) = types_rows(&mut node).await;
+    assert_eq!(rows, [nulls, full, copy]);
+}
+
+async fn the_ledger_is_written_through_the_log(server: &Server) {
+    let options = Options::default();
+    let mut ledger = LedgerConnection::connect(&server.target, None, &options).await.unwrap();
+    ledger.prepare().await.unwrap();
+    ledger.prepare().await.unwrap();
+    let mut node = connect(server).await;
+    let (table, _) = types_rows(&mut node).await;
+    assert!(node.tables().await.unwrap().iter().all(|table| &*table.database != "evensum"));
+    let before = node.position().await.unwrap();
+    let mark = Watermark { writer: "it's \\ north".into(), number: 3 };
+    ledger.mark("run 1", &mark).await.unwrap();
+    assert_ne!(node.position().await.unwrap(), before);
+    assert_eq!(ledger.marks("run 1", 3).await.unwrap(), [mark]);
+    assert_eq!(ledger.marks("run 1", 2).await.unwrap(), []);
+    assert_eq!(ledger.marks("run 2", 3).await.unwrap(), []);
+    let checksum = |number| Checksum {
+        run: "run 1".into(),
+        node: "north".into(),
+        number,
+        chunk: Chunk {
+            table: table.clone(),
+            lower: Some(Key::new(&[Value::Text("'ü".repeat(900).into())])),
+            upper: None,
+        },
+        digest: Digest { rows: u64::MAX, hash: [0xab; 32] },
+    };
+    let checksums: Vec<Checksum> = (0..450).map(checksum).collect();
+    ledger.push(&checksums).await.unwrap();
+    assert!(ledger.push(&checksums[..1]).await.is_err(), "a checksum row is inserted once");
+}
+
+async fn side_effects_are_refused(server: &Server, fixture: &mut SqlFixture) {
+    use database::{Edit, Mending, Row, Writer};
+    for sql in [
+        "DROP DATABASE IF EXISTS family",
+        "CREATE DATABASE family",
+        "CREATE TABLE family.parent (id INT PRIMARY KEY, v INT)",
+        "CREATE TABLE family.child (id INT PRIMARY KEY, p INT, \
+         FOREIGN KEY (p) REFERENCES family.parent (id) ON DELETE CASCADE)",
+        "INSERT INTO family.parent VALUES (1, 1), (2, 2)",
+        "INSERT INTO family.child VALUES (1, 1)",
+        "CREATE TRIGGER family.t AFTER INSERT ON family.child FOR EACH ROW DELETE FROM family.parent WHERE id = 2",
+        "CREATE TABLE family.old (id INT PRIMARY KEY) ENGINE=MyISAM",
+        "INSERT INTO family.old VALUES (1)",
+    ] {
+        fixture.run(sql).await.unwrap();
+    }
+    let mut node = connect(server).await;
+    let tables = node.tables().await.unwrap();
+    let table = |name: &str| Arc::new(tables.iter().find(|table| &*table.name == name).unwrap().clone());
+    let row = |values: &[i64]| Row::new(&values.iter().map(|&value| Value::Int(value)).collect::<Vec<_>>());
+    let key = |id| Key::new(&[Value::Int(id)]);
+    let edits = [
+        Edit { table: table("parent"), key: key(1), expected: Some(row(&[1, 1])), wanted: None },
+        Edit {
+            table: table("parent"),
+            key: key(2),
+            expected: Some(row(&[2, 2])),
+            wanted: Some(row(&[2, 3])),
+        },
+        Edit { table: table("child"), key: key(2), expected: None, wanted: Some(row(&[2, 1])) },
+    ];
+    let guard = node.guard(&edits).await.unwrap();
+    let done = node.mend(&edits, &guard, &[true; 3]).await.unwrap();
+    assert!(matches!(&done[0], Mending::Refused(reason) if reason.contains("foreign key")), "{done:?}");
+    assert_eq!(done[1], Mending::Mended);
+    assert!(matches!(&done[2], Mending::Refused(reason) if reason.contains("trigger t ")), "{done:?}");
+    let rows = node.rows_by_key(&table("child"), &[key(1), key(2)]).await.unwrap();
+    assert_eq!(rows, [Some(row(&[1, 1])), None]);
+    // an engine without row locks: never still, never mended
+    let pin = node.pin(&table("old"), &[key(1)]).await.unwrap();
+    assert_eq!(node.still(&table("old"), &[key(1)], &pin).await.unwrap(), [false]);
+    let edit = Edit { table: table("old"), key: key(1), expected: Some(row(&[1])), wanted: None };
+    let refusal = node.guard(&[edit]).await.unwrap_err().to_string();
+    assert!(refusal.contains("does not lock rows"), "{refusal}");
+}
+
+async fn a_statement_that_takes_too_long_is_given_up(server: &Server, fixture: &mut SqlFixture) {
+    make_types(fixture).await;
+    let options = Options { statement_timeout: Duration::from_secs(2), ..Options::default() };
+    let mut node = Connection::connect(&server.target, None, &options).await.unwrap();
+    let (table, rows) = types_rows(&mut node).await;
+    let slow = database::Table { filter: Some("SLEEP(3) = 0".into()), ..(*table).clone() };
+    let chunk = Chunk { table: Arc::new(slow), lower: None, upper: None };
+    let error = node.rows(&chunk, 10).await.unwrap_err();
+    assert!(matches!(error, database::Error::Bound { .. }), "{error}");
+    // and the next answer is not the one that came too late
+    assert_eq!(types_rows(&mut node).await.1, rows);
+}
+
+async fn the_server_says_who_it_is(server: &Server) {
+    let mut node = connect(server).await;
+    assert_eq!(node.watch(), Watch::Locks);
+    let identity = node.identity().await.unwrap();
+    assert_eq!(identity.server_id, "7");
+    assert!(identity.version.contains("MariaDB"), "{identity:?}");
+    assert!(identity.server_uuid.ends_with(&server.target.port.to_string()), "{identity:?}");
+    assert_eq!(node.replication().await.unwrap(), []);
+    let nobody: Target = format!("mysql://nobody@127.0.0.1:{}", server.target.port).parse().unwrap();
+    let error = Connection::connect(&nobody, None, &Options::default()).await.unwrap_err();
+    assert!(matches!(error, database::Error::Refused { .. }), "{error}");
+    let nowhere: Target = "mysql://127.0.0.1:1".parse().unwrap();
+    let error = Connection::connect(&nowhere, None, &Options::default()).await.unwrap_err();
+    assert!(matches!(error, database::Error::Unreachable { .. }), "{error}");
+}
