@@ -46,11 +46,15 @@ async fn story(args: &DemoArgs) -> Result<Outcome, Failure> {
         (None, 2) => "prefer=n1".to_owned(),
         (None, _) => "majority".to_owned(),
     };
-    tell.say(&format!("evensum demo: {} masters on this machine; all that is shown is measured", args.nodes))?;
+    tell.say(&format!(
+        "evensum demo: {} masters on this machine; all that is shown is measured",
+        args.nodes
+    ))?;
     tell.say(&format!("('evensum' below is {})", this_program()?.display()))?;
     tell.step(&format!("{} masters start, each a process of its own", args.nodes))?;
     let told = |line: &str| {
-        let shown = if line.starts_with("evensum ") { tell.command(line) } else { tell.say(&format!("    {line}")) };
+        let shown =
+            if line.starts_with("evensum ") { tell.command(line) } else { tell.say(&format!("    {line}")) };
         // who cannot be told at the start is told by the next line
         drop(shown);
     };
@@ -134,7 +138,10 @@ async fn finish(servers: &mut Servers, tell: &Tell, writers: Writers, keep: bool
     tell.step("The writers stop")?;
     let written = writers.written();
     for rate in writers.stop().await {
-        tell.say(&format!("    {}: {} transactions, {:.0} a second", rate.node, rate.transactions, rate.per_second))?;
+        tell.say(&format!(
+            "    {}: {} transactions, {:.0} a second",
+            rate.node, rate.transactions, rate.per_second
+        ))?;
         if let Some(failure) = rate.failure {
             return Err(Failure::demo(format!("the writer on {} ended early: {failure}", rate.node)));
         }

@@ -110,12 +110,7 @@ impl Site {
         Ok((plan, Some(report)))
     }
 
-    fn print_plan(
-        &self,
-        plan: &Plan,
-        report: Option<&Report>,
-        before: Outcome,
-    ) -> Result<Outcome, Failure> {
+    fn print_plan(&self, plan: &Plan, report: Option<&Report>, before: Outcome) -> Result<Outcome, Failure> {
         let document = render::repair::document(&self.run, plan, report, None);
         self.state.finish(&self.run, "planned", &document.to_string())?;
         if self.args.json {
@@ -224,7 +219,8 @@ fn planned(node: &Connected) -> PlannedNode {
 fn run_name(said: Option<&str>) -> Result<String, Failure> {
     let Some(name) = said else { return Ok(clock::run_name()) };
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if name.is_empty() || name.len() > RUN_CHARACTERS_MAX || name.starts_with('.') || !name.chars().all(plain) {
+    if name.is_empty() || name.len() > RUN_CHARACTERS_MAX || name.starts_with('.') || !name.chars().all(plain)
+    {
         let advice = "letters, digits, '.', '_' and '-', at most 64; evensum runs lists those that there are";
         return Err(Failure::usage(format!("'{name}' is no name of a run"), advice));
     }
@@ -257,5 +253,8 @@ fn policies(
             .map_err(|error| Failure::config(error.to_string(), "see [sync.tables] of the configuration"))?;
         Ok((tables, resolved(policy(text)?)?))
     });
-    Ok(Policies { default: default.map(resolved).transpose()?, tables: tables.collect::<Result<_, Failure>>()? })
+    Ok(Policies {
+        default: default.map(resolved).transpose()?,
+        tables: tables.collect::<Result<_, Failure>>()?,
+    })
 }

@@ -87,8 +87,7 @@ impl Client {
             let bytes = <&[u8] as sqlx::Decode<sqlx::MySql>>::decode(raw).ok()?;
             Some(String::from_utf8_lossy(bytes).into_owned())
         };
-        let names =
-            |row: &sqlx::mysql::MySqlRow| row.columns().iter().map(|c| c.name().to_owned()).collect();
+        let names = |row: &sqlx::mysql::MySqlRow| row.columns().iter().map(|c| c.name().to_owned()).collect();
         Ok(bounded(sql, rows)
             .await?
             .iter()
@@ -112,10 +111,7 @@ pub fn column<'a>(row: &'a TextRow, name: &str) -> &'a str {
     found.and_then(|(_, value)| value.as_deref()).unwrap_or_default()
 }
 
-async fn bounded<T>(
-    what: &str,
-    work: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, SqlFailure> {
+async fn bounded<T>(what: &str, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, SqlFailure> {
     let Ok(result) = timeout(ANSWER_BOUND, work).await else {
         let start: String = what.chars().take(80).collect();
         let message = format!("no answer within {} s: {start}", ANSWER_BOUND.as_secs());

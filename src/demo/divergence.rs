@@ -83,7 +83,9 @@ async fn duplicate_key(servers: &Servers, tell: &Tell) -> Result<Planted, Failur
     let (mut one, mut two) = two(servers).await?;
     for customer in CROSSING_CUSTOMERS {
         let insert = |name: &str, email: &str| {
-            format!("INSERT INTO shop.customers (id, name, email) VALUES ({customer}, '{name}', '{email}{customer}@example.org')")
+            format!(
+                "INSERT INTO shop.customers (id, name, email) VALUES ({customer}, '{name}', '{email}{customer}@example.org')"
+            )
         };
         let (first, second) = (insert("Grace Hopper", "grace"), insert("Alan Türing", "alan"));
         let (done, done_too) = tokio::join!(one.run(&first), two.run(&second));
@@ -154,7 +156,11 @@ async fn behind_the_log(servers: &Servers, tell: &Tell) -> Result<Vec<Planted>, 
             "order_id=31 line=1",
             "UPDATE shop.order_items SET quantity = quantity + 1, gift = NULL WHERE order_id = 31 AND line = 1",
         ),
-        ("shop.order_items", "order_id=32 line=1", "DELETE FROM shop.order_items WHERE order_id = 32 AND line = 1"),
+        (
+            "shop.order_items",
+            "order_id=32 line=1",
+            "DELETE FROM shop.order_items WHERE order_id = 32 AND line = 1",
+        ),
     ];
     let mut planted = Vec::new();
     tell.sql(&server.name, "SET sql_log_bin = 0")?;

@@ -22,12 +22,36 @@ const BATCH_ROWS: u64 = 250;
 pub const TABLES: [&str; 4] = ["customers", "products", "orders", "order_items"];
 
 const NAMES: [&str; 16] = [
-    "Aino Virtanen", "Søren Ørsted", "José Núñez", "Zoë Müller", "Иван Петров", "Ελένη Παππά", "王小明", "佐藤 花子",
-    "김민준", "שרה לוי", "أحمد علي", "Nguyễn Văn An", "Łukasz Żak", "O'Brien, Pat", "Ada \"Countess\" L.", "नीला शर्मा",
+    "Aino Virtanen",
+    "Søren Ørsted",
+    "José Núñez",
+    "Zoë Müller",
+    "Иван Петров",
+    "Ελένη Παππά",
+    "王小明",
+    "佐藤 花子",
+    "김민준",
+    "שרה לוי",
+    "أحمد علي",
+    "Nguyễn Văn An",
+    "Łukasz Żak",
+    "O'Brien, Pat",
+    "Ada \"Countess\" L.",
+    "नीला शर्मा",
 ];
 const GOODS: [&str; 12] = [
-    "Tea, green 茶", "Crème brûlée", "Coffee 1 kg", "Notebook A5", "Lamp \\ desk", "Chair, oak", "Mug 🫖", "Pen (blue)",
-    "Smörgås", "Rope 10 m", "Batteries 100%", "It's a kettle",
+    "Tea, green 茶",
+    "Crème brûlée",
+    "Coffee 1 kg",
+    "Notebook A5",
+    "Lamp \\ desk",
+    "Chair, oak",
+    "Mug 🫖",
+    "Pen (blue)",
+    "Smörgås",
+    "Rope 10 m",
+    "Batteries 100%",
+    "It's a kettle",
 ];
 const STATUSES: [&str; 4] = ["new", "paid", "sent", "returned"];
 
@@ -80,10 +104,13 @@ pub fn schema() -> Vec<&'static str> {
 /// The statements that fill the tables.
 pub fn rows(seed: u64) -> Vec<String> {
     let mut random = Random::new(seed);
-    let mut statements = batches("customers", "id, name, email, born, points, rating, note", CUSTOMERS, |id| {
-        customer(id, &mut random)
-    });
-    statements.extend(batches("products", "id, name, price, stock, weight, picture", PRODUCTS, |id| product(id, &mut random)));
+    let mut statements =
+        batches("customers", "id, name, email, born, points, rating, note", CUSTOMERS, |id| {
+            customer(id, &mut random)
+        });
+    statements.extend(batches("products", "id, name, price, stock, weight, picture", PRODUCTS, |id| {
+        product(id, &mut random)
+    }));
     let columns = "id, customer_id, status, ordered_at, total, note";
     statements.extend(batches("orders", columns, ORDERS, |id| order(id, &mut random)));
     let columns = "order_id, line, product_id, quantity, price, gift";
@@ -130,14 +157,23 @@ fn product(id: u64, random: &mut Random) -> String {
         _ => format!("x'{:08x}00ff'", random.below(1 << 32)),
     };
     let weight = if random.below(6) == 0 { "NULL".to_owned() } else { format!("{}.25", random.below(40)) };
-    format!("({id}, {name}, {}.{:02}, {}, {weight}, {picture})", random.below(500), random.below(100), random.below(1_000))
+    format!(
+        "({id}, {name}, {}.{:02}, {}, {weight}, {picture})",
+        random.below(500),
+        random.below(100),
+        random.below(1_000)
+    )
 }
 
 fn order(id: u64, random: &mut Random) -> String {
     let (customer, status) = (1 + random.below(CUSTOMERS), random.pick(&STATUSES));
     let at = moment(random);
     let note = if random.below(4) == 0 { quoted(random.pick(&GOODS)) } else { "NULL".to_owned() };
-    format!("({id}, {customer}, '{status}', '{at}', {}.{:02}, {note})", random.below(2_000), random.below(100))
+    format!(
+        "({id}, {customer}, '{status}', '{at}', {}.{:02}, {note})",
+        random.below(2_000),
+        random.below(100)
+    )
 }
 
 fn items(order: u64, random: &mut Random) -> String {
@@ -157,7 +193,12 @@ fn items(order: u64, random: &mut Random) -> String {
 pub fn moment(random: &mut Random) -> String {
     format!(
         "2026-{:02}-{:02} {:02}:{:02}:{:02}.{:03}",
-        1 + random.below(12), 1 + random.below(28), random.below(24), random.below(60), random.below(60), random.below(1_000)
+        1 + random.below(12),
+        1 + random.below(28),
+        random.below(24),
+        random.below(60),
+        random.below(60),
+        random.below(1_000)
     )
 }
 

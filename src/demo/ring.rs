@@ -20,7 +20,9 @@ const CATCH_UP_BOUND: Duration = Duration::from_secs(30);
 pub async fn close(servers: &Servers, tell: &Tell) -> Result<(), Failure> {
     tell.step("They replicate in a circle, as MySQL does: asynchronously, 20 to 60 ms apart")?;
     for (n, server) in servers.list.iter().enumerate() {
-        let Some(source) = servers.list.get((n + servers.list.len() - 1) % servers.list.len()) else { continue };
+        let Some(source) = servers.list.get((n + servers.list.len() - 1) % servers.list.len()) else {
+            continue;
+        };
         let change = format!(
             "CHANGE MASTER TO MASTER_HOST = '{}', MASTER_PORT = {}, MASTER_USER = 'root', MASTER_AUTO_POSITION = 1",
             source.address.ip(),
@@ -49,8 +51,11 @@ pub async fn load(servers: &Servers, tell: &Tell) -> Result<(), Failure> {
         client.run(&sql).await?;
     }
     let counts = counts(&mut client).await?;
-    let listed: Vec<String> =
-        retail::TABLES.iter().zip(&counts).map(|(table, rows)| format!("{rows} {}", table.replace('_', " "))).collect();
+    let listed: Vec<String> = retail::TABLES
+        .iter()
+        .zip(&counts)
+        .map(|(table, rows)| format!("{rows} {}", table.replace('_', " ")))
+        .collect();
     tell.say(&format!("    {} in {:.1} s", listed.join(", "), start.elapsed().as_secs_f64()))?;
     for server in &servers.list[1..] {
         let mut other = server.client().await?;
@@ -87,7 +92,10 @@ pub async fn until_well(servers: &Servers) -> Result<(), Failure> {
         loop {
             let status = slave_status(&mut client).await?;
             let is = |name: &str, value: &str| column(&status, name) == value;
-            if is("Slave_IO_Running", "Yes") && is("Slave_SQL_Running", "Yes") && is("Seconds_Behind_Master", "0") {
+            if is("Slave_IO_Running", "Yes")
+                && is("Slave_SQL_Running", "Yes")
+                && is("Seconds_Behind_Master", "0")
+            {
                 break;
             }
             if start.elapsed() > CATCH_UP_BOUND {
@@ -107,7 +115,10 @@ pub async fn show(servers: &Servers, tell: &Tell) -> Result<(), Failure> {
     for server in &servers.list {
         let status = slave_status(&mut server.client().await?).await?;
         tell.sql(&server.name, "SHOW SLAVE STATUS")?;
-        tell.status(&status, &["Slave_IO_Running", "Slave_SQL_Running", "Seconds_Behind_Master", "Last_SQL_Error"])?;
+        tell.status(
+            &status,
+            &["Slave_IO_Running", "Slave_SQL_Running", "Seconds_Behind_Master", "Last_SQL_Error"],
+        )?;
     }
     Ok(())
 }

@@ -92,9 +92,16 @@ impl Servers {
     }
 
     fn write_cluster(&self) -> Result<(), Failure> {
-        let mut text = format!("state = \"{}\"\n\n[cluster]\nname = \"demo\"\nnodes = [\n", self.folder.join("state").display());
+        let mut text = format!(
+            "state = \"{}\"\n\n[cluster]\nname = \"demo\"\nnodes = [\n",
+            self.folder.join("state").display()
+        );
         for server in &self.list {
-            let _ = writeln!(text, "  {{ url = \"mysql://root@{}\", name = \"{}\" }},", server.address, server.name);
+            let _ = writeln!(
+                text,
+                "  {{ url = \"mysql://root@{}\", name = \"{}\" }},",
+                server.address, server.name
+            );
         }
         text.push_str("]\n");
         std::fs::write(self.config(), text).map_err(|error| unwritable(&self.config(), &error))
@@ -181,7 +188,8 @@ fn spawn(config: &Path, folder: &Path, number: u8, keep: bool) -> Result<(Child,
 
 /// The file of this very program.
 pub fn this_program() -> Result<PathBuf, Failure> {
-    std::env::current_exe().map_err(|error| Failure::system(format!("cannot find this program's file: {error}")))
+    std::env::current_exe()
+        .map_err(|error| Failure::system(format!("cannot find this program's file: {error}")))
 }
 
 /// The one line that a node prints when it is ready.

@@ -23,7 +23,14 @@ const ORDERS_REMEMBERED: usize = 200;
 pub struct Writers {
     over: Arc<AtomicBool>,
     start: Instant,
-    each: Vec<(String, Arc<AtomicU64>, JoinHandle<Result<(), SqlFailure>>)>,
+    each: Vec<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    node: String,
+    written: Arc<AtomicU64>,
+    task: JoinHandle<Result<(), SqlFailure>>,
 }
 
 /// What a writer did.
@@ -47,9 +54,10 @@ impl Writers {
         let each = (nodes.iter().zip(0..))
             .map(|((name, address), number)| {
                 let written = Arc::new(AtomicU64::new(0));
-                let writer = Writer { number, count, random: Random::new(1_000 + number), own: VecDeque::new() };
+                let writer =
+                    Writer { number, count, random: Random::new(1_000 + number), own: VecDeque::new() };
                 let task = tokio::spawn(writer.run(*address, over.clone(), written.clone()));
-                (name.clone(), written, task)
+                Running { node: name.clone(), written, task }
             })
             .collect();
         Writers { over, start: Instant::now(), each }
@@ -57,7 +65,7 @@ impl Writers {
 
     /// How many transactions were acknowledged until now.
     pub fn written(&self) -> u64 {
-        self.each.iter().map(|(_, written, _)| written.load(Ordering::Relaxed)).sum()
+        self.each.iter().map(|running| running.written.load(Ordering::Relaxed)).sum()
     }
 
     /// Stops the writers; what each did.
@@ -65,7 +73,7 @@ impl Writers {
         self.over.store(true, Ordering::Relaxed);
         let seconds = self.start.elapsed().as_secs_f64();
         let mut rates = Vec::new();
-        for (node, written, task) in self.each {
+        for Running { node, written, task } in self.each {
             let failure = match task.await {
                 Ok(Ok(())) => None,
                 Ok(Err(failure)) => Some(failure.to_string()),
@@ -124,15 +132,23 @@ impl Writer {
             0..=3 => self.order(client).await,
             4..=5 => {
                 let (id, points) = (self.owned(CUSTOMERS - self.count), self.random.below(50));
-                client.run(&format!("UPDATE shop.customers SET points = points + {points} WHERE id = {id}")).await.map(drop)
+                client
+                    .run(&format!("UPDATE shop.customers SET points = points + {points} WHERE id = {id}"))
+                    .await
+                    .map(drop)
             }
             6..=7 => {
                 let id = self.owned(PRODUCTS - self.count);
-                client.run(&format!("UPDATE shop.products SET stock = stock - 1 WHERE id = {id}")).await.map(drop)
+                client
+                    .run(&format!("UPDATE shop.products SET stock = stock - 1 WHERE id = {id}"))
+                    .await
+                    .map(drop)
             }
             8 => match self.own.back() {
                 Some(id) => {
-                    let sql = format!("UPDATE shop.orders SET status = 'paid', note = 'thank you €' WHERE id = {id}");
+                    let sql = format!(
+                        "UPDATE shop.orders SET status = 'paid', note = 'thank you €' WHERE id = {id}"
+                    );
                     client.run(&sql).await.map(drop)
                 }
                 None => self.order(client).await,
@@ -150,7 +166,9 @@ impl Writer {
         let id = client.insert(&order).await?;
         for line in 1..=1 + self.random.below(2) {
             let product = 1 + self.random.below(PRODUCTS);
-            client.run(&format!("INSERT INTO shop.order_items VALUES ({id}, {line}, {product}, 1, 9.95, NULL)")).await?;
+            client
+                .run(&format!("INSERT INTO shop.order_items VALUES ({id}, {line}, {product}, 1, 9.95, NULL)"))
+                .await?;
         }
         client.run("COMMIT").await?;
         self.own.push_back(id);
