@@ -113,7 +113,8 @@ fn every_kind_of_divergence_is_found_mended_and_can_be_put_back() {
     assert_eq!((code, report["verdict"].as_str()), (0, Some("identical")));
     assert_eq!(report["tables"][0]["fingerprint"]["n1"], report["tables"][0]["fingerprint"]["n2"]);
 
-    let (_, out, err) = said(&cluster.evensum(&["sync", "--undo", "first", "--execute", "--yes"]));
+    let (code, out, err) = said(&cluster.evensum(&["sync", "--undo", "first", "--execute", "--yes"]));
+    assert_eq!(code, 0, "{out}{err}");
     assert_eq!((contents(&cluster, 1), contents(&cluster, 2)), (good, bad), "{out}{err}");
 }
 

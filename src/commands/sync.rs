@@ -169,8 +169,14 @@ impl Site {
 
     fn finish(&self, plan: &Plan, report: Option<&Report>, summary: &Summary) -> Result<Outcome, Failure> {
         let document = render::repair::document(&self.run, plan, report, Some(summary));
-        let ended = ended(plan, report, summary, &self.scope);
+        let ended = match self.args.undo.is_some() {
+            // that rows differ again is what was asked for
+            true if count_mended(summary) == plan.steps.len() => Outcome::Identical,
+            true => Outcome::Incomplete,
+            false => ended(plan, report, summary, &self.scope),
+        };
         let verdict = match ended {
+            Outcome::Identical if self.args.undo.is_some() => "undone",
             Outcome::Identical => "identical",
             Outcome::Different => "different",
             _ => "unsettled",
@@ -192,12 +198,16 @@ fn ended(plan: &Plan, report: Option<&Report>, summary: &Summary, scope: &Scope)
     if left || refused || !summary.different.is_empty() {
         return Outcome::Different;
     }
-    let mended = summary.count(|mending| *mending == Mending::Mended) == plan.steps.len();
+    let mended = count_mended(summary) == plan.steps.len();
     match report.map(|report| outcome(report, scope)) {
         Some(Outcome::Incomplete) => Outcome::Incomplete,
         _ if summary.rows_unsettled > 0 || !mended => Outcome::Incomplete,
         _ => Outcome::Identical,
     }
+}
+
+fn count_mended(summary: &Summary) -> usize {
+    summary.count(|mending| *mending == Mending::Mended)
 }
 
 /// The policy of a divergence's table.

@@ -30,6 +30,9 @@ const SHOWN_HEX: usize = 16;
 
 /// A check. `next` is the command that plans the repair.
 pub fn report(report: &Report, next: &str, coloured: bool) -> String {
+    if report.tables.is_empty() {
+        return format!("nothing was compared: no table was selected on {}\n", report.nodes.join(", "));
+    }
     let mut text = format!("{}\n\n", sentence(report, coloured));
     let mut rows = vec![["table", "rows", "chunks", "verdict"].map(str::to_owned).to_vec()];
     rows.extend(report.tables.iter().map(|table| {
@@ -39,9 +42,7 @@ pub fn report(report: &Report, next: &str, coloured: bool) -> String {
         };
         vec![table.table.to_string(), rows, chunks, verdict_of(table)]
     }));
-    if !report.tables.is_empty() {
-        text.push_str(&aligned(&rows, "  "));
-    }
+    text.push_str(&aligned(&rows, "  "));
     for divergence in report.divergences.iter().take(SHOWN_ROWS) {
         text.push('\n');
         text.push_str(&self::divergence(divergence));
@@ -73,7 +74,6 @@ fn sentence(report: &Report, coloured: bool) -> String {
     let tables = |verdict| report.tables.iter().filter(|table| table.verdict == verdict).count();
     let all = report.tables.len();
     let detail = match report.verdict() {
-        Verdict::Identical if all == 0 => "no table was selected; there is nothing to compare".to_owned(),
         Verdict::Identical => counted(all as u64, "table"),
         Verdict::Different => {
             format!(
