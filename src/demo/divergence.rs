@@ -8,7 +8,7 @@
 //!
 //! Invariant: what is listed as planted was seen to differ, or was acknowledged by the node outside its log.
 
-use crate::demo::client::{Client, SqlFailure, column};
+use crate::demo::client::{Client, column};
 use crate::demo::ring;
 use crate::demo::servers::Servers;
 use crate::demo::tell::Tell;
@@ -19,8 +19,6 @@ use std::time::{Duration, Instant};
 const CROSSING_PRODUCTS: std::ops::Range<u64> = 100..120;
 /// New customers for whom two crossing inserts are tried.
 const CROSSING_CUSTOMERS: std::ops::Range<u64> = 2_001..2_011;
-/// How long two crossing writes may take to arrive.
-const CROSSING_BOUND: Duration = Duration::from_secs(5);
 /// How long replication may take to stop on the duplicate key, and to run again after the skip.
 const STOP_BOUND: Duration = Duration::from_secs(20);
 /// MySQL's number for a duplicate key.
@@ -54,28 +52,18 @@ async fn crossing_updates(servers: &Servers, tell: &Tell) -> Result<Planted, Fai
         let changed = (done?, done_too?);
         tell.sql("n1", &first)?;
         tell.sql("n2", &second)?;
-        if changed == (1, 1) && crossed(&mut one, &mut two, product).await? {
-            tell.say("    n1 now has 5, n2 has 10; no error was shown to anybody")?;
+        ring::until_everywhere(servers, &mut [&mut one, &mut two]).await?;
+        let read = format!("SELECT stock FROM shop.products WHERE id = {product}");
+        let (stock, stock_too) = (one.value(&read).await?, two.value(&read).await?);
+        if changed == (1, 1) && stock != stock_too {
+            let text = |stock: Option<String>| stock.unwrap_or_else(|| "no row".to_owned());
+            let (stock, stock_too) = (text(stock), text(stock_too));
+            tell.say(&format!("    n1 now has {stock}, n2 has {stock_too}; no error was shown to anybody"))?;
             return Ok(("shop.products", format!("id={product}")));
         }
         tell.say("    one of them was a moment too late to cross the other; again, with another product")?;
     }
     Err(Failure::demo("no two updates crossed each other"))
-}
-
-/// Waits until each master holds what the other one wrote; false if they agree instead.
-async fn crossed(one: &mut Client, two: &mut Client, product: u64) -> Result<bool, SqlFailure> {
-    let start = Instant::now();
-    let sql = format!("SELECT stock FROM shop.products WHERE id = {product}");
-    while start.elapsed() < CROSSING_BOUND {
-        let stocks = (one.value(&sql).await?, two.value(&sql).await?);
-        match (stocks.0.as_deref(), stocks.1.as_deref()) {
-            (Some("5"), Some("10")) => return Ok(true),
-            (one, two) if one == two => return Ok(false),
-            _ => tokio::time::sleep(ring::POLL).await,
-        }
-    }
-    Ok(false)
 }
 
 async fn duplicate_key(servers: &Servers, tell: &Tell) -> Result<Planted, Failure> {

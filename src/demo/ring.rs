@@ -15,6 +15,8 @@ pub const POLL: Duration = Duration::from_millis(20);
 const LINK_DELAY_MS: &str = "20:60";
 /// How long replication may take to catch up.
 const CATCH_UP_BOUND: Duration = Duration::from_secs(30);
+/// How long a write may take to arrive everywhere.
+const ARRIVAL_BOUND_S: u32 = 10;
 
 /// Closes the ring.
 pub async fn close(servers: &Servers, tell: &Tell) -> Result<(), Failure> {
@@ -103,6 +105,21 @@ pub async fn until_well(servers: &Servers) -> Result<(), Failure> {
                 return Err(Failure::demo(format!("the link of {} does not run: {last}", server.name)));
             }
             tokio::time::sleep(POLL).await;
+        }
+    }
+    Ok(())
+}
+
+/// Waits until every master has what these clients' masters have now.
+pub async fn until_everywhere(servers: &Servers, clients: &mut [&mut Client]) -> Result<(), Failure> {
+    for client in clients {
+        let set = client.value("SELECT @@gtid_executed").await?.unwrap_or_default();
+        let wait = format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{set}', {ARRIVAL_BOUND_S})");
+        for server in &servers.list {
+            if server.client().await?.value(&wait).await?.as_deref() != Some("0") {
+                let what = format!("{} did not get what was written within {ARRIVAL_BOUND_S} s", server.name);
+                return Err(Failure::demo(what));
+            }
         }
     }
     Ok(())
