@@ -38,14 +38,17 @@ Examples:
   evensum check --config evensum.toml --json | jq .verdict")]
     Check(CheckArgs),
     /// Plan the repair of the rows that differ, and carry it out with --execute
-    #[command(alias = "repair", after_help = "\
+    #[command(
+        alias = "repair",
+        after_help = "\
 Examples:
   evensum sync --policy prefer=db1:3306 mysql://sync@db1 mysql://sync@db2
       prints the plan as SQL, and changes nothing
   evensum sync --policy majority --execute --yes --config evensum.toml
       checks, plans and mends
   evensum sync --undo 20261120-232240-4f2a9c --execute --config evensum.toml
-      puts back what that run changed")]
+      puts back what that run changed"
+    )]
     Sync(SyncArgs),
     /// Run one node of the bundled database
     #[command(after_help = "\

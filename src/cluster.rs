@@ -107,11 +107,16 @@ impl Cluster {
         };
         let mut selection =
             Selection::new(&or(&args.tables, &check.tables), &or(&args.ignore_tables, &check.ignore_tables))
-                .map_err(|error| Failure::usage(error.to_string(), "quote patterns, as in --tables 'shop.*'"))?;
+                .map_err(|error| {
+                    Failure::usage(error.to_string(), "quote patterns, as in --tables 'shop.*'")
+                })?;
         selection.filter = args.filter.clone().or_else(|| check.filter.clone()).map(Into::into);
         let configured = match &check.settle {
             Some(text) => Some(duration(text).map_err(|why| {
-                Failure::config(format!("settle = \"{text}\" is no time: {why}"), "for example settle = \"30s\"")
+                Failure::config(
+                    format!("settle = \"{text}\" is no time: {why}"),
+                    "for example settle = \"30s\"",
+                )
             })?),
             None => None,
         };
@@ -244,9 +249,8 @@ pub async fn menders(
 /// Finds the node that a person means by a name, or by `host:port`.
 pub fn named<'a>(connected: &'a [Connected], text: &str) -> Option<&'a str> {
     let by_name = connected.iter().find(|node| *node.target.name == *text);
-    let by_address = || {
-        connected.iter().find(|node| format!("{}:{}", node.target.host, node.target.port) == text)
-    };
+    let by_address =
+        || connected.iter().find(|node| format!("{}:{}", node.target.host, node.target.port) == text);
     by_name.or_else(by_address).map(|node| node.target.name.as_ref())
 }
 

@@ -4,7 +4,7 @@
 //! compares, plans or mends.
 
 mod check;
-// mod node;
+mod node;
 mod runs;
 pub mod status;
 mod sync;
@@ -19,10 +19,9 @@ pub fn run(command: Command) -> Result<Outcome, Failure> {
     match command {
         Command::Check(args) => runtime.block_on(check::run(args)),
         Command::Sync(args) => runtime.block_on(sync::run(args)),
-//        Command::Node(args) => runtime.block_on(node::run(args)),
+        Command::Node(args) => runtime.block_on(node::run(args)),
         Command::Status(args) => runtime.block_on(status::run(args)),
         Command::Runs(args) => runs::run(&args),
-        _ => todo!(),
-//        Command::Demo(args) => runtime.block_on(crate::demo::run(args)),
+        Command::Demo(args) => runtime.block_on(crate::demo::run(args)),
     }
 }

@@ -164,7 +164,9 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.cluster.name.as_deref(), Some("shop"));
-        assert!(matches!(&config.cluster.nodes[1], Node::Detailed(node) if node.name.as_deref() == Some("south")));
+        assert!(
+            matches!(&config.cluster.nodes[1], Node::Detailed(node) if node.name.as_deref() == Some("south"))
+        );
         assert_eq!(config.check.filter.as_deref(), Some("id > 5"));
         assert_eq!(config.sync.tables["shop.*"], "majority");
     }
@@ -181,7 +183,10 @@ mod tests {
             (Some(3), "unknown key 'chekc'; did you mean 'check'?".into())
         );
         let (line, what) = wrong("[cluster]\nnodes = []\ncolour = 1\n");
-        assert_eq!((line, what.as_str()), (Some(3), "unknown key 'colour'; known here: name, nodes, password_file"));
+        assert_eq!(
+            (line, what.as_str()),
+            (Some(3), "unknown key 'colour'; known here: name, nodes, password_file")
+        );
         let (_, what) = wrong("[cluster]\nnodes = [{ name = \"x\" }]\n");
         assert!(what.contains("url"), "{what}");
     }

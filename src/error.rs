@@ -74,7 +74,12 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl Failure {
-    fn new(code: &'static str, outcome: Outcome, what: impl Into<String>, advice: impl Into<String>) -> Failure {
+    fn new(
+        code: &'static str,
+        outcome: Outcome,
+        what: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Failure {
         Failure { code, what: what.into(), advice: advice.into(), changed: None, outcome }
     }
 
@@ -112,7 +117,8 @@ impl Failure {
 
     /// The state folder, or a file in it, cannot be used.
     pub fn state(what: impl Into<String>) -> Failure {
-        let advice = "move the file away or name another folder with --state; it holds only the history of runs";
+        let advice =
+            "move the file away or name another folder with --state; it holds only the history of runs";
         Failure::new("E0301", Outcome::Usage, what, advice)
     }
 
@@ -133,7 +139,8 @@ impl Failure {
 
     /// A step of the demonstration that did not go as it must.
     pub fn demo(what: impl Into<String>) -> Failure {
-        let advice = "this is a fault of evensum or of a very busy machine; run it again, and report it if it stays";
+        let advice =
+            "this is a fault of evensum or of a very busy machine; run it again, and report it if it stays";
         Failure::new("E0502", Outcome::Incomplete, what, advice)
     }
 
@@ -164,9 +171,7 @@ impl From<database::Error> for Failure {
             Error::Schema { .. } => {
                 ("E0203", Outcome::Incomplete, "let the schema change end, then run it again")
             }
-            Error::Bound { .. } => {
-                ("E0204", Outcome::Incomplete, "run it again when the node is less busy")
-            }
+            Error::Bound { .. } => ("E0204", Outcome::Incomplete, "run it again when the node is less busy"),
             Error::Protocol { .. } => (
                 "E0205",
                 Outcome::Incomplete,

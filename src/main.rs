@@ -8,7 +8,7 @@ mod clock;
 mod cluster;
 mod commands;
 mod config;
-//mod demo;
+mod demo;
 mod error;
 mod output;
 mod password;

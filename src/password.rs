@@ -102,12 +102,13 @@ fn read_private(path: &Path) -> Result<Option<String>, Failure> {
 }
 
 fn read(path: &Path) -> Result<Option<String>, Failure> {
-    let unreadable = |why: &dyn std::fmt::Display| {
-        Failure::password(format!("cannot read {}: {why}", path.display()), "")
-    };
+    let unreadable =
+        |why: &dyn std::fmt::Display| Failure::password(format!("cannot read {}: {why}", path.display()), "");
     match std::fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Ok(metadata) if metadata.len() > FILE_BYTES_MAX => return Err(unreadable(&"it is too long to be meant")),
+        Ok(metadata) if metadata.len() > FILE_BYTES_MAX => {
+            return Err(unreadable(&"it is too long to be meant"));
+        }
         _ => {}
     }
     std::fs::read_to_string(path).map(Some).map_err(|error| unreadable(&error))

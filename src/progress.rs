@@ -36,10 +36,8 @@ impl Line {
     /// A line on stderr.
     pub fn new() -> Line {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::with_draw_target(
-                None,
-                ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND),
-            );
+            let bar =
+                ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND));
             if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
                 bar.set_style(style);
             }
@@ -128,7 +126,8 @@ impl Count {
 impl State {
     fn line(&self) -> String {
         let elapsed = self.start.elapsed();
-        let per_second = self.rows.saturating_mul(1_000) / u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
+        let per_second =
+            self.rows.saturating_mul(1_000) / u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
         let mut line = format!(
             "{}  {} of about {} rows, {} chunks ({} differ), {} rows/s",
             self.table,

@@ -87,7 +87,11 @@ impl State {
             runs.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|error| broken(&error))?;
         match version {
             0 | SCHEMA_VERSION => {}
-            newer => return Err(broken(&format!("its layout is {newer}, and this program knows {SCHEMA_VERSION}"))),
+            newer => {
+                return Err(broken(&format!(
+                    "its layout is {newer}, and this program knows {SCHEMA_VERSION}"
+                )));
+            }
         }
         let layout = format!(
             "CREATE TABLE IF NOT EXISTS runs(

@@ -64,14 +64,18 @@ fn a_wrong_command_line_is_code_3_and_says_what_is_wrong() {
 fn a_node_that_is_not_there_is_code_2() {
     let (code, err) = refused(&["check", "mysql://root@127.0.0.1:1", "mysql://root@127.0.0.1:2"]);
     assert_eq!(code, 2, "{err}");
-    assert!(err.contains("E0201") && err.contains("127.0.0.1:1") && err.contains("Nothing was changed"), "{err}");
+    assert!(
+        err.contains("E0201") && err.contains("127.0.0.1:1") && err.contains("Nothing was changed"),
+        "{err}"
+    );
 }
 
 #[test]
 fn a_misspelt_key_of_the_configuration_is_named_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("evensum.toml");
-    std::fs::write(&path, "[cluster]\nnodes = [\"mysql://a\", \"mysql://b\"]\n[check]\ntabels = []\n").unwrap();
+    std::fs::write(&path, "[cluster]\nnodes = [\"mysql://a\", \"mysql://b\"]\n[check]\ntabels = []\n")
+        .unwrap();
     let (code, _, err) = said(&evensum(folder.path(), &["check", "--config", path.to_str().unwrap()]));
     assert_eq!(code, 3, "{err}");
     assert!(err.contains("evensum.toml:4: unknown key 'tabels'; did you mean 'tables'?"), "{err}");

@@ -1,7 +1,18 @@
 //! The program from outside: real processes, real sockets, real files.
 //!
 //! `tidy` holds the source to the laws of ARCHITECTURE.md. `commands` types commands and reads what they say. `cluster` starts
-//! bundled nodes and breaks what is between them; the scenarios use it.
+//! bundled nodes and breaks what is between them; `scenarios`, `real_input` and `demo` use it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "all of this crate is tests, also what stands outside of test functions"
+)]
+
+mod cluster;
 mod commands;
+mod demo;
+mod real_input;
+mod scenarios;
 mod tidy;

@@ -43,8 +43,7 @@ fn sources() -> Vec<(String, String)> {
     files(root(), &mut found);
     let named = |path: &PathBuf| path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
     let rust = found.iter().filter(|path| path.extension().is_some_and(|kind| kind == "rs"));
-    let sources: Vec<_> =
-        rust.map(|path| (named(path), std::fs::read_to_string(path).unwrap())).collect();
+    let sources: Vec<_> = rust.map(|path| (named(path), std::fs::read_to_string(path).unwrap())).collect();
     assert!(sources.len() > 40, "the walk found only {} files", sources.len());
     sources
 }
@@ -80,7 +79,8 @@ fn every_file_opens_with_a_chapter() {
     let sources = sources();
     // the unit tests of a module belong to its chapter
     let own = sources.iter().filter(|(name, _)| !name.ends_with("/tests.rs"));
-    let bare: Vec<&String> = own.filter(|(_, text)| !text.starts_with("//! ")).map(|(name, _)| name).collect();
+    let bare: Vec<&String> =
+        own.filter(|(_, text)| !text.starts_with("//! ")).map(|(name, _)| name).collect();
     assert!(bare.is_empty(), "no //! at the head of {bare:?}");
 }
 
@@ -103,7 +103,8 @@ fn sql_stands_only_where_databases_are_spoken_to() {
         }
         for (n, line) in text.lines().enumerate() {
             let code = line.trim_start();
-            let words = ["\"SELECT ", "\"INSERT INTO ", "\"UPDATE ", "\"DELETE FROM ", "\"SHOW ", "\"CREATE TABLE "];
+            let words =
+                ["\"SELECT ", "\"INSERT INTO ", "\"UPDATE ", "\"DELETE FROM ", "\"SHOW ", "\"CREATE TABLE "];
             if !code.starts_with("//") && words.iter().any(|word| code.contains(word)) {
                 found.insert(format!("{name}:{}", n + 1), code.to_owned());
             }
@@ -117,9 +118,9 @@ fn no_script_is_forgotten() {
     let mut found = Vec::new();
     files(root(), &mut found);
     let text_of = |path: &PathBuf| std::fs::read_to_string(path).unwrap_or_default();
-    for script in found.iter().filter(|path| {
-        path.extension().is_some_and(|kind| kind == "sh" || kind == "py")
-    }) {
+    for script in
+        found.iter().filter(|path| path.extension().is_some_and(|kind| kind == "sh" || kind == "py"))
+    {
         let name = script.file_name().unwrap().to_string_lossy().into_owned();
         let mentioned = found.iter().any(|other| other != script && text_of(other).contains(&name));
         assert!(mentioned, "nothing mentions {}", script.display());

@@ -32,7 +32,7 @@ pub async fn run(args: CheckArgs) -> Result<Outcome, Failure> {
     if args.json {
         output::print(&render::json::text(&document))?;
     } else {
-        output::print(&render::text::report(&report, &next(&args), output::coloured()))?;
+        output::print(&render::text::report(&report, &next(&args, &report), output::coloured()))?;
     }
     for pattern in unmatched(&report, &scope) {
         output::note(&format!("evensum: no table matches '{pattern}'"));
@@ -79,7 +79,7 @@ pub fn outcome(report: &Report, scope: &Scope) -> Outcome {
 }
 
 /// The command that plans the repair of what this check found.
-fn next(args: &CheckArgs) -> String {
+fn next(args: &CheckArgs, report: &Report) -> String {
     let mut words = vec!["evensum".to_owned(), "sync".to_owned()];
     let mut add = |flag: &str, value: &str| words.extend([flag.to_owned(), render::text::quoted(value)]);
     if let Some(config) = &args.cluster.config {
@@ -93,7 +93,10 @@ fn next(args: &CheckArgs) -> String {
     if let Some(ledger) = &args.selection.ledger {
         add("--ledger", ledger);
     }
-    add("--policy", if args.cluster.nodes.len() > 2 { "majority" } else { "prefer=NODE" });
+    match &report.nodes[..] {
+        [first, _] => add("--policy", &format!("prefer={first}")),
+        _ => add("--policy", "majority"),
+    }
     words.extend(args.cluster.nodes.iter().map(|node| render::text::quoted(node)));
     words.join(" ")
 }

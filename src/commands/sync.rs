@@ -110,12 +110,7 @@ impl Site {
         Ok((plan, Some(report)))
     }
 
-    fn print_plan(
-        &self,
-        plan: &Plan,
-        report: Option<&Report>,
-        before: Outcome,
-    ) -> Result<Outcome, Failure> {
+    fn print_plan(&self, plan: &Plan, report: Option<&Report>, before: Outcome) -> Result<Outcome, Failure> {
         let document = render::repair::document(&self.run, plan, report, None);
         self.state.finish(&self.run, "planned", &document.to_string())?;
         if self.args.json {
@@ -174,8 +169,14 @@ impl Site {
 
     fn finish(&self, plan: &Plan, report: Option<&Report>, summary: &Summary) -> Result<Outcome, Failure> {
         let document = render::repair::document(&self.run, plan, report, Some(summary));
-        let ended = ended(plan, report, summary, &self.scope);
+        let ended = match self.args.undo.is_some() {
+            // that rows differ again is what was asked for
+            true if count_mended(summary) == plan.steps.len() => Outcome::Identical,
+            true => Outcome::Incomplete,
+            false => ended(plan, report, summary, &self.scope),
+        };
         let verdict = match ended {
+            Outcome::Identical if self.args.undo.is_some() => "undone",
             Outcome::Identical => "identical",
             Outcome::Different => "different",
             _ => "unsettled",
@@ -197,12 +198,16 @@ fn ended(plan: &Plan, report: Option<&Report>, summary: &Summary, scope: &Scope)
     if left || refused || !summary.different.is_empty() {
         return Outcome::Different;
     }
-    let mended = summary.count(|mending| *mending == Mending::Mended) == plan.steps.len();
+    let mended = count_mended(summary) == plan.steps.len();
     match report.map(|report| outcome(report, scope)) {
         Some(Outcome::Incomplete) => Outcome::Incomplete,
         _ if summary.rows_unsettled > 0 || !mended => Outcome::Incomplete,
         _ => Outcome::Identical,
     }
+}
+
+fn count_mended(summary: &Summary) -> usize {
+    summary.count(|mending| *mending == Mending::Mended)
 }
 
 /// The policy of a divergence's table.
@@ -224,7 +229,8 @@ fn planned(node: &Connected) -> PlannedNode {
 fn run_name(said: Option<&str>) -> Result<String, Failure> {
     let Some(name) = said else { return Ok(clock::run_name()) };
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if name.is_empty() || name.len() > RUN_CHARACTERS_MAX || name.starts_with('.') || !name.chars().all(plain) {
+    if name.is_empty() || name.len() > RUN_CHARACTERS_MAX || name.starts_with('.') || !name.chars().all(plain)
+    {
         let advice = "letters, digits, '.', '_' and '-', at most 64; evensum runs lists those that there are";
         return Err(Failure::usage(format!("'{name}' is no name of a run"), advice));
     }
@@ -257,5 +263,8 @@ fn policies(
             .map_err(|error| Failure::config(error.to_string(), "see [sync.tables] of the configuration"))?;
         Ok((tables, resolved(policy(text)?)?))
     });
-    Ok(Policies { default: default.map(resolved).transpose()?, tables: tables.collect::<Result<_, Failure>>()? })
+    Ok(Policies {
+        default: default.map(resolved).transpose()?,
+        tables: tables.collect::<Result<_, Failure>>()?,
+    })
 }

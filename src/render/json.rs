@@ -98,9 +98,7 @@ fn cell(value: &Cell) -> Value {
         Cell::Null => return Value::Null,
         Cell::Bytes(bytes) => format!("0x{}", hex(bytes)),
         Cell::Text(text) | Cell::Json(text) | Cell::Decimal(text) | Cell::Date(text) => text.to_string(),
-        Cell::DateTime(text) | Cell::Time(text) => {
-            text.strip_suffix(".000000").unwrap_or(text).to_owned()
-        }
+        Cell::DateTime(text) | Cell::Time(text) => text.strip_suffix(".000000").unwrap_or(text).to_owned(),
         number => number.to_string(),
     };
     Value::String(text)

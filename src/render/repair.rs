@@ -16,9 +16,7 @@ pub fn document(run: &str, plan: &Plan, report: Option<&Report>, summary: Option
     let undecided: Vec<Value> = plan
         .undecided
         .iter()
-        .map(|left| {
-            json!({ "divergence": super::json::divergence(&left.divergence), "reason": left.reason })
-        })
+        .map(|left| json!({ "divergence": super::json::divergence(&left.divergence), "reason": left.reason }))
         .collect();
     json!({
         "schema_version": 1,
@@ -105,7 +103,9 @@ pub fn done(run: &str, plan: &Plan, report: Option<&Report>, summary: &Summary) 
     for Mended { step, outcome } in others.take(SHOWN_STEPS) {
         let why = match outcome {
             Mending::Refused(reason) => format!("the server refused it: {reason}"),
-            Mending::Moved => "the row was written meanwhile; it is left as the application wrote it".to_owned(),
+            Mending::Moved => {
+                "the row was written meanwhile; it is left as the application wrote it".to_owned()
+            }
             _ => "it was called off".to_owned(),
         };
         let _ = writeln!(text, "  {} {} on {}: {why}", step.table, key(&step.table, &step.key), step.node);

@@ -30,6 +30,9 @@ const SHOWN_HEX: usize = 16;
 
 /// A check. `next` is the command that plans the repair.
 pub fn report(report: &Report, next: &str, coloured: bool) -> String {
+    if report.tables.is_empty() {
+        return format!("nothing was compared: no table was selected on {}\n", report.nodes.join(", "));
+    }
     let mut text = format!("{}\n\n", sentence(report, coloured));
     let mut rows = vec![["table", "rows", "chunks", "verdict"].map(str::to_owned).to_vec()];
     rows.extend(report.tables.iter().map(|table| {
@@ -39,9 +42,7 @@ pub fn report(report: &Report, next: &str, coloured: bool) -> String {
         };
         vec![table.table.to_string(), rows, chunks, verdict_of(table)]
     }));
-    if !report.tables.is_empty() {
-        text.push_str(&aligned(&rows, "  "));
-    }
+    text.push_str(&aligned(&rows, "  "));
     for divergence in report.divergences.iter().take(SHOWN_ROWS) {
         text.push('\n');
         text.push_str(&self::divergence(divergence));
@@ -73,15 +74,24 @@ fn sentence(report: &Report, coloured: bool) -> String {
     let tables = |verdict| report.tables.iter().filter(|table| table.verdict == verdict).count();
     let all = report.tables.len();
     let detail = match report.verdict() {
-        Verdict::Identical if all == 0 => "no table was selected; there is nothing to compare".to_owned(),
-        Verdict::Identical => format!("{}", counted(all as u64, "table")),
+        Verdict::Identical => counted(all as u64, "table"),
         Verdict::Different => {
-            format!("{} in {} of {all} tables", counted(count(|t| t.rows_different), "row"), tables(Verdict::Different))
+            format!(
+                "{} in {} of {all} tables",
+                counted(count(|t| t.rows_different), "row"),
+                tables(Verdict::Different)
+            )
         }
         Verdict::Unsettled => {
-            format!("{} in {} of {all} tables", counted(count(|t| t.rows_unsettled), "row"), tables(Verdict::Unsettled))
+            format!(
+                "{} in {} of {all} tables",
+                counted(count(|t| t.rows_unsettled), "row"),
+                tables(Verdict::Unsettled)
+            )
         }
-        Verdict::Skipped => format!("{} of {all} tables were not compared, the rest is identical", tables(Verdict::Skipped)),
+        Verdict::Skipped => {
+            format!("{} of {all} tables were not compared, the rest is identical", tables(Verdict::Skipped))
+        }
     };
     let interrupted = if report.interrupted { ", stopped before the end" } else { "" };
     format!(
@@ -152,7 +162,10 @@ pub fn key(table: &Table, key: &Key) -> String {
 fn row_text(table: &Table, row: &Row) -> String {
     let values = row.values();
     let others = table.columns.iter().zip(&values).enumerate().filter(|(n, _)| !table.key.contains(n));
-    others.map(|(_, (column, value))| format!("{}={}", column.name, shown(value))).collect::<Vec<_>>().join(" ")
+    others
+        .map(|(_, (column, value))| format!("{}={}", column.name, shown(value)))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// A value, cut where it is long.
@@ -169,7 +182,10 @@ fn fingerprints(report: &Report) -> String {
     for table in report.tables.iter().filter(|table| !table.fingerprints.is_empty()) {
         let mut row = vec![table.table.to_string()];
         row.extend(
-            table.fingerprints.iter().map(|print| format!("{} {}…", print.node, &hex(&print.root)[..SHOWN_HEX])),
+            table
+                .fingerprints
+                .iter()
+                .map(|print| format!("{} {}…", print.node, &hex(&print.root)[..SHOWN_HEX])),
         );
         rows.push(row);
     }
@@ -219,7 +235,8 @@ pub fn status(nodes: &[NodeStatus]) -> String {
 pub fn aligned(rows: &[Vec<String>], indent: &str) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let cell = |row: &[String], n: usize| row.get(n).cloned().unwrap_or_default();
-    let numeric = |text: &str| text.starts_with(|c: char| c.is_ascii_digit() || c == '-') && !text.contains(' ');
+    let numeric =
+        |text: &str| text.starts_with(|c: char| c.is_ascii_digit() || c == '-') && !text.contains(' ');
     let mut text = String::new();
     let layout: Vec<(usize, bool)> = (0..columns)
         .map(|n| {
@@ -256,4 +273,102 @@ pub fn quoted(word: &str) -> String {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use checker::NodeFingerprint;
+    use database::{Column, Kind};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    fn table(name: &str) -> Arc<Table> {
+        let column = |name: &str| Column {
+            name: name.into(),
+            definition: "int".into(),
+            kind: Kind::Integer,
+            generated: false,
+        };
+        Arc::new(Table {
+            database: "shop".into(),
+            name: name.into(),
+            columns: ["id", "stock", "note"].map(column).to_vec(),
+            key: vec![0],
+            key_name: "PRIMARY".into(),
+            rows_estimate: 0,
+            filter: None,
+        })
+    }
+
+    fn row(id: i64, stock: i64, note: &str) -> Option<Row> {
+        Some(Row::new(&[Value::Int(id), Value::Int(stock), Value::Text(note.into())]))
+    }
+
+    fn table_report(name: &str, verdict: Verdict, rows_different: u64) -> TableReport {
+        let print = |node: &str, byte| NodeFingerprint { node: node.into(), root: [byte; 32] };
+        let skipped = verdict == Verdict::Skipped;
+        TableReport {
+            table: table(name),
+            verdict,
+            rows: 1_500,
+            chunks: 4,
+            chunks_mismatched: 1,
+            rows_lagging: 0,
+            rows_different,
+            rows_unsettled: 0,
+            fingerprints: if skipped { Vec::new() } else { vec![print("n1", 0x11), print("n2", 0xab)] },
+            reason: skipped.then(|| "it has no key".into()),
+        }
+    }
+
+    #[test]
+    fn a_report_says_all_in_its_first_line_and_then_row_by_row() {
+        let nodes: Vec<Box<str>> = vec!["n1".into(), "n2".into()];
+        let divergence = |id: i64, rows: [Option<Row>; 2]| {
+            Divergence::new(&table("products"), &Key::new(&[Value::Int(id)]), &rows, &nodes)
+        };
+        let report = Report {
+            run: "r".into(),
+            nodes: nodes.clone(),
+            tables: vec![
+                table_report("log", Verdict::Skipped, 0),
+                table_report("products", Verdict::Different, 2),
+            ],
+            divergences: vec![
+                divergence(100, [row(100, 10, "same"), row(100, 5, "same")]),
+                divergence(7, [row(7, 1, "a\u{1b}[2J"), None]),
+            ],
+            unsettled: Vec::new(),
+            unlisted: 0,
+            interrupted: false,
+            elapsed: Duration::from_millis(1_250),
+        };
+        assert_eq!(
+            super::report(&report, "evensum sync", false),
+            "different: 2 rows in 1 of 2 tables on n1, n2 (3,000 rows compared in 1.2 s)\n\n\
+             \x20 table           rows  chunks  verdict\n\
+             \x20 shop.log           -       -  skipped: it has no key\n\
+             \x20 shop.products  1,500       4  different: 2 rows\n\n\
+             shop.products id=100\n\x20 stock  10 on n1 | 5 on n2\n\n\
+             shop.products id=7\n\x20 missing on n2\n\x20 there on n1: stock=1 note='a\\u{1b}[2J'\n\n\
+             fingerprints\n\x20 shop.products  n1 1111111111111111…  n2 abababababababab…\n\n\
+             next: evensum sync\n"
+        );
+        assert!(super::report(&report, "", true).starts_with("\u{1b}[1;31mdifferent\u{1b}[0m: "));
+    }
+
+    #[test]
+    fn long_values_are_cut_where_a_character_ends() {
+        let text = shown(&Value::Text("é".repeat(100).into()));
+        assert!(text.starts_with("'é") && text.ends_with("… (102 characters)"), "{text}");
+    }
+
+    #[test]
+    fn words_are_quoted_for_the_shell_only_where_they_must_be() {
+        assert_eq!(quoted("mysql://root@127.0.0.1:33061"), "mysql://root@127.0.0.1:33061");
+        assert_eq!(quoted("shop.*"), "'shop.*'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
 }

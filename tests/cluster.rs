@@ -1,0 +1,284 @@
+//! Real clusters for scenarios: bundled nodes as processes, in a folder that goes away, with verbs for what goes wrong in life.
+//!
+//! Invariant: every process started here is killed by its own handle when its cluster is dropped.
+
+use crate::commands::evensum;
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// How long a node may take to be ready, or a cluster to catch up, on a machine that does much else.
+pub const WAIT: Duration = Duration::from_secs(60);
+/// How often a waiting loop looks again.
+pub const POLL: Duration = Duration::from_millis(30);
+
+/// Rows of text; NULL is None.
+pub type TextRows = Vec<Vec<Option<String>>>;
+
+/// A connection that stays open, for transactions and session variables.
+pub struct Session {
+    runtime: Runtime,
+    connection: MySqlConnection,
+}
+
+impl Session {
+    pub fn open(port: u16, user: &str, password: &str) -> Result<Session, sqlx::Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let options = MySqlConnectOptions::new()
+            .host("127.0.0.1")
+            .port(port)
+            .username(user)
+            .password(password)
+            .ssl_mode(sqlx::mysql::MySqlSslMode::Disabled)
+            .disable_statement_logging();
+        let connection = runtime.block_on(options.connect())?;
+        Ok(Session { runtime, connection })
+    }
+
+    /// Runs a statement; how many rows it changed.
+    pub fn run(&mut self, sql: &str) -> Result<u64, sqlx::Error> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        Ok(self.runtime.block_on(self.connection.execute(sqlx::raw_sql(sql)))?.rows_affected())
+    }
+
+    /// Runs a query.
+    pub fn ask(&mut self, sql: &str) -> Result<TextRows, sqlx::Error> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        let rows = self.runtime.block_on(self.connection.fetch_all(sqlx::raw_sql(sql)))?;
+        let text = |row: &sqlx::mysql::MySqlRow, n| {
+            let raw = row.try_get_raw(n).ok()?;
+            let bytes = <&[u8] as sqlx::Decode<sqlx::MySql>>::decode(raw).ok()?;
+            Some(String::from_utf8_lossy(bytes).into_owned())
+        };
+        Ok(rows.iter().map(|row| (0..row.len()).map(|n| text(row, n)).collect()).collect())
+    }
+}
+
+struct Node {
+    port: u16,
+    config: PathBuf,
+    child: Option<Child>,
+}
+
+/// A ring of nodes: `n1`, `n2`, …
+pub struct Cluster {
+    folder: TempDir,
+    nodes: Vec<Node>,
+    password: &'static str,
+}
+
+/// A port that nobody had a moment ago.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+impl Cluster {
+    /// Starts a ring of so many nodes.
+    pub fn start(count: usize) -> Cluster {
+        Cluster::with(count, "")
+    }
+
+    /// The same, with this password for root.
+    pub fn with(count: usize, password: &'static str) -> Cluster {
+        let mut cluster = Cluster { folder: tempfile::tempdir().unwrap(), nodes: Vec::new(), password };
+        for number in 1..=count {
+            let (config, port) = (cluster.path(&format!("n{number}.toml")), free_port());
+            let text = format!(
+                "datadir = \"{}\"\nport = {port}\nserver_id = {number}\nauto_increment_increment = {count}\n\
+                 auto_increment_offset = {number}\ninnodb_flush_log_at_trx_commit = 2\n\
+                 [[users]]\nname = \"root\"\npassword = \"{password}\"\n",
+                cluster.path(&format!("n{number}")).display()
+            );
+            std::fs::write(&config, text).unwrap();
+            cluster.nodes.push(Node { port, config, child: None });
+            cluster.restart(number);
+        }
+        let nodes: Vec<String> =
+            (1..=count).map(|n| format!("{{ url = \"{}\", name = \"n{n}\" }}", cluster.url(n))).collect();
+        let text = format!("[cluster]\nname = \"test\"\nnodes = [{}]\n", nodes.join(", "));
+        std::fs::write(cluster.path("evensum.toml"), text).unwrap();
+        for n in 1..=count {
+            let source = if n == 1 { count } else { n - 1 };
+            let port = cluster.nodes[source - 1].port;
+            cluster.run(
+                n,
+                &format!(
+                    "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={port}, MASTER_USER='root', \
+                 MASTER_PASSWORD='{password}', MASTER_AUTO_POSITION=1"
+                ),
+            );
+            cluster.run(n, "START SLAVE");
+        }
+        cluster.settle();
+        cluster
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn port(&self, n: usize) -> u16 {
+        self.nodes[n - 1].port
+    }
+
+    pub fn url(&self, n: usize) -> String {
+        format!("mysql://root@127.0.0.1:{}", self.nodes[n - 1].port)
+    }
+
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub fn session(&self, n: usize) -> Session {
+        Session::open(self.nodes[n - 1].port, "root", self.password).unwrap()
+    }
+
+    /// Runs a statement on a node, and expects it to work.
+    pub fn run(&self, n: usize, sql: &str) -> u64 {
+        self.session(n).run(sql).unwrap_or_else(|error| panic!("n{n}: {sql}: {error}"))
+    }
+
+    /// Asks a node, and expects an answer.
+    pub fn ask(&self, n: usize, sql: &str) -> TextRows {
+        self.session(n).ask(sql).unwrap_or_else(|error| panic!("n{n}: {sql}: {error}"))
+    }
+
+    /// Writes behind replication's back.
+    pub fn corrupt(&self, n: usize, statements: &[&str]) {
+        let mut session = self.session(n);
+        session.run("SET sql_log_bin = 0").unwrap();
+        for sql in statements {
+            assert_eq!(session.run(sql).unwrap_or_else(|error| panic!("{sql}: {error}")), 1, "{sql}");
+        }
+    }
+
+    /// What the link that feeds a node delays each transaction by, at random.
+    pub fn delay(&self, n: usize, millis: &str) {
+        self.run(n, &format!("SET GLOBAL evensum_link_delay_ms = '{millis}'"));
+    }
+
+    /// Cuts the link that feeds a node.
+    pub fn partition(&self, n: usize) {
+        self.run(n, "STOP SLAVE IO_THREAD");
+    }
+
+    /// Joins it again.
+    pub fn heal(&self, n: usize) {
+        self.run(n, "START SLAVE IO_THREAD");
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self, n: usize) {
+        if let Some(mut child) = self.nodes[n - 1].child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Starts a node that does not run, and waits until it is ready.
+    pub fn restart(&mut self, n: usize) {
+        let node = &mut self.nodes[n - 1];
+        let log = std::fs::File::create(node.config.with_extension("log")).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_evensum"))
+            .arg("node")
+            .arg("--config")
+            .arg(&node.config)
+            .arg("--until-input-ends")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let said = || std::fs::read_to_string(node.config.with_extension("log")).unwrap_or_default();
+        assert!(line.contains("ready on"), "n{n} said '{line}': {}", said());
+        node.child = Some(child);
+    }
+
+    /// One column of `SHOW SLAVE STATUS` of a node.
+    pub fn link(&self, n: usize, column: &str) -> String {
+        let mut session = self.session(n);
+        let sql = AssertSqlSafe("SHOW SLAVE STATUS".to_owned());
+        let rows = session.runtime.block_on(session.connection.fetch_all(sqlx::raw_sql(sql))).unwrap();
+        let raw = rows.first().expect("a link").try_get_raw(column).unwrap();
+        let bytes = <&[u8] as sqlx::Decode<sqlx::MySql>>::decode(raw).unwrap_or_default();
+        String::from_utf8_lossy(bytes).into_owned()
+    }
+
+    /// Skips the transaction at which the link that feeds a node has stopped.
+    pub fn skip(&self, n: usize) {
+        for sql in ["STOP SLAVE", "SET GLOBAL SQL_SLAVE_SKIP_COUNTER = 1", "START SLAVE"] {
+            self.run(n, sql);
+        }
+    }
+
+    /// Waits until a column of `SHOW SLAVE STATUS` of a node is this.
+    pub fn until_link(&self, n: usize, column: &str, expected: &str) {
+        let start = Instant::now();
+        while self.link(n, column) != expected {
+            assert!(
+                start.elapsed() < WAIT,
+                "n{n}: {column} is {} and never {expected}",
+                self.link(n, column)
+            );
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Waits until a statement gives this answer on a node.
+    pub fn until(&self, n: usize, sql: &str, expected: &str) {
+        let start = Instant::now();
+        loop {
+            let rows = self.session(n).ask(sql);
+            let first = rows.ok().and_then(|rows| rows.into_iter().next()?.into_iter().next()?);
+            if first.as_deref() == Some(expected) {
+                return;
+            }
+            assert!(start.elapsed() < WAIT, "n{n}: {sql} is {first:?} and never {expected}");
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Waits until a marker written on each node has reached all of them: nothing is on its way any more.
+    pub fn settle(&self) {
+        let mark = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+        self.run(1, "CREATE DATABASE IF NOT EXISTS harness");
+        self.run(1, "CREATE TABLE IF NOT EXISTS harness.marks (node INT NOT NULL PRIMARY KEY, mark BIGINT)");
+        for n in 1..=self.len() {
+            self.until(
+                n,
+                "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'harness'",
+                "1",
+            );
+            self.run(n, &format!("REPLACE INTO harness.marks VALUES ({n}, {mark})"));
+        }
+        let (sql, all) =
+            (format!("SELECT COUNT(*) FROM harness.marks WHERE mark = {mark}"), self.len().to_string());
+        (1..=self.len()).for_each(|n| self.until(n, &sql, &all));
+    }
+
+    /// Runs `evensum` on this cluster.
+    pub fn evensum(&self, args: &[&str]) -> Output {
+        let config = self.path("evensum.toml");
+        let mut all: Vec<&str> = args.to_vec();
+        all.extend(["--config", config.to_str().unwrap()]);
+        evensum(self.folder(), &all)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        (1..=self.nodes.len()).for_each(|n| self.kill(n));
+    }
+}
