@@ -13,6 +13,9 @@
 mod cluster;
 mod commands;
 mod demo;
+mod kill;
+mod live;
 mod real_input;
 mod scenarios;
 mod tidy;
+mod workload;
