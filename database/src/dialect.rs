@@ -44,8 +44,8 @@ pub fn table_name(table: &Table) -> String {
 
 /// A value as it is written for this column.
 ///
-/// FLOAT is written as the DOUBLE that equals it, so that no text form in between rounds. Text with a backslash or
-/// a control character is written in hex: it then does not depend on `sql_mode`, nor on who reads a log of it.
+/// FLOAT is written as the DOUBLE that equals it, so that no text form in between rounds. MariaDB keeps no sign of a
+/// zero, however it is written.
 #[must_use]
 pub fn literal(value: &Value, column: &Column) -> String {
     match value {
@@ -64,10 +64,21 @@ pub fn literal(value: &Value, column: &Column) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    if text.chars().any(|character| character == '\\' || character.is_control()) {
-        return format!("_utf8mb4 {}", hexadecimal(text.as_bytes()));
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('\'');
+    for character in text.chars() {
+        match character {
+            '\'' => quoted.push_str("''"),
+            '\\' => quoted.push_str("\\\\"),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\0' => quoted.push_str("\\0"),
+            '\u{1a}' => quoted.push_str("\\Z"),
+            other => quoted.push(other),
+        }
     }
-    format!("'{}'", text.replace('\'', "''"))
+    quoted.push('\'');
+    quoted
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

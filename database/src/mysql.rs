@@ -22,6 +22,7 @@
 mod fault;
 mod ledger;
 mod link;
+mod locks;
 mod read;
 mod schema;
 mod status;
@@ -78,12 +79,14 @@ pub enum Watch {
 }
 
 /// A transaction that holds locks, on the connection for locks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Held {
     /// The connection on which it was begun.
     generation: u64,
     /// Whether the locks are exclusive, for a guarded edit.
     guard: bool,
+    /// For each row that was asked for, whether it is locked.
+    rows: Vec<bool>,
 }
 
 /// A node behind MySQL's protocol.

@@ -91,6 +91,8 @@ async fn the_driver_reads_and_mends_a_mariadb() {
     every_type_is_written_back_bit_for_bit(&server, &mut fixture).await;
     the_ledger_is_written_through_the_log(&server).await;
     side_effects_are_refused(&server, &mut fixture).await;
+    a_busy_row_costs_only_itself(&server, &mut fixture).await;
+    a_user_without_the_right_changes_nothing(&server, &mut fixture).await;
     a_statement_that_takes_too_long_is_given_up(&server, &mut fixture).await;
     the_server_says_who_it_is(&server).await;
 }
@@ -101,7 +103,7 @@ const ALL_TYPES: &str = "CREATE TABLE shop.types (
     c CHAR(5), v VARCHAR(20) CHARACTER SET latin1, x TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
     e ENUM('red','it''s'), se SET('a','b','c'), bi BINARY(4), vb VARBINARY(10), bl BLOB,
     da DATE, dt DATETIME, dt6 DATETIME(6), ts TIMESTAMP(3) NULL ON UPDATE CURRENT_TIMESTAMP(3), ti TIME(2),
-    u UUID, g INT AS (t + 1) STORED) DEFAULT CHARSET=utf8mb4";
+    u UUID, po POINT, g INT AS (t + 1) STORED) DEFAULT CHARSET=utf8mb4";
 
 async fn make_types(fixture: &mut SqlFixture) {
     for sql in [
@@ -113,7 +115,7 @@ async fn make_types(fixture: &mut SqlFixture) {
          18446744073709551615, 2026, b'101000000001', 16777218, 0.1e0, -12345678901234567890.0123456789, \
          'ab', 'é', 'line\\n\\\\ü𝄞', 'it''s', 'a,c', x'0100', x'00ff', x'deadbeef', '0000-00-00', \
          '0000-00-00 00:00:00', '2026-02-28 13:14:15.000001', '2026-02-28 13:14:15.120', '-838:59:59.00', \
-         '123e4567-e89b-12d3-a456-426614174000', DEFAULT)",
+         '123e4567-e89b-12d3-a456-426614174000', POINT(1, 2), DEFAULT)",
         "INSERT INTO shop.types (id) VALUES (0)",
     ] {
         fixture.run(sql).await.unwrap();
@@ -133,8 +135,8 @@ async fn every_type_arrives_in_its_canonical_form(server: &Server, fixture: &mut
     let mut node = connect(server).await;
     let (table, rows) = types_rows(&mut node).await;
     assert_eq!(&*table.columns[4].definition, "mediumint unsigned NULL");
-    assert!(table.columns[27].generated && !table.columns[1].generated);
-    assert_eq!(rows[0].values()[1..], vec![Value::Null; 27]);
+    assert!(table.columns[28].generated && !table.columns[1].generated);
+    assert_eq!(rows[0].values()[1..], vec![Value::Null; 28]);
     let text = |text: &str| Value::Text(text.into());
     let bytes = |bytes: &[u8]| Value::Bytes(bytes.into());
     let expected = vec![
@@ -165,6 +167,7 @@ async fn every_type_arrives_in_its_canonical_form(server: &Server, fixture: &mut
         Value::DateTime("2026-02-28 13:14:15.120000".into()),
         Value::Time("-838:59:59.000000".into()),
         text("123e4567-e89b-12d3-a456-426614174000"),
+        bytes(b"\0\0\0\0\x01\x01\0\0\0\0\0\0\0\0\0\xf0\x3f\0\0\0\0\0\0\0\x40"),
         Value::Int(-127),
     ];
     assert_eq!(rows[1], database::Row::new(&expected), "found {}", rows[1]);
@@ -238,8 +241,8 @@ async fn side_effects_are_refused(server: &Server, fixture: &mut SqlFixture) {
         "CREATE TABLE family.parent (id INT PRIMARY KEY, v INT)",
         "CREATE TABLE family.child (id INT PRIMARY KEY, p INT, \
          FOREIGN KEY (p) REFERENCES family.parent (id) ON DELETE CASCADE)",
-        "INSERT INTO family.parent VALUES (1, 1), (2, 2)",
-        "INSERT INTO family.child VALUES (1, 1)",
+        "INSERT INTO family.parent VALUES (1, 1), (2, 2), (3, 3), (4, 4)",
+        "INSERT INTO family.child VALUES (1, 1), (4, 4)",
         "CREATE TRIGGER family.t AFTER INSERT ON family.child FOR EACH ROW DELETE FROM family.parent WHERE id = 2",
         "CREATE TABLE family.old (id INT PRIMARY KEY) ENGINE=MyISAM",
         "INSERT INTO family.old VALUES (1)",
@@ -260,9 +263,14 @@ async fn side_effects_are_refused(server: &Server, fixture: &mut SqlFixture) {
             wanted: Some(row(&[2, 3])),
         },
         Edit { table: table("child"), key: key(2), expected: None, wanted: Some(row(&[2, 1])) },
+        Edit { table: table("parent"), key: key(3), expected: Some(row(&[3, 3])), wanted: None },
+        // the child goes first, so nothing is left that would follow its parent
+        Edit { table: table("child"), key: key(4), expected: Some(row(&[4, 4])), wanted: None },
+        Edit { table: table("parent"), key: key(4), expected: Some(row(&[4, 4])), wanted: None },
     ];
     let guard = node.guard(&edits).await.unwrap();
-    let done = node.mend(&edits, &guard, &[true; 3]).await.unwrap();
+    let done = node.mend(&edits, &guard, &[true; 6]).await.unwrap();
+    assert_eq!(done[3..], [Mending::Mended, Mending::Mended, Mending::Mended]);
     assert!(matches!(&done[0], Mending::Refused(reason) if reason.contains("foreign key")), "{done:?}");
     assert_eq!(done[1], Mending::Mended);
     assert!(matches!(&done[2], Mending::Refused(reason) if reason.contains("trigger t ")), "{done:?}");
@@ -274,6 +282,61 @@ async fn side_effects_are_refused(server: &Server, fixture: &mut SqlFixture) {
     let edit = Edit { table: table("old"), key: key(1), expected: Some(row(&[1])), wanted: None };
     let refusal = node.guard(&[edit]).await.unwrap_err().to_string();
     assert!(refusal.contains("does not lock rows"), "{refusal}");
+}
+
+async fn a_busy_row_costs_only_itself(server: &Server, fixture: &mut SqlFixture) {
+    use database::{Edit, Mending, Row, Writer};
+    for sql in [
+        "CREATE TABLE shop.busy (id INT PRIMARY KEY, v INT)",
+        "INSERT INTO shop.busy VALUES (1, 1), (2, 2), (3, 3)",
+        "START TRANSACTION",
+        "UPDATE shop.busy SET v = 20 WHERE id = 2",
+    ] {
+        fixture.run(sql).await.unwrap();
+    }
+    let mut node = connect(server).await;
+    let tables = node.tables().await.unwrap();
+    let table = Arc::new(tables.into_iter().find(|table| &*table.name == "busy").unwrap());
+    let row = |id: i64, v: i64| Row::new(&[Value::Int(id), Value::Int(v)]);
+    let keys: Vec<Key> = (1..=3).map(|id| Key::new(&[Value::Int(id)])).collect();
+    let pin = node.pin(&table, &keys).await.unwrap();
+    assert_eq!(pin.rows, [Some(row(1, 1)), Some(row(2, 2)), Some(row(3, 3))]);
+    assert_eq!(node.still(&table, &keys, &pin).await.unwrap(), [true, false, true]);
+    let edits: Vec<Edit> = (1..=3)
+        .map(|id| Edit {
+            table: table.clone(),
+            key: keys[usize::try_from(id - 1).unwrap()].clone(),
+            expected: Some(row(id, id)),
+            wanted: Some(row(id, 0)),
+        })
+        .collect();
+    let guard = node.guard(&edits).await.unwrap();
+    fixture.run("COMMIT").await.unwrap();
+    let done = node.mend(&edits, &guard, &[true; 3]).await.unwrap();
+    assert_eq!(done, [Mending::Mended, Mending::Moved, Mending::Mended]);
+    let rows = node.rows_by_key(&table, &keys).await.unwrap();
+    assert_eq!(rows, [Some(row(1, 0)), Some(row(2, 20)), Some(row(3, 0))]);
+}
+
+async fn a_user_without_the_right_changes_nothing(server: &Server, fixture: &mut SqlFixture) {
+    use database::{Edit, Error, Row, Writer};
+    for sql in [
+        "CREATE USER small@'127.0.0.1' IDENTIFIED BY 'secret word'",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON shop.* TO small@'127.0.0.1'",
+    ] {
+        fixture.run(sql).await.unwrap();
+    }
+    let target: Target = format!("mysql://small@127.0.0.1:{}", server.target.port).parse().unwrap();
+    let secret = database::Secret::new("secret word");
+    let mut node = Connection::connect(&target, Some(&secret), &Options::default()).await.unwrap();
+    let tables = node.tables().await.unwrap();
+    let table = Arc::new(tables.into_iter().find(|table| &*table.name == "busy").unwrap());
+    let key = Key::new(&[Value::Int(1)]);
+    let row = Row::new(&[Value::Int(1), Value::Int(0)]);
+    let edit = Edit { table: table.clone(), key: key.clone(), expected: Some(row.clone()), wanted: None };
+    let error = node.guard(&[edit]).await.unwrap_err();
+    assert!(matches!(&error, Error::Refused { what, .. } if what.contains("BINLOG ADMIN")), "{error}");
+    assert_eq!(node.rows_by_key(&table, &[key]).await.unwrap(), [Some(row)]);
 }
 
 async fn a_statement_that_takes_too_long_is_given_up(server: &Server, fixture: &mut SqlFixture) {

@@ -10,10 +10,18 @@
 
 pub mod change;
 pub mod config;
+mod datadir;
 pub mod error;
+pub mod node;
 pub mod protocol;
 pub mod replication;
 pub mod results;
+pub mod server;
+pub mod session;
+pub mod sql;
+pub mod storage;
 
 pub use config::Config;
 pub use error::SqlError;
+pub use node::{Node, StartError};
+pub use session::variables::VERSION;

@@ -9,7 +9,8 @@
 
 use super::fault::Fault;
 use super::link::Link;
-use super::{Connection, Held, Watch};
+use super::locks::locks_rows;
+use super::{Connection, Watch};
 use crate::dialect::{self, KEYS_PER_STATEMENT, Lock};
 use crate::error::Result;
 use crate::row::{Key, Row, Rows};
@@ -61,8 +62,11 @@ impl Reader for Connection {
 
     async fn still(&mut self, table: &Table, keys: &[Key], pin: &Pin) -> Result<Vec<bool>> {
         if self.watch == Watch::Locks {
-            let still = self.release().await;
-            return Ok(vec![still; keys.len()]);
+            let mut still = self.release().await;
+            if still.len() != keys.len() {
+                still = vec![false; keys.len()];
+            }
+            return Ok(still);
         }
         match changes(&mut self.main, table, &pin.since).await {
             Ok(changed) => Ok(keys.iter().map(|key| !changed.contains(key)).collect()),
@@ -74,63 +78,14 @@ impl Reader for Connection {
 }
 
 impl Connection {
-    /// Ends what is held; whether it was held, as shared locks, without a gap until now.
-    async fn release(&mut self) -> bool {
-        let Some(held) = self.held.take() else { return false };
-        let unbroken = self.locks.generation() == held.generation;
-        if held.guard || !unbroken {
-            self.locks.close();
-            return false;
-        }
-        let ended = self.locks.run("COMMIT").await.is_ok();
-        if !ended {
-            self.locks.close();
-        }
-        ended
-    }
-
     async fn lock_pin(&mut self, table: &Table, keys: &[Key]) -> std::result::Result<Pin, Fault> {
         if locks_rows(&mut self.main, table).await? {
-            match shared(&mut self.locks, table, keys).await {
-                Ok(rows) => {
-                    self.held = Some(Held { generation: self.locks.generation(), guard: false });
-                    return Ok(Pin { rows, since: Position("locks".into()) });
-                }
-                Err(fault) => {
-                    self.locks.close();
-                    if !fault.is_lock() {
-                        return Err(fault);
-                    }
-                }
-            }
+            let locked = self.lock(&[(table, keys)], Lock::Share, true).await?;
+            return Ok(Pin { rows: locked.rows, since: Position("locks".into()) });
         }
-        // somebody is writing one of the rows, or cannot be stopped from it: they are read, and nothing is held
         let rows = by_key(&mut self.main, table, keys, Lock::None, true).await?;
         Ok(Pin { rows, since: Position("nothing".into()) })
     }
-}
-
-async fn shared(
-    link: &mut Link,
-    table: &Table,
-    keys: &[Key],
-) -> std::result::Result<Vec<Option<Row>>, Fault> {
-    link.run("START TRANSACTION").await?;
-    by_key(link, table, keys, Lock::Share, true).await
-}
-
-/// Whether the server holds locks on the rows, and the gaps, of this table.
-pub(super) async fn locks_rows(link: &mut Link, table: &Table) -> std::result::Result<bool, Fault> {
-    let text = |name: &str| name.replace('\\', "\\\\").replace('\'', "''");
-    let answer = link
-        .ask(&format!(
-            "SELECT ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{}' AND TABLE_NAME = '{}'",
-            text(&table.database),
-            text(&table.name)
-        ))
-        .await?;
-    let engine = answer.rows.first().and_then(|row| row.first()?.as_deref());
-    Ok(engine.is_some_and(|engine| engine.eq_ignore_ascii_case("innodb")))
 }
 
 /// Where the server's log ends; empty where there is no log.

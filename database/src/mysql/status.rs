@@ -63,7 +63,8 @@ impl Connection {
                     });
                     return Ok(links.collect());
                 }
-                Err(fault) if fault.number() == Some(SYNTAX) => last = fault,
+                // 1235: not supported here
+                Err(fault) if matches!(fault.number(), Some(SYNTAX | 1235)) => last = fault,
                 Err(fault) => return Err(self.error(fault, "the state of its replication")),
             }
         }

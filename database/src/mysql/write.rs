@@ -21,8 +21,9 @@
 
 use super::fault::Fault;
 use super::link::Link;
-use super::read::{by_key, changes, locks_rows, log_pin};
-use super::{Connection, Held, Watch};
+use super::locks::locks_rows;
+use super::read::{by_key, changes, log_pin};
+use super::{Connection, Watch};
 use crate::dialect::{self, Lock};
 use crate::edit::{Edit, Mending};
 use crate::error::{Error, Result};
@@ -34,7 +35,7 @@ use std::sync::Arc;
 
 mod effects;
 
-use effects::SideEffects;
+use effects::{Check, SideEffects};
 
 /// What a user must be granted, by kind of server.
 const LOG_RIGHT: &str = "to write outside the log (sql_log_bin=0); grant BINLOG ADMIN on MariaDB, or \
@@ -61,6 +62,10 @@ fn groups(edits: &[Edit]) -> Vec<Group> {
         groups[index].keys.push(edit.key.clone());
     }
     groups
+}
+
+fn tables(groups: &[Group]) -> Vec<(&Table, &[Key])> {
+    groups.iter().map(|group| (group.table.as_ref(), group.keys.as_slice())).collect()
 }
 
 /// Brings rows that were read group by group into the order of the edits.
@@ -90,11 +95,7 @@ impl Writer for Connection {
         }
         let groups = groups(edits);
         let pin = match self.watch {
-            Watch::Log => {
-                let tables: Vec<(&Table, &[Key])> =
-                    groups.iter().map(|group| (group.table.as_ref(), group.keys.as_slice())).collect();
-                log_pin(&mut self.main, &tables, false).await
-            }
+            Watch::Log => log_pin(&mut self.main, &tables(&groups), false).await,
             Watch::Locks => self.lock_guard(&groups).await,
         };
         if self.watch == Watch::Log {
@@ -132,7 +133,7 @@ impl Writer for Connection {
 }
 
 /// Takes the session out of the log.
-async fn without_log(link: &mut Link) -> std::result::Result<(), Fault> {
+pub(super) async fn without_log(link: &mut Link) -> std::result::Result<(), Fault> {
     link.run("SET SESSION sql_log_bin=0").await.map(|_| ())
 }
 
@@ -144,34 +145,22 @@ async fn with_log(link: &mut Link) {
 }
 
 impl Connection {
-    /// Ends what is held. Closing is the one way that cannot fail.
-    fn end_hold(&mut self) {
-        if self.held.take().is_some() {
-            self.locks.close();
-        }
-    }
-
-    /// Locks the rows of all groups in a transaction of the session that is out of the log already.
     async fn lock_guard(&mut self, groups: &[Group]) -> std::result::Result<Pin, Fault> {
-        let locked = lock_groups(&mut self.main, &mut self.locks, groups).await;
-        match locked {
-            Ok(rows) => {
-                self.held = Some(Held { generation: self.locks.generation(), guard: true });
-                return Ok(Pin { rows, since: Position("locks".into()) });
-            }
-            Err(fault) => {
-                self.locks.close();
-                if !fault.is_lock() {
-                    return Err(fault);
-                }
-            }
+        // where Galera replicates, sql_log_bin does not keep a write on this node
+        if let Ok(answer) = self.main.ask("SELECT @@wsrep_on").await
+            && answer.rows.iter().flatten().flatten().any(|on| on != "0" && on != "OFF")
+        {
+            return Err(Fault::Server { number: NOT_HERE, message: GALERA.into() });
         }
-        // somebody is writing one of the rows: they are told as they are, and all of them have moved
-        let mut rows = Vec::new();
         for group in groups {
-            rows.extend(by_key(&mut self.main, &group.table, &group.keys, Lock::None, false).await?);
+            if !locks_rows(&mut self.main, &group.table).await? {
+                let message =
+                    format!("the engine of {} does not lock rows; nothing was changed", group.table);
+                return Err(Fault::Server { number: NOT_HERE, message });
+            }
         }
-        Ok(Pin { rows, since: Position("nothing".into()) })
+        let locked = self.lock(&tables(groups), Lock::Update, false).await?;
+        Ok(Pin { rows: locked.rows, since: Position("locks".into()) })
     }
 
     async fn mend_by_locks(
@@ -180,44 +169,39 @@ impl Connection {
         guard: &Pin,
         go: &[bool],
     ) -> std::result::Result<Vec<Mending>, Fault> {
-        let held = self.held.take();
-        if held != Some(Held { generation: self.locks.generation(), guard: true }) {
+        let groups = groups(edits);
+        let held = self.held.take().filter(|held| {
+            held.guard && held.generation == self.locks.generation() && held.rows.len() == edits.len()
+        });
+        let Some(held) = held else {
             self.locks.close();
             return Ok(go.iter().map(|&go| if go { Mending::Moved } else { Mending::CalledOff }).collect());
+        };
+        let mut may: Vec<Option<Mending>> =
+            go.iter().map(|&go| (!go).then_some(Mending::CalledOff)).collect();
+        let places = groups.iter().flat_map(|group| &group.places);
+        for (&place, &held) in places.zip(&held.rows) {
+            if may[place].is_none() && !(held && guard.rows[place] == edits[place].expected) {
+                may[place] = Some(Mending::Moved);
+            }
         }
-        let mut effects = Vec::new();
-        for group in groups(edits) {
-            effects.push((group, Vec::new()));
-        }
-        for (group, found) in &mut effects {
-            match SideEffects::of(&mut self.main, &group.table).await {
-                Ok(effects) => found.push(effects),
+        let mut checks: Vec<Vec<Check>> = edits.iter().map(|_| Vec::new()).collect();
+        for group in &groups {
+            let effects = match SideEffects::of(&mut self.main, &group.table).await {
+                Ok(effects) => effects,
                 Err(fault) => {
                     self.locks.close();
                     return Err(fault);
                 }
+            };
+            for &place in &group.places {
+                if may[place].is_none() {
+                    may[place] = effects.refusal(&edits[place]).map(Mending::Refused);
+                    checks[place] = effects.checks(&edits[place]);
+                }
             }
         }
-        let refusal = |place: usize| {
-            effects
-                .iter()
-                .filter(|(group, _)| group.places.contains(&place))
-                .flat_map(|(_, effects)| effects)
-                .find_map(|effects| effects.refusal(&edits[place]))
-        };
-        let may: Vec<Option<Mending>> = go
-            .iter()
-            .enumerate()
-            .map(|(place, &go)| {
-                let expected = guard.rows[place] == edits[place].expected;
-                match go {
-                    false => Some(Mending::CalledOff),
-                    true if !expected => Some(Mending::Moved),
-                    true => refusal(place).map(Mending::Refused),
-                }
-            })
-            .collect();
-        let done = write_and_commit(&mut self.locks, edits, may).await;
+        let done = write_and_commit(&mut self.locks, edits, may, &checks).await;
         if done.is_err() {
             self.locks.close();
         }
@@ -226,29 +210,10 @@ impl Connection {
     }
 }
 
-async fn lock_groups(
-    main: &mut Link,
-    locks: &mut Link,
-    groups: &[Group],
-) -> std::result::Result<Vec<Option<Row>>, Fault> {
-    for group in groups {
-        if !locks_rows(main, &group.table).await? {
-            return Err(Fault::Server {
-                number: NO_ROW_LOCKS,
-                message: format!("the engine of {} does not lock rows; nothing was changed", group.table),
-            });
-        }
-    }
-    locks.run("START TRANSACTION").await?;
-    let mut rows = Vec::new();
-    for group in groups {
-        rows.extend(by_key(locks, &group.table, &group.keys, Lock::Update, false).await?);
-    }
-    Ok(rows)
-}
-
 /// "Table storage engine doesn't have this option".
-const NO_ROW_LOCKS: u16 = 1031;
+const NOT_HERE: u16 = 1031;
+const GALERA: &str = "Galera replicates what is written with sql_log_bin=0 too, so no edit can be kept on this node; \
+     let the node take a new state transfer instead; nothing was changed";
 
 async fn mend_by_log(
     link: &mut Link,
@@ -284,7 +249,8 @@ async fn mend_by_log(
             true => None,
         })
         .collect();
-    write_and_commit(link, edits, may).await
+    // the bundled node has neither triggers nor foreign keys
+    write_and_commit(link, edits, may, &[]).await
 }
 
 /// Makes the edits of which nothing is decided yet, deletions first and insertions last, so that a unique value is
@@ -293,19 +259,40 @@ async fn write_and_commit(
     link: &mut Link,
     edits: &[Edit],
     mut fate: Vec<Option<Mending>>,
+    checks: &[Vec<Check>],
 ) -> std::result::Result<Vec<Mending>, Fault> {
     let rank = |edit: &Edit| match (&edit.expected, &edit.wanted) {
         (_, None) => 0,
         (Some(_), Some(_)) => 1,
         (None, Some(_)) => 2,
     };
+    let mut named = HashSet::new();
+    for (place, edit) in edits.iter().enumerate() {
+        if !named.insert((&edit.table.database, &edit.table.name, &edit.key)) && fate[place].is_none() {
+            fate[place] = Some(Mending::Refused("an edit before it names the same row".into()));
+        }
+    }
     let mut order: Vec<usize> = (0..edits.len()).filter(|&place| fate[place].is_none()).collect();
     order.sort_by_key(|&place| rank(&edits[place]));
     for place in order {
-        fate[place] = Some(write(link, &edits[place]).await?);
+        let checks = checks.get(place).map_or(&[][..], Vec::as_slice);
+        fate[place] = Some(match refusal(link, checks).await? {
+            Some(reason) => Mending::Refused(reason),
+            None => write(link, &edits[place]).await?,
+        });
     }
     link.run("COMMIT").await?;
     Ok(fate.into_iter().map(|fate| fate.unwrap_or(Mending::CalledOff)).collect())
+}
+
+/// The reason of the first check that has a row as its answer.
+async fn refusal(link: &mut Link, checks: &[Check]) -> std::result::Result<Option<String>, Fault> {
+    for check in checks {
+        if !link.ask(&check.sql).await?.rows.is_empty() {
+            return Ok(Some(check.refusal.clone()));
+        }
+    }
+    Ok(None)
 }
 
 /// Makes one edit in a savepoint, and reads it back.

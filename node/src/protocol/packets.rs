@@ -92,6 +92,16 @@ impl<R: Read> PacketReader<R> {
         !self.inner.buffer().is_empty()
     }
 
+    /// The next command (a payload that begins a new exchange), with the sequence number that its answer has to
+    /// begin with; `None` if the client is gone.
+    pub fn command(&mut self) -> Result<Option<(u8, &[u8])>, PacketError> {
+        self.sequence = 0;
+        if self.read()?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some((self.sequence, &self.payload)))
+    }
+
     /// The next payload; `None` if the stream ended between two packets.
     pub fn read(&mut self) -> Result<Option<&[u8]>, PacketError> {
         self.payload.clear();
@@ -187,6 +197,11 @@ impl<W: Write> PacketWriter<W> {
         if self.buffer.len() >= FLUSH_BYTES { self.send() } else { Ok(()) }
     }
 
+    /// Gives up the packet that was opened and is not finished.
+    pub fn abandon(&mut self) {
+        self.buffer.truncate(self.start);
+    }
+
     /// One whole packet.
     pub fn packet(&mut self, payload: &[u8]) -> io::Result<()> {
         self.open().extend_from_slice(payload);
@@ -247,7 +262,7 @@ mod tests {
         let payloads: Vec<Vec<u8>> =
             [0, 1, 70_000, PACKET_BYTES - 1, PACKET_BYTES, PACKET_BYTES + 1, 2 * PACKET_BYTES]
                 .iter()
-                .map(|&length| (0..length).map(|n| (n % 251) as u8).collect())
+                .map(|&length| (0..length).map(|n| u8::try_from(n % 251).unwrap()).collect())
                 .collect();
         let bytes = sent(&payloads);
         let mut reader = PacketReader::new(&bytes[..], 64 << 20);

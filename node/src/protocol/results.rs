@@ -22,7 +22,10 @@ pub fn put_ok(out: &mut Vec<u8>, done: &Done, status: u16) {
     put_length(out, done.last_insert_id);
     out.extend_from_slice(&status.to_le_bytes());
     out.extend_from_slice(&done.warnings.to_le_bytes());
-    out.extend_from_slice(done.info.as_bytes());
+    // The documentation says "to the end of the packet"; servers write, and clients read, a length before it.
+    if !done.info.is_empty() {
+        put_bytes(out, done.info.as_bytes());
+    }
 }
 
 /// Appends an ERR packet's payload.
@@ -272,6 +275,14 @@ mod tests {
         let expected =
             [&[0, 0b1000][..], &[0xfe], &[2, b'a', b'b'], &[7, 0, 0, 0, 0, 0, 0, 0], &[4, 232, 7, 1, 2]];
         assert_eq!(out, expected.concat());
+    }
+
+    #[test]
+    fn the_text_of_an_ok_packet_stands_behind_its_length() {
+        let mut out = Vec::new();
+        let done = Done { affected_rows: 3, last_insert_id: 300, warnings: 1, info: "Records: 3".into() };
+        put_ok(&mut out, &done, 2);
+        assert_eq!(out, [&[0, 3, 0xfc, 44, 1, 2, 0, 1, 0, 10][..], b"Records: 3"].concat());
     }
 
     #[test]

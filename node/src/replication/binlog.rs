@@ -15,6 +15,7 @@ use crate::SqlError;
 use crate::change::Body;
 use database::{Gtid, GtidSet};
 use rusqlite::{Connection, OptionalExtension, params};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,7 @@ pub struct Binlog {
     max_file_bytes: u64,
     commits: Mutex<u64>,
     grown: Condvar,
+    closed: AtomicBool,
 }
 
 /// A file of the log: its number, its length, and so its place.
@@ -51,7 +53,14 @@ impl Binlog {
             conn.query_row("SELECT uuid FROM _evensum_server", [], |row| row.get(0)).map_err(failed)?;
         let base = base.to_owned();
         let server_uuid = server_uuid.into();
-        Ok(Binlog { base, server_uuid, max_file_bytes, commits: Mutex::new(0), grown: Condvar::new() })
+        Ok(Binlog {
+            base,
+            server_uuid,
+            max_file_bytes,
+            commits: Mutex::new(0),
+            grown: Condvar::new(),
+            closed: AtomicBool::new(false),
+        })
     }
 
     /// The identity of this node in GTIDs.
@@ -121,6 +130,17 @@ impl Binlog {
         self.grown.notify_all();
     }
 
+    /// The node is about to end: nobody waits for commits any more.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.committed();
+    }
+
+    /// Whether the node is about to end.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
     /// How many commits there were; a caller reads the log, then waits for more than this.
     pub fn commits(&self) -> u64 {
         *self.commits.lock().unwrap_or_else(PoisonError::into_inner)
@@ -132,7 +152,7 @@ impl Binlog {
         drop(self.grown.wait_timeout_while(commits, timeout, |commits| *commits <= seen));
     }
 
-    /// Waits until everything in `wanted` has been executed. False if the deadline passed first.
+    /// Waits until everything in `wanted` has been executed. False if the deadline passed first, or the node ends.
     pub fn wait_executed(
         &self,
         conn: &Connection,
@@ -147,7 +167,7 @@ impl Binlog {
                 return Ok(true);
             }
             let left = deadline.map_or(LOOK_AGAIN, |end| end.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
+            if left.is_zero() || self.is_closed() {
                 return Ok(false);
             }
             self.wait(seen, left.min(LOOK_AGAIN));

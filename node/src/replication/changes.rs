@@ -98,13 +98,18 @@ fn identity(values: &[Value]) -> Vec<u8> {
     out
 }
 
-/// Whether a statement may be about the table. A false yes is safe, so the text is only searched for the names.
+/// Whether a statement may be about the table: it has the table's name as a word, in this database or naming it, or
+/// it is about the whole database. A false yes is safe.
 fn may_touch(sql: &str, default: &str, database: &str, table: &str) -> bool {
-    let sql = sql.to_ascii_lowercase();
-    let names = |name: &str| sql.contains(&name.to_ascii_lowercase());
-    names(table) && (default.eq_ignore_ascii_case(database) || names(database))
-        || sql.contains("database") && names(database)
-        || sql.contains("schema") && names(database)
+    let plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let names = |name: &str| match plain(name) {
+        true => sql
+            .split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
+            .any(|word| word.eq_ignore_ascii_case(name)),
+        false => sql.to_lowercase().contains(&name.replace('`', "``").to_lowercase()),
+    };
+    let here = default.eq_ignore_ascii_case(database) || names(database);
+    here && names(table) || names(database) && (names("database") || names("schema"))
 }
 
 fn damaged(_: crate::protocol::wire::Malformed) -> SqlError {
@@ -141,6 +146,19 @@ mod tests {
         let expected: Vec<Vec<Value>> = [1, 2, 4].map(|id| vec![Value::Integer(id)]).to_vec();
         assert_eq!(keys(&conn, from).unwrap(), expected);
         assert_eq!(keys(&conn, LogPosition::START).unwrap().len(), 4);
+    }
+
+    #[test]
+    fn a_statement_touches_a_table_whose_name_is_a_word_of_it() {
+        let touches = |sql, default| may_touch(sql, default, "shop", "t");
+        assert!(touches("ALTER TABLE t ADD x INT", "shop"));
+        assert!(touches("ALTER TABLE `T` ADD x INT", "shop"));
+        assert!(touches("DROP TABLE shop.t", "other"));
+        assert!(touches("DROP DATABASE shop", ""));
+        assert!(!touches("ALTER TABLE t ADD x INT", "other"));
+        assert!(!touches("CREATE TABLE tea (t1 INT)", "shop"));
+        assert!(!touches("CREATE TABLE evensum.checksums (a INT)", "evensum"));
+        assert!(may_touch("DROP TABLE `a-b`", "shop", "shop", "a-b"));
     }
 
     #[test]

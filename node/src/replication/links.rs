@@ -4,7 +4,7 @@
 //! the data. It holds passwords, like MySQL's master.info, so only its owner can read it. What runs is kept
 //! too: a node that was killed goes on as it was. Invariant: the file and the links in memory say the same.
 
-use super::link::{Context, Link, Settings};
+use super::link::{Context, Link, Settings, State};
 use super::position::LogPosition;
 use super::relay_log::{self, RelayLog};
 use super::{failed, number, stored};
@@ -142,8 +142,11 @@ impl Links {
         };
         link.set_settings(settings.clone());
         if moved {
-            link.relay.clear(settings.from)?;
-            link.update(|state| state.read = settings.from);
+            // A place is always written: without one the receiver would trust the place noted for the old source.
+            link.relay.clear(Some(settings.from.unwrap_or(LogPosition::START)))?;
+            link.update(|state| {
+                *state = State { read: settings.from, skip_counter: state.skip_counter, ..State::default() };
+            });
         }
         Ok(())
     }
@@ -197,8 +200,8 @@ impl Links {
         }
         let mut settings = link.settings();
         settings.from = None;
-        link.relay.clear(None)?;
-        link.update(|state| *state = super::link::State::default());
+        link.relay.clear(Some(LogPosition::START))?;
+        link.update(|state| *state = State::default());
         if all {
             self.lock().remove(&link.name);
             let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
@@ -260,7 +263,7 @@ impl Links {
     }
 }
 
-fn must_stop() -> SqlError {
+pub(super) fn must_stop() -> SqlError {
     SqlError::new(
         1198,
         "HY000",

@@ -5,26 +5,25 @@
 //! connection, so that it belongs to the snapshot of the session's transaction. What writes the log or waits uses connections of its own.
 
 mod linking;
+mod offered;
+mod variables;
 pub mod words;
 
 use self::words::{Word, Words};
 use super::binlog::{self, Binlog};
-use super::link::Context;
+use super::link::{Context, Receiving};
 use super::links::Links;
 use super::position::{FIRST_POS, LogPosition};
 use super::status::{self, Listing};
 use super::{changes, client, record};
 use crate::SqlError;
+use crate::server::clients::Clients;
 use database::GtidSet;
 use rusqlite::Connection;
 use rusqlite::types::Value;
-use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The longest delay that a test may ask for.
-const MAX_DELAY_MS: u64 = 10_000;
 /// The longest wait for transactions: a day.
 const MAX_WAIT_SECONDS: u64 = 86_400;
 /// The most lines of SHOW BINLOG EVENTS without a LIMIT.
@@ -55,8 +54,11 @@ pub struct Asking<'a> {
     /// The session's database, or empty.
     pub database: &'a str,
     /// The places of a table's primary key columns, if there is such a table with such a key.
-    pub key_of: &'a dyn Fn(&str, &str) -> Result<Vec<usize>, SqlError>,
+    pub key_of: &'a KeyOf<'a>,
 }
+
+/// Finds the places of a table's primary key columns, by database and table.
+pub type KeyOf<'a> = dyn Fn(&str, &str) -> Result<Vec<usize>, SqlError> + 'a;
 
 /// A write to the node's file, outside of any session.
 pub type Writes = dyn Fn(&dyn Fn(&Connection) -> Result<(), SqlError>) -> Result<(), SqlError> + Send + Sync;
@@ -65,30 +67,22 @@ pub type Writes = dyn Fn(&dyn Fn(&Connection) -> Result<(), SqlError>) -> Result
 pub struct Admin {
     links: Arc<Links>,
     write: Box<Writes>,
-    replicas: Mutex<BTreeMap<u32, (u32, String)>>,
+    clients: Arc<Clients>,
 }
 
 impl Admin {
     /// Statements about these links and their node's log.
-    pub fn new(links: Arc<Links>, write: Box<Writes>) -> Admin {
-        Admin { links, write, replicas: Mutex::default() }
+    pub fn new(links: Arc<Links>, write: Box<Writes>, clients: Arc<Clients>) -> Admin {
+        Admin { links, write, clients }
     }
 
     fn context(&self) -> &Context {
         self.links.context()
     }
 
-    fn log(&self) -> &Binlog {
+    /// The node's log.
+    pub fn log(&self) -> &Binlog {
         &self.context().log
-    }
-
-    /// A replica began to read the log on this client connection (none: it went away).
-    pub fn set_replica(&self, connection_id: u32, replica: Option<(u32, String)>) {
-        let mut replicas = self.replicas.lock().unwrap_or_else(PoisonError::into_inner);
-        match replica {
-            Some(replica) => replicas.insert(connection_id, replica),
-            None => replicas.remove(&connection_id),
-        };
     }
 
     /// Runs the statement if it is one of these.
@@ -104,10 +98,9 @@ impl Admin {
             return self.select(start);
         }
         let mut words = Words::cut(sql)?;
-        words.next();
+        words.pop();
         match first.to_ascii_uppercase().as_str() {
             "SHOW" => self.show(&mut words, asking),
-            "SET" => self.set(&mut words),
             "FLUSH" => self.flush(&mut words),
             "PURGE" => Some(self.purge(&mut words)),
             "CHANGE" => linking::change(&self.links, &mut words),
@@ -132,6 +125,10 @@ impl Admin {
             }
         } else if words.take_all(&["SLAVE", "HOSTS"]) || words.take("REPLICAS") {
             Ok(self.show_replicas())
+        } else if words.take("PROCESSLIST") {
+            Ok(self.show_clients(false))
+        } else if words.take_all(&["FULL", "PROCESSLIST"]) {
+            Ok(self.show_clients(true))
         } else {
             return linking::show(&self.links, words, conn);
         };
@@ -182,10 +179,9 @@ impl Admin {
     }
 
     fn show_replicas(&self) -> Listing {
-        let replicas = self.replicas.lock().unwrap_or_else(PoisonError::into_inner);
         let own = self.context().server_id.to_string();
-        let rows = replicas.values().map(|(server_id, host)| {
-            status::row([server_id.to_string(), host.clone(), "0".to_owned(), own.clone(), String::new()])
+        let rows = self.clients.replicas().into_iter().map(|(server_id, host)| {
+            status::row([server_id.to_string(), host, "0".to_owned(), own.clone(), String::new()])
         });
         Listing {
             columns: status::columns(&["+Server_id", "Host", "+Port", "+Master_id", "Slave_UUID"]),
@@ -193,71 +189,42 @@ impl Admin {
         }
     }
 
-    fn set(&self, words: &mut Words) -> Option<Result<Answer, SqlError>> {
-        let global = words.take("GLOBAL");
-        let name = match words.peek() {
-            Some(Word::Plain(name)) => name.trim_start_matches("@@").to_ascii_lowercase(),
-            _ => return None,
-        };
-        let name = match name.as_str() {
-            "global" if !global => {
-                words.next();
-                words.sign('.');
-                match words.peek() {
-                    Some(Word::Plain(name)) => name.to_ascii_lowercase(),
-                    _ => return None,
-                }
-            }
-            _ if global => name,
-            _ => return None,
-        };
-        words.next();
-        words.sign(':');
-        match name.as_str() {
-            "sql_slave_skip_counter" | "sql_replica_skip_counter" => Some(self.set_skip_counter(words)),
-            "evensum_link_delay_ms" => Some(self.set_delay(words)),
-            _ => None,
+    /// Clients, and the threads of the links as MySQL shows them.
+    fn show_clients(&self, full: bool) -> Listing {
+        /// What SHOW PROCESSLIST without FULL shows of a statement.
+        const SHOWN_CHARACTERS: usize = 100;
+        let mut rows = Vec::new();
+        for client in self.clients.list() {
+            let text = |text: String| Some(text).filter(|text| !text.is_empty());
+            let info = client
+                .doing
+                .statement
+                .chars()
+                .take(if full { usize::MAX } else { SHOWN_CHARACTERS })
+                .collect();
+            rows.push(vec![
+                Some(client.id.to_string()),
+                Some(client.user),
+                Some(client.peer.to_string()),
+                text(client.doing.database),
+                Some(client.doing.command.to_owned()),
+                Some(client.doing.since.elapsed().as_secs().to_string()),
+                text(client.doing.state.to_owned()),
+                text(info),
+            ]);
         }
-    }
-
-    fn set_skip_counter(&self, words: &mut Words) -> Result<Answer, SqlError> {
-        words.sign('=');
-        let count = words.number()?;
-        words.end()?;
-        let link = self.links.get("")?;
-        if link.state().applying {
-            return Err(SqlError::new(
-                1198,
-                "HY000",
-                "This operation cannot be performed with a running replica; run STOP REPLICA first",
-            ));
-        }
-        link.update(|state| state.skip_counter = count);
-        Ok(Answer::Done)
-    }
-
-    /// One number, or `'least:most'`, in milliseconds.
-    fn set_delay(&self, words: &mut Words) -> Result<Answer, SqlError> {
-        words.sign('=');
-        let value = match words.next() {
-            Some(Word::Plain(text) | Word::Text(text)) => text,
-            _ => return Err(words.syntax()),
-        };
-        words.end()?;
-        let (least, most) = value.split_once(':').unwrap_or((&value, &value));
-        let number = |text: &str| text.trim().parse().ok().filter(|&ms: &u64| ms <= MAX_DELAY_MS);
-        match (number(least), number(most)) {
-            (Some(least), Some(most)) if least <= most => {
-                let delay = &self.context().delay_ms;
-                delay.0.store(least, Ordering::Relaxed);
-                delay.1.store(most, Ordering::Relaxed);
-                Ok(Answer::Done)
+        for link in self.links.all() {
+            let state = link.state();
+            let threads = [(state.receiving != Receiving::No, "receiving"), (state.applying, "applying")];
+            for (_, what) in threads.into_iter().filter(|(runs, _)| *runs) {
+                let place = format!("{}:{}", link.settings().host, link.settings().port);
+                let texts = ["0", "system user", &place, "", "Connect", "0", what, ""];
+                rows.push(texts.map(|text| Some(text.to_owned()).filter(|text| !text.is_empty())).to_vec());
             }
-            _ => Err(SqlError::new(
-                1231,
-                "42000",
-                format!("Variable 'evensum_link_delay_ms' can't be set to the value of '{value}'"),
-            )),
+        }
+        Listing {
+            columns: status::columns(&["+Id", "User", "Host", "db", "Command", "+Time", "State", "Info"]),
+            rows,
         }
     }
 
@@ -299,40 +266,70 @@ impl Admin {
         Some(reset.map(|()| Answer::Done))
     }
 
-    /// `SELECT WAIT_FOR_EXECUTED_GTID_SET('set'[, seconds])`, and the question of a link.
+    /// The functions that wait, alone in a SELECT; and the question of a link.
     fn select(&self, sql: &str) -> Option<Result<Answer, SqlError>> {
         if sql.eq_ignore_ascii_case(client::WHO_QUERY) {
             return Some(Ok(self.who()));
         }
         let call = sql["SELECT".len()..].trim_start();
-        const WAIT: &str = "WAIT_FOR_EXECUTED_GTID_SET";
-        if !call.get(..WAIT.len()).is_some_and(|name| name.eq_ignore_ascii_case(WAIT)) {
+        const WAITS: [&str; 3] = ["WAIT_FOR_EXECUTED_GTID_SET", "MASTER_POS_WAIT", "SOURCE_POS_WAIT"];
+        let named =
+            |name: &&&str| call.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+        let function = WAITS.iter().find(named)?;
+        let mut words = Words::cut(call)?;
+        words.pop();
+        if !words.sign('(') {
             return None;
         }
-        let mut words = Words::cut(call)?;
-        words.next();
-        Some(self.wait_executed(&mut words))
+        Some(self.wait(function, &mut words))
     }
 
-    fn wait_executed(&self, words: &mut Words) -> Result<Answer, SqlError> {
-        if !words.sign('(') {
-            return Err(words.syntax());
-        }
-        let set = words.text()?;
-        let seconds = if words.sign(',') { Some(words.seconds()?) } else { None };
+    fn wait(&self, function: &str, words: &mut Words) -> Result<Answer, SqlError> {
+        let first = words.text()?;
+        let value = if function == "WAIT_FOR_EXECUTED_GTID_SET" {
+            let seconds = if words.sign(',') { Some(words.seconds()?) } else { None };
+            Some(i64::from(!self.wait_for(&first, seconds)?))
+        } else {
+            words.sign(',');
+            let pos = words.number()?;
+            let seconds = if words.sign(',') { Some(words.seconds()?) } else { None };
+            let place = LogPosition::in_file(&first, pos).ok_or_else(|| words.syntax())?;
+            self.wait_for_place(place, seconds)?
+        };
         if !words.sign(')') {
             return Err(words.syntax());
         }
-        let title = match (words.take("AS"), words.peek()) {
-            (_, Some(Word::Plain(name) | Word::Quoted(name))) => name.clone(),
-            _ => "WAIT_FOR_EXECUTED_GTID_SET".to_owned(),
+        let title = match (words.take("AS"), words.pop()) {
+            (_, Some(Word::Plain(name) | Word::Quoted(name))) => name,
+            _ => function.to_owned(),
         };
-        let reached = self.wait_for(&set, seconds)?;
-        let value = if reached { "0" } else { "1" };
-        Ok(Answer::Listing(Listing {
-            columns: vec![(title, true)],
-            rows: vec![status::row([value.to_owned()])],
-        }))
+        words.end()?;
+        let row = vec![value.map(|value| value.to_string())];
+        Ok(Answer::Listing(Listing { columns: vec![(title, true)], rows: vec![row] }))
+    }
+
+    /// Waits until the only link has applied the source's log up to a place. -1 if the seconds passed first, none if
+    /// no applier runs.
+    fn wait_for_place(&self, place: LogPosition, seconds: Option<f64>) -> Result<Option<i64>, SqlError> {
+        const LOOK_AGAIN: Duration = Duration::from_millis(10);
+        let link = self.links.get("")?;
+        let deadline = Instant::now() + wait_time(seconds);
+        loop {
+            // Whether everything is applied is looked at first: what is read later is then not in question.
+            let drained = link.relay.is_drained();
+            let state = link.state();
+            let reached = if drained { state.read.max(state.applied) } else { state.applied };
+            if reached.is_some_and(|reached| reached >= place) {
+                return Ok(Some(0));
+            }
+            if !state.applying {
+                return Ok(None);
+            }
+            if Instant::now() >= deadline || self.log().is_closed() {
+                return Ok(Some(-1));
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
     }
 
     /// Waits until the set is executed; false if the seconds passed first. Without seconds (or 0), for a day.
@@ -340,13 +337,9 @@ impl Admin {
         let wanted: GtidSet = set.parse().map_err(|_| {
             SqlError::new(1772, "HY000", format!("Malformed GTID set specification '{set}'."))
         })?;
-        let longest = Duration::from_secs(MAX_WAIT_SECONDS);
-        let wait = seconds
-            .filter(|&seconds| seconds > 0.0)
-            .map_or(longest, |seconds| Duration::try_from_secs_f64(seconds).unwrap_or(longest).min(longest));
         // A connection of its own: the session's may stand in a snapshot that does not move.
         let conn = (self.context().connect)()?;
-        self.log().wait_executed(&conn, &wanted, Some(Instant::now() + wait))
+        self.log().wait_executed(&conn, &wanted, Some(Instant::now() + wait_time(seconds)))
     }
 
     fn who(&self) -> Answer {
@@ -358,26 +351,13 @@ impl Admin {
         let columns = status::columns(&["+@@evensum_link_version", "+@@server_id", "@@server_uuid"]);
         Answer::Listing(Listing { columns, rows: vec![status::row(values)] })
     }
+}
 
-    /// The variables that belong to the log and the links, by name.
-    pub fn variable(&self, name: &str, conn: &Connection) -> Option<Result<String, SqlError>> {
-        use super::gtids::{EXECUTED, PURGED, read};
-        match name {
-            "gtid_executed" => Some(read(conn, EXECUTED).map(|set| set.to_string())),
-            "gtid_purged" => Some(read(conn, PURGED).map(|set| set.to_string())),
-            "server_uuid" => Some(Ok(self.log().server_uuid().to_owned())),
-            "evensum_link_version" => Some(Ok(record::LINK_VERSION.to_string())),
-            "sql_slave_skip_counter" | "sql_replica_skip_counter" => {
-                Some(Ok(self.links.get("").map_or(0, |link| link.state().skip_counter).to_string()))
-            }
-            "evensum_link_delay_ms" => {
-                let delay = &self.context().delay_ms;
-                let (least, most) = (delay.0.load(Ordering::Relaxed), delay.1.load(Ordering::Relaxed));
-                Some(Ok(if least == most { least.to_string() } else { format!("{least}:{most}") }))
-            }
-            _ => None,
-        }
-    }
+/// How long to wait for these seconds; none or 0 is as long as possible.
+fn wait_time(seconds: Option<f64>) -> Duration {
+    let longest = Duration::from_secs(MAX_WAIT_SECONDS);
+    let seconds = seconds.filter(|&seconds| seconds > 0.0);
+    seconds.map_or(longest, |seconds| Duration::try_from_secs_f64(seconds).unwrap_or(longest).min(longest))
 }
 
 /// `FOR db.table FROM 'file' pos`.
@@ -403,3 +383,6 @@ fn show_changes(words: &mut Words, asking: &Asking<'_>) -> Result<Answer, SqlErr
 fn no_such_log(command: &str) -> SqlError {
     SqlError::new(1220, "HY000", format!("Error when executing command {command}: Could not find target log"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,31 +1,42 @@
 //! What a server would change by itself with an edit: triggers and foreign keys that cascade.
 //!
 //! Neither is in the plan, and with `sql_log_bin=0` neither would reach another node: each would be a new difference.
-//! So an edit that could set one off is refused, with the name of what stands in the way.
+//! So an edit that would set one off is refused, with the name of what stands in the way. A deletion that only could,
+//! because other rows may follow it by a foreign key, is preceded by the question whether there are such rows.
 //!
 //! Not here: foreign keys that only refuse; the server does that itself.
 
+use crate::dialect::{identifier, literal};
 use crate::edit::Edit;
 use crate::mysql::fault::Fault;
 use crate::mysql::link::Link;
-use crate::table::Table;
+use crate::table::{Column, Table};
 
 /// The triggers of a table, and the foreign keys of others that follow it.
 #[derive(Debug, Default)]
 pub(super) struct SideEffects {
     /// Event (`INSERT`, `UPDATE`, `DELETE`) and name.
     triggers: Vec<(String, String)>,
-    /// Name, child table, what follows a deletion, what follows an update, referenced column.
     followers: Vec<Follower>,
 }
 
+/// One column of a foreign key of another table.
 #[derive(Debug)]
 struct Follower {
     name: String,
+    database: String,
     child: String,
     on_delete: bool,
     on_update: bool,
-    column: String,
+    /// The column of the child, and the one of the table itself.
+    columns: (String, String),
+}
+
+/// A question to ask before an edit: if it has a row as its answer, the edit is refused for this reason.
+#[derive(Debug)]
+pub(super) struct Check {
+    pub(super) sql: String,
+    pub(super) refusal: String,
 }
 
 impl SideEffects {
@@ -41,7 +52,8 @@ impl SideEffects {
             .await?;
         let followers = link
             .ask(&format!(
-                "SELECT r.CONSTRAINT_NAME, r.TABLE_NAME, r.DELETE_RULE, r.UPDATE_RULE, k.REFERENCED_COLUMN_NAME \
+                "SELECT r.CONSTRAINT_NAME, r.CONSTRAINT_SCHEMA, r.TABLE_NAME, r.DELETE_RULE, r.UPDATE_RULE, \
+                 k.COLUMN_NAME, k.REFERENCED_COLUMN_NAME \
                  FROM information_schema.REFERENTIAL_CONSTRAINTS r JOIN information_schema.KEY_COLUMN_USAGE k \
                  ON k.CONSTRAINT_SCHEMA = r.CONSTRAINT_SCHEMA AND k.CONSTRAINT_NAME = r.CONSTRAINT_NAME \
                  AND k.TABLE_NAME = r.TABLE_NAME \
@@ -61,10 +73,20 @@ impl SideEffects {
             followers: followers
                 .rows
                 .into_iter()
-                .filter_map(|row| match <[Option<String>; 5]>::try_from(row) {
-                    Ok([Some(name), Some(child), Some(delete), Some(update), Some(column)]) => {
+                .filter_map(|row| match <[Option<String>; 7]>::try_from(row) {
+                    Ok(
+                        [
+                            Some(name),
+                            Some(database),
+                            Some(child),
+                            Some(delete),
+                            Some(update),
+                            Some(own),
+                            Some(column),
+                        ],
+                    ) => {
                         let (on_delete, on_update) = (follows(&delete), follows(&update));
-                        Some(Follower { name, child, on_delete, on_update, column })
+                        Some(Follower { name, database, child, on_delete, on_update, columns: (own, column) })
                     }
                     _ => None,
                 })
@@ -83,15 +105,52 @@ impl SideEffects {
         if let Some((_, name)) = self.triggers.iter().find(|(fires, _)| fires == event) {
             return Some(format!("trigger {name} would fire and change what is not in the plan"));
         }
-        let follower = self.followers.iter().find(|follower| match event {
-            "DELETE" => follower.on_delete,
-            "UPDATE" => follower.on_update && changes(edit, &follower.column),
-            _ => false,
-        })?;
-        Some(format!(
-            "foreign key {} would change rows of {}, which are not in the plan",
-            follower.name, follower.child
-        ))
+        let mut followers = self.followers.iter();
+        let follower = followers
+            .find(|follower| event == "UPDATE" && follower.on_update && changes(edit, &follower.columns.1))?;
+        Some(follower.refusal())
+    }
+
+    /// What must be asked before a deletion: whether rows of other tables would follow it. Asked in the edit's
+    /// transaction and with a lock, so that none can come between.
+    pub(super) fn checks(&self, edit: &Edit) -> Vec<Check> {
+        let (Some(row), None) = (&edit.expected, &edit.wanted) else { return Vec::new() };
+        let values = row.values();
+        let mut checks: Vec<(&Follower, Vec<String>)> = Vec::new();
+        for follower in self.followers.iter().filter(|follower| follower.on_delete) {
+            let own = |column: &Column| column.name.eq_ignore_ascii_case(&follower.columns.1);
+            let Some(place) = edit.table.columns.iter().position(own) else { continue };
+            let Some(value) = values.get(place) else { continue };
+            let condition = format!(
+                "{} = {}",
+                identifier(&follower.columns.0),
+                literal(value, &edit.table.columns[place])
+            );
+            let key = |known: &Follower| {
+                (&known.database, &known.child, &known.name)
+                    == (&follower.database, &follower.child, &follower.name)
+            };
+            match checks.iter_mut().find(|(known, _)| key(known)) {
+                Some((_, conditions)) => conditions.push(condition),
+                None => checks.push((follower, vec![condition])),
+            }
+        }
+        let each = checks.into_iter().map(|(follower, conditions)| Check {
+            sql: format!(
+                "SELECT 1 FROM {}.{} WHERE {} LIMIT 1 FOR UPDATE",
+                identifier(&follower.database),
+                identifier(&follower.child),
+                conditions.join(" AND ")
+            ),
+            refusal: follower.refusal(),
+        });
+        each.collect()
+    }
+}
+
+impl Follower {
+    fn refusal(&self) -> String {
+        format!("foreign key {} would change rows of {}, which are not in the plan", self.name, self.child)
     }
 }
 

@@ -58,7 +58,7 @@ impl Words {
     }
 
     /// The next word.
-    pub fn next(&mut self) -> Option<Word> {
+    pub fn pop(&mut self) -> Option<Word> {
         self.words.pop_front()
     }
 
@@ -103,7 +103,7 @@ impl Words {
 
     /// A string.
     pub fn text(&mut self) -> Result<String, SqlError> {
-        match self.next() {
+        match self.pop() {
             Some(Word::Text(text)) => Ok(text),
             _ => Err(self.syntax()),
         }
@@ -111,7 +111,7 @@ impl Words {
 
     /// A name, quoted or not.
     pub fn name(&mut self) -> Result<String, SqlError> {
-        match self.next() {
+        match self.pop() {
             Some(Word::Plain(name) | Word::Quoted(name)) => Ok(name),
             _ => Err(self.syntax()),
         }
@@ -119,7 +119,7 @@ impl Words {
 
     /// A whole number, in quotes or not.
     pub fn number(&mut self) -> Result<u64, SqlError> {
-        match self.next() {
+        match self.pop() {
             Some(Word::Plain(digits) | Word::Text(digits)) => digits.parse().map_err(|_| self.syntax()),
             _ => Err(self.syntax()),
         }
@@ -127,11 +127,11 @@ impl Words {
 
     /// A number of seconds, maybe with a fraction.
     pub fn seconds(&mut self) -> Result<f64, SqlError> {
-        let Some(Word::Plain(mut digits) | Word::Text(mut digits)) = self.next() else {
+        let Some(Word::Plain(mut digits) | Word::Text(mut digits)) = self.pop() else {
             return Err(self.syntax());
         };
         if self.sign('.')
-            && let Some(Word::Plain(fraction)) = self.next()
+            && let Some(Word::Plain(fraction)) = self.pop()
         {
             digits = format!("{digits}.{fraction}");
         }

@@ -1,0 +1,157 @@
+//! Row locks: a transaction on a connection of its own that holds them, on rows and on the gaps where there are none.
+//!
+//! All rows are locked in one statement. If one of them is being written by somebody else, that statement waits in
+//! vain; then they are locked one by one, and the busy ones are left out, so that a hot row costs only itself. After
+//! each such wait the transaction is begun anew, because a server may have ended it (`innodb_rollback_on_timeout`).
+//!
+//! Invariant: what is called held is locked on the connection whose generation is remembered with it, by InnoDB, at
+//! REPEATABLE READ, and not a moment longer than until [`Connection::release`].
+
+use super::fault::Fault;
+use super::link::Link;
+use super::read::by_key;
+use super::{Connection, Held};
+use crate::dialect::Lock;
+use crate::row::{Key, Row};
+use crate::table::Table;
+use std::collections::HashSet;
+
+/// How many busy rows are waited for before the others are given up too.
+const BUSY_ROWS: usize = 3;
+
+/// Rows, and which of them are locked.
+#[derive(Debug)]
+pub(super) struct Locked {
+    /// The rows, in the order of tables and keys.
+    pub(super) rows: Vec<Option<Row>>,
+    /// For each whether it is locked.
+    pub(super) held: Vec<bool>,
+}
+
+impl Connection {
+    /// Locks rows and remembers it, or reads what cannot be locked.
+    pub(super) async fn lock(
+        &mut self,
+        tables: &[(&Table, &[Key])],
+        lock: Lock,
+        filtered: bool,
+    ) -> Result<Locked, Fault> {
+        let guard = lock == Lock::Update;
+        let mut busy = HashSet::new();
+        let mut one_by_one = false;
+        while busy.len() <= BUSY_ROWS {
+            let mut at = 0;
+            match lock_all(&mut self.locks, tables, lock, filtered, one_by_one.then_some(&busy), &mut at)
+                .await
+            {
+                Ok(mut rows) => {
+                    let held: Vec<bool> = (0..rows.len()).map(|place| !busy.contains(&place)).collect();
+                    self.held = Some(Held { generation: self.locks.generation(), guard, rows: held.clone() });
+                    self.read_others(tables, filtered, &held, &mut rows).await?;
+                    return Ok(Locked { rows, held });
+                }
+                Err(fault) if fault.is_lock() => {
+                    self.locks.close();
+                    if one_by_one {
+                        busy.insert(at);
+                    }
+                    one_by_one = true;
+                }
+                Err(fault) => {
+                    self.locks.close();
+                    return Err(fault);
+                }
+            }
+        }
+        let count = tables.iter().map(|(_, keys)| keys.len()).sum();
+        let mut locked = Locked { rows: vec![None; count], held: vec![false; count] };
+        self.read_others(tables, filtered, &locked.held, &mut locked.rows).await?;
+        Ok(locked)
+    }
+
+    /// Reads the rows that are not held, without a lock.
+    pub(super) async fn read_others(
+        &mut self,
+        tables: &[(&Table, &[Key])],
+        filtered: bool,
+        held: &[bool],
+        rows: &mut [Option<Row>],
+    ) -> Result<(), Fault> {
+        let mut places = 0..rows.len();
+        for (table, keys) in tables {
+            let of_table: Vec<(usize, &Key)> = places.by_ref().take(keys.len()).zip(*keys).collect();
+            let free: Vec<(usize, &Key)> =
+                of_table.into_iter().filter(|(place, _)| held.get(*place) != Some(&true)).collect();
+            let keys: Vec<Key> = free.iter().map(|(_, key)| (*key).clone()).collect();
+            let found = by_key(&mut self.main, table, &keys, Lock::None, filtered).await?;
+            free.iter().zip(found).for_each(|((place, _), row)| rows[*place] = row);
+        }
+        Ok(())
+    }
+
+    /// Ends what is held; which rows were held, as shared locks, without a gap until now.
+    pub(super) async fn release(&mut self) -> Vec<bool> {
+        let Some(held) = self.held.take() else { return Vec::new() };
+        if held.guard || self.locks.generation() != held.generation {
+            self.locks.close();
+            return Vec::new();
+        }
+        if self.locks.run("COMMIT").await.is_err() {
+            self.locks.close();
+            return Vec::new();
+        }
+        held.rows
+    }
+
+    /// Ends what is held by closing, the one way that cannot fail.
+    pub(super) fn end_hold(&mut self) {
+        if self.held.take().is_some() {
+            self.locks.close();
+        }
+    }
+}
+
+/// Locks the rows in a new transaction, all at once or, but for busy ones, one by one; `at` is where it stands.
+async fn lock_all(
+    link: &mut Link,
+    tables: &[(&Table, &[Key])],
+    lock: Lock,
+    filtered: bool,
+    one_by_one: Option<&HashSet<usize>>,
+    at: &mut usize,
+) -> Result<Vec<Option<Row>>, Fault> {
+    if lock == Lock::Update {
+        super::write::without_log(link).await?;
+    }
+    link.run("START TRANSACTION").await?;
+    let mut rows = Vec::new();
+    for (table, keys) in tables {
+        let Some(busy) = one_by_one else {
+            rows.extend(by_key(link, table, keys, lock, filtered).await?);
+            continue;
+        };
+        for key in *keys {
+            *at = rows.len();
+            if busy.contains(at) {
+                rows.push(None);
+            } else {
+                rows.extend(by_key(link, table, std::slice::from_ref(key), lock, filtered).await?);
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// Whether the server holds locks on the rows, and the gaps, of this table.
+pub(super) async fn locks_rows(link: &mut Link, table: &Table) -> Result<bool, Fault> {
+    let text = |name: &str| name.replace('\\', "\\\\").replace('\'', "''");
+    let answer = link
+        .ask(&format!(
+            "SELECT ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{}' AND TABLE_NAME = '{}'",
+            text(&table.database),
+            text(&table.name)
+        ))
+        .await?;
+    let engine = answer.rows.first().and_then(|row| row.first()?.as_deref());
+    Ok(engine.is_some_and(|engine| engine.eq_ignore_ascii_case("innodb")))
+}
