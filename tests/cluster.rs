@@ -30,13 +30,15 @@ pub struct Session {
 impl Session {
     pub fn open(port: u16, user: &str, password: &str) -> Result<Session, sqlx::Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let options = MySqlConnectOptions::new()
+        let mut options = MySqlConnectOptions::new()
             .host("127.0.0.1")
             .port(port)
             .username(user)
-            .password(password)
             .ssl_mode(sqlx::mysql::MySqlSslMode::Disabled)
             .disable_statement_logging();
+        if !password.is_empty() {
+            options = options.password(password);
+        }
         let connection = runtime.block_on(options.connect())?;
         Ok(Session { runtime, connection })
     }

@@ -43,7 +43,7 @@ fn a_wrong_command_line_is_code_3_and_says_what_is_wrong() {
         (&["check", "db1", "db2"], "mysql://user@host:port"),
         (&["check", "mysql://u:hunter2@a", "mysql://b"], "EVENSUM_PASSWORD"),
         (&["check", "--tables", "orders", "mysql://a", "mysql://b"], "database.table"),
-        (&["check", "--settle", "5 days", "mysql://a", "mysql://b"], "30s"),
+        (&["check", "--settle", "5 days", "mysql://a", "mysql://b"], "no unit"),
         (&["check", "--config", "/nowhere.toml"], "/nowhere.toml"),
         (&["check", "--password-file", "/nowhere", "mysql://a", "mysql://b"], "/nowhere"),
         (&["sync", "--policy", "oldest", "mysql://a", "mysql://b"], "majority"),
