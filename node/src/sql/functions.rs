@@ -181,6 +181,9 @@ fn floor(d: &Decimal) -> Decimal {
     }
 }
 
+/// A function of one double.
+type OfDouble = fn(f64) -> f64;
+
 fn mathematics(conn: &Connection) -> Result<()> {
     exact(conn, "my_abs", |d| if d.is_negative() { d.clone().negate() } else { d.clone() }, f64::abs)?;
     exact(conn, "my_floor", floor, f64::floor)?;
@@ -194,7 +197,7 @@ fn mathematics(conn: &Connection) -> Result<()> {
     conn.create_scalar_function("my_sign", 1, PURE, |ctx| {
         Ok(Number::of(ctx.get_raw(0)).map(|n| n.to_f64()).map(|x| i64::from(x > 0.0) - i64::from(x < 0.0)))
     })?;
-    let of_one: [(&str, fn(f64) -> f64); 14] = [
+    let of_one: [(&str, OfDouble); 14] = [
         ("my_sqrt", f64::sqrt),
         ("my_exp", f64::exp),
         ("my_ln", f64::ln),
