@@ -9,10 +9,19 @@
 //! switched the log off with `sql_log_bin=0`, as in MySQL.
 
 pub mod change;
+pub mod config;
+mod datadir;
 pub mod error;
+pub mod node;
+pub mod protocol;
+pub mod replication;
 pub mod results;
+pub mod server;
 pub mod session;
 pub mod sql;
 pub mod storage;
 
+pub use config::Config;
 pub use error::SqlError;
+pub use node::{Node, StartError};
+pub use session::variables::VERSION;

@@ -31,6 +31,14 @@ pub enum WireType {
     String = 254,
 }
 
+impl WireType {
+    /// The protocol's number.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+}
+
 /// What a client is told of a column of a result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ColumnMeta {

@@ -1,0 +1,193 @@
+use super::super::binlog::Binlog;
+use super::super::link::{Context, Note, Receiving, Settings, applied_place, create_places};
+use super::super::position::LogPosition;
+use super::super::relay_log::RelayLog;
+use super::super::{binlog, encoding};
+use super::*;
+use database::Gtid;
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+/// Writes to the log like a session, after the failures that a test asked for.
+struct Applying {
+    conn: Connection,
+    log: Arc<Binlog>,
+    failures: Arc<Mutex<VecDeque<SqlError>>>,
+}
+
+impl Apply for Applying {
+    fn apply(&mut self, transaction: &Transaction, note: Note<'_>) -> Result<(), SqlError> {
+        let empty = transaction.body == Body::Rows(Vec::new());
+        if let Some(error) = self.failures.lock().unwrap().pop_front().filter(|_| !empty) {
+            return Err(error);
+        }
+        let tx = self.conn.transaction().unwrap();
+        let Transaction { gtid, server_id, committed_at_ms, body } = transaction;
+        self.log.append(&tx, Some(gtid.clone()), *server_id, *committed_at_ms, body)?;
+        note(&tx)?;
+        tx.commit().unwrap();
+        self.log.committed();
+        Ok(())
+    }
+}
+
+struct Bench {
+    _dir: tempfile::TempDir,
+    file: PathBuf,
+    link: Arc<Link>,
+    failures: Arc<Mutex<VecDeque<SqlError>>>,
+}
+
+fn connect(file: &Path) -> Connection {
+    let conn = Connection::open(file).unwrap();
+    conn.execute_batch("PRAGMA journal_mode = WAL").unwrap();
+    conn
+}
+
+fn bench(skip_errors: Vec<u16>) -> Bench {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("node.sqlite");
+    let conn = connect(&file);
+    let log = Arc::new(Binlog::open(&conn, "mysql-bin", 1 << 30).unwrap());
+    create_places(&conn).unwrap();
+    let failures = Arc::new(Mutex::new(VecDeque::new()));
+    let context = Arc::new(Context {
+        server_id: 2,
+        log: Arc::clone(&log),
+        connect: Box::new({
+            let file = file.clone();
+            move || Ok(connect(&file))
+        }),
+        applies: Box::new({
+            let (file, failures) = (file.clone(), Arc::clone(&failures));
+            move || {
+                let (log, failures) = (Arc::clone(&log), Arc::clone(&failures));
+                Ok(Box::new(Applying { conn: connect(&file), log, failures }))
+            }
+        }),
+        skip_errors,
+        relay_limit_bytes: 1 << 20,
+        delay_ms: (AtomicU64::new(0), AtomicU64::new(0)),
+    });
+    let relay = RelayLog::open(&dir.path().join("relay.sqlite"), 1 << 20).unwrap();
+    let link = Link::new("", context, relay, Settings::default()).unwrap();
+    Bench { _dir: dir, file, link, failures }
+}
+
+fn insert(n: u64) -> (u64, Record) {
+    let after = Some(vec![rusqlite::types::Value::Integer(7)]);
+    let change = Change { database: "shop".into(), table: "orders".into(), before: None, after };
+    let position = LogPosition { file: 1, pos: n * 100 };
+    let record = Record {
+        position,
+        end_pos: n * 100 + 100,
+        gtid: Gtid { origin: "source".into(), sequence: n },
+        server_id: 1,
+        committed_at_ms: 5,
+        payload: encoding::encode(&Body::Rows(vec![change])),
+    };
+    (now_ms(), record)
+}
+
+impl Bench {
+    fn receive(&self, numbers: &[u64]) {
+        let records: Vec<_> = numbers.iter().map(|&n| insert(n)).collect();
+        let end = records.last().unwrap().1.end();
+        self.link.relay.append(&records, end).unwrap();
+    }
+
+    fn wait(&self, what: impl Fn(&Bench) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !what(self) {
+            assert!(Instant::now() < deadline, "not in time: {:?}", self.link.state());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn executed(&self) -> String {
+        gtids::read(&connect(&self.file), EXECUTED).unwrap().to_string()
+    }
+
+    fn logged(&self) -> Vec<Body> {
+        let conn = connect(&self.file);
+        let records = self.link.context.log.read(&conn, LogPosition::START).unwrap();
+        records.iter().map(|record| record.transaction().unwrap().body).collect()
+    }
+
+    fn fail(&self, error: SqlError, times: usize) {
+        self.failures.lock().unwrap().extend(std::iter::repeat_n(error, times));
+    }
+}
+
+fn duplicate() -> SqlError {
+    SqlError::new(1062, "23000", "Duplicate entry '7' for key 'PRIMARY'")
+}
+
+#[test]
+fn what_is_executed_already_is_passed_over() {
+    let bench = bench(vec![]);
+    bench.receive(&[1, 2, 1, 2, 3]);
+    bench.link.start_applier().unwrap();
+    bench.wait(|bench| bench.link.relay.is_drained());
+    bench.link.stop_applier();
+    assert_eq!(bench.executed(), "source:1-3");
+    assert_eq!(bench.logged().len(), 3);
+    let conn = connect(&bench.file);
+    assert_eq!(applied_place(&conn, "").unwrap(), Some(LogPosition { file: 1, pos: 400 }));
+    assert_eq!(binlog::files(&conn).unwrap().len(), 1);
+}
+
+#[test]
+fn a_duplicate_key_stops_the_applier_and_the_counter_skips_it() {
+    let bench = bench(vec![]);
+    bench.receive(&[1, 2]);
+    bench.fail(duplicate(), 1);
+    bench.link.start_applier().unwrap();
+    bench.wait(|bench| !bench.link.state().applying && bench.link.state().apply_error.code != 0);
+    let error = bench.link.state().apply_error;
+    assert_eq!(error.code, 1062);
+    assert_eq!(
+        error.message,
+        "Could not execute Write_rows_v1 event on table shop.orders; Duplicate entry '7' for key 'PRIMARY', \
+         Error_code: 1062; handler error HA_ERR_FOUND_DUPP_KEY; the event's source log mysql-bin.000001, end_log_pos 200"
+    );
+    assert_eq!(bench.executed(), "");
+    bench.link.update(|state| state.skip_counter = 1);
+    bench.link.start_applier().unwrap();
+    bench.wait(|bench| bench.executed() == "source:1-2");
+    bench.link.stop_applier();
+    let bodies = bench.logged();
+    assert_eq!(bodies[0], Body::Rows(vec![]));
+    assert_ne!(bodies[1], Body::Rows(vec![]));
+    assert_eq!(bench.link.state().skip_counter, 0);
+}
+
+#[test]
+fn listed_errors_are_passed_over_and_lock_waits_are_tried_again() {
+    let bench = bench(vec![1062]);
+    bench.receive(&[1, 2]);
+    bench.fail(duplicate(), 1);
+    bench.fail(SqlError::new(1205, "HY000", "Lock wait timeout exceeded"), 2);
+    bench.link.start_applier().unwrap();
+    bench.wait(|bench| bench.executed() == "source:1-2");
+    bench.link.stop_applier();
+    assert!(bench.failures.lock().unwrap().is_empty());
+    assert_eq!(bench.link.state().apply_error.code, 0);
+    assert_eq!(bench.link.state().receiving, Receiving::No);
+}
+
+#[test]
+fn a_delay_holds_back_and_keeps_the_order() {
+    let bench = bench(vec![]);
+    bench.link.context.delay_ms.0.store(150, Ordering::Relaxed);
+    bench.link.context.delay_ms.1.store(250, Ordering::Relaxed);
+    let started = Instant::now();
+    bench.receive(&[1, 2]);
+    bench.link.start_applier().unwrap();
+    bench.wait(|bench| bench.executed() == "source:1-2");
+    assert!(started.elapsed() >= Duration::from_millis(145), "{:?}", started.elapsed());
+    bench.link.stop_applier();
+}

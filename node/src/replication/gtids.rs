@@ -1,0 +1,133 @@
+//! Sets of GTIDs as tables: merged intervals, changed by one row per transaction.
+//!
+//! Two tables have this form: what has been executed, and what of it is no longer in the log. Invariant, as in
+//! [`database::GtidSet`]: intervals of one origin never overlap or touch.
+
+use super::{failed, number, stored};
+use crate::SqlError;
+use database::{Gtid, GtidSet};
+use rusqlite::{Connection, params};
+
+/// What has been executed here.
+pub const EXECUTED: &str = "_evensum_gtid_executed";
+/// What has been executed here and is no longer in the log.
+pub const PURGED: &str = "_evensum_gtid_purged";
+
+/// Creates both tables.
+pub fn create(conn: &Connection) -> rusqlite::Result<()> {
+    for table in [EXECUTED, PURGED] {
+        conn.execute_batch(&format!(
+            "CREATE TABLE IF NOT EXISTS {table} (origin TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+             PRIMARY KEY (origin, first)) WITHOUT ROWID"
+        ))?;
+    }
+    Ok(())
+}
+
+/// The whole set.
+pub fn read(conn: &Connection, table: &str) -> Result<GtidSet, SqlError> {
+    let mut set = GtidSet::new();
+    let mut query =
+        conn.prepare_cached(&format!("SELECT origin, first, last FROM {table}")).map_err(failed)?;
+    let mut rows = query.query([]).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        let origin: String = row.get(0).map_err(failed)?;
+        set.insert_interval(
+            &origin,
+            number(row.get(1).map_err(failed)?),
+            number(row.get(2).map_err(failed)?),
+        );
+    }
+    Ok(set)
+}
+
+/// Whether the set holds this transaction.
+pub fn contains(conn: &Connection, table: &str, gtid: &Gtid) -> Result<bool, SqlError> {
+    conn.prepare_cached(&format!(
+        "SELECT EXISTS (SELECT 1 FROM {table} WHERE origin = ?1 AND first <= ?2 AND last >= ?2)"
+    ))
+    .and_then(|mut query| {
+        query.query_row(params![&*gtid.origin, stored(gtid.sequence).unwrap_or(i64::MAX)], |row| row.get(0))
+    })
+    .map_err(failed)
+}
+
+/// The highest number of this origin, or 0.
+pub fn highest(conn: &Connection, table: &str, origin: &str) -> Result<u64, SqlError> {
+    conn.prepare_cached(&format!("SELECT coalesce(max(last), 0) FROM {table} WHERE origin = ?1"))
+        .and_then(|mut query| query.query_row([origin], |row| row.get(0)))
+        .map(number)
+        .map_err(failed)
+}
+
+/// Adds one transaction. False if it was there already.
+pub fn insert(conn: &Connection, table: &str, gtid: &Gtid) -> Result<bool, SqlError> {
+    let sequence = stored(gtid.sequence)?;
+    let origin = &*gtid.origin;
+    let mut near = conn
+        .prepare_cached(&format!(
+            "SELECT first, last FROM {table} WHERE origin = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 2"
+        ))
+        .map_err(failed)?;
+    let near: Vec<(i64, i64)> = near
+        .query_map(params![origin, sequence.saturating_add(1)], |row| Ok((row.get(0)?, row.get(1)?)))
+        .and_then(Iterator::collect)
+        .map_err(failed)?;
+    let after = near.iter().find(|&&(first, _)| first == sequence + 1).copied();
+    let before = near.iter().find(|&&(first, _)| first <= sequence).copied();
+    if before.is_some_and(|(_, last)| last >= sequence) {
+        return Ok(false);
+    }
+    let before = before.filter(|&(_, last)| last == sequence - 1);
+    let last = after.map_or(sequence, |(_, last)| last);
+    if let Some((first, _)) = after {
+        run(conn, &format!("DELETE FROM {table} WHERE origin = ?1 AND first = ?2"), params![origin, first])?;
+    }
+    match before {
+        Some((first, _)) => {
+            run(
+                conn,
+                &format!("UPDATE {table} SET last = ?3 WHERE origin = ?1 AND first = ?2"),
+                params![origin, first, last],
+            )?;
+        }
+        None => {
+            run(
+                conn,
+                &format!("INSERT INTO {table} (origin, first, last) VALUES (?1, ?2, ?3)"),
+                params![origin, sequence, last],
+            )?;
+        }
+    }
+    Ok(true)
+}
+
+fn run(conn: &Connection, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<(), SqlError> {
+    conn.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map(drop).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_table_is_the_set(sequences in proptest::collection::vec(1u64..30, 0..40)) {
+            let conn = Connection::open_in_memory().unwrap();
+            create(&conn).unwrap();
+            let mut model = GtidSet::new();
+            for sequence in sequences {
+                let gtid = Gtid { origin: if sequence % 7 == 0 { "b".into() } else { "a".into() }, sequence };
+                prop_assert_eq!(contains(&conn, EXECUTED, &gtid).unwrap(), model.contains(&gtid));
+                prop_assert_eq!(insert(&conn, EXECUTED, &gtid).unwrap(), !model.contains(&gtid));
+                model.insert(&gtid);
+            }
+            prop_assert_eq!(read(&conn, EXECUTED).unwrap(), model.clone());
+            prop_assert_eq!(highest(&conn, EXECUTED, "a").unwrap(), model.highest("a"));
+            // read() merges what it reads; the rows themselves must be merged too.
+            let rows: i64 = conn.query_row("SELECT count(*) FROM _evensum_gtid_executed", [], |row| row.get(0)).unwrap();
+            prop_assert_eq!(usize::try_from(rows).unwrap(), model.intervals().count());
+        }
+    }
+}

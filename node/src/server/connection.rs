@@ -1,0 +1,352 @@
+//! One client: reads its commands, runs them in its session, writes the answers.
+//!
+//! Everything that a client can send gets an answer of the protocol or ends the connection; nothing of it can
+//! harm another client. A result is streamed: the session writes rows into the connection's buffer while it reads them. When
+//! the thread ends the session goes with it, and with it what was not committed.
+
+use super::clients::Doing;
+use super::{Shared, login};
+use crate::SqlError;
+use crate::protocol::packets::{PacketError, PacketReader, PacketWriter};
+use crate::protocol::parameters::Parameters;
+use crate::protocol::results::{ResultWriter, put_column, put_eof, put_error, put_ok};
+use crate::protocol::wire::Fields;
+use crate::protocol::{capability, command, split};
+use crate::replication::client::LogRequest;
+use crate::replication::dump;
+use crate::results::{ColumnMeta, Done, WireType};
+use crate::session::{ExecError, Session};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// How long a login may take.
+const LOGIN_SECONDS: u64 = 10;
+/// How long a client may be silent (wait_timeout).
+const IDLE_SECONDS: u64 = 28_800;
+/// How long a client may leave its results unread (net_write_timeout).
+const UNREAD_SECONDS: u64 = 600;
+/// The most prepared statements of one client.
+const MAX_PREPARED: usize = 16_382;
+
+/// Serves a client to its end.
+pub(super) fn serve(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, id: u32) {
+    // The client is gone or spoke another language: in both cases there is nobody to tell.
+    let _: Result<(), PacketError> = begin(shared, stream, peer, id);
+}
+
+fn begin(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, id: u32) -> Result<(), PacketError> {
+    stream.set_read_timeout(Some(Duration::from_secs(LOGIN_SECONDS)))?;
+    stream.set_write_timeout(Some(Duration::from_secs(UNREAD_SECONDS)))?;
+    let mut reader = PacketReader::new(stream.try_clone()?, shared.max_packet_bytes);
+    let mut packets = PacketWriter::new(stream);
+    let Some(login) = login::login(shared, &mut reader, &mut packets, peer, id)? else { return Ok(()) };
+    let found_rows = login.capabilities & capability::FOUND_ROWS != 0;
+    let session =
+        Session::new(Arc::clone(&shared.engine), id, format!("{}@{}", login.user, peer.ip()), found_rows);
+    let mut client = Client {
+        shared,
+        packets,
+        id,
+        session: match session {
+            Ok(session) => session,
+            Err(_) => return Ok(()),
+        },
+        multi: login.capabilities & capability::MULTI_STATEMENTS != 0,
+        prepared: BTreeMap::new(),
+    };
+    shared.clients.logged_in(id, &login.user, client.session.stopper());
+    let used = login.database.map_or(Ok(()), |name| client.session.use_database(&name));
+    client.answer(used)?;
+    reader.inner().set_read_timeout(Some(Duration::from_secs(IDLE_SECONDS)))?;
+    while !shared.is_stopping() {
+        match reader.command() {
+            Ok(None) => return Ok(()),
+            Ok(Some((sequence, payload))) => {
+                client.packets.set_sequence(sequence);
+                shared.questions.fetch_add(1, Ordering::Relaxed);
+                if !client.command(payload)? {
+                    return Ok(());
+                }
+                client.packets.flush()?;
+                client.does("Sleep", "", b"");
+            }
+            Err(PacketError::TooLarge(_)) => {
+                client.packets.set_sequence(1);
+                client.error(&SqlError::new(
+                    1153,
+                    "08S01",
+                    "Got a packet bigger than 'max_allowed_packet' bytes",
+                ))?;
+                client.packets.flush()?;
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+struct Client<'a> {
+    shared: &'a Shared,
+    packets: PacketWriter<TcpStream>,
+    id: u32,
+    session: Session,
+    multi: bool,
+    prepared: BTreeMap<u32, Parameters>,
+}
+
+impl Client<'_> {
+    /// Runs one command. False if it was the last one.
+    fn command(&mut self, payload: &[u8]) -> Result<bool, PacketError> {
+        let Some((&kind, rest)) = payload.split_first() else {
+            self.error(&SqlError::new(1835, "HY000", "Malformed communication packet."))?;
+            return Ok(false);
+        };
+        match kind {
+            command::QUIT => return Ok(false),
+            command::QUERY => self.query(rest)?,
+            command::INIT_DB => {
+                let used = self.session.use_database(&String::from_utf8_lossy(rest));
+                self.answer(used)?;
+            }
+            command::PING => self.answer(Ok(()))?,
+            command::STATISTICS => self.packets.packet(self.shared.statistics().as_bytes())?,
+            command::PROCESS_KILL => {
+                let id = Fields::new(rest).u32()?;
+                self.kill(id, true)?;
+            }
+            command::STMT_PREPARE => self.prepare(rest)?,
+            command::STMT_EXECUTE => self.execute(rest)?,
+            command::STMT_SEND_LONG_DATA => self.long_data(rest)?,
+            command::STMT_CLOSE => {
+                let id = Fields::new(rest).u32()?;
+                self.prepared.remove(&id);
+                self.session.close_prepared(id);
+            }
+            command::STMT_RESET => {
+                let id = Fields::new(rest).u32()?;
+                let known = self.prepared.get_mut(&id).map(Parameters::reset);
+                self.answer(known.ok_or_else(|| unknown_statement(id, "mysqld_stmt_reset")))?;
+            }
+            command::SET_OPTION => {
+                self.multi = Fields::new(rest).u16()? == 0;
+                put_eof(self.packets.open(), 0, self.session.status());
+                self.packets.finish()?;
+            }
+            command::RESET_CONNECTION => {
+                self.prepared.clear();
+                self.session.reset();
+                self.answer(Ok(()))?;
+            }
+            command::BINLOG_DUMP_GTID => {
+                self.dump(rest)?;
+                return Ok(false);
+            }
+            command::FIELD_LIST => self.error(&SqlError::unsupported("COM_FIELD_LIST"))?,
+            _ => self.error(&SqlError::new(1047, "08S01", "Unknown command"))?,
+        }
+        Ok(true)
+    }
+
+    /// Shows what this client is doing.
+    fn does(&self, command: &'static str, state: &'static str, statement: &[u8]) {
+        self.shared.clients.does(self.id, Doing::now(command, self.session.database(), state, statement));
+    }
+
+    /// OK or ERR.
+    fn answer(&mut self, result: Result<(), SqlError>) -> io::Result<()> {
+        match result {
+            Ok(()) => {
+                put_ok(self.packets.open(), &Done::default(), self.session.status());
+                self.packets.finish()?;
+            }
+            Err(error) => self.error(&error)?,
+        }
+        self.packets.flush()
+    }
+
+    fn error(&mut self, error: &SqlError) -> io::Result<()> {
+        put_error(self.packets.open(), error);
+        self.packets.finish()
+    }
+
+    /// The end of a statement: `false` if the rest of its text must not run.
+    fn ended(&mut self, result: Result<(), ExecError>) -> io::Result<bool> {
+        match result {
+            Ok(()) => Ok(true),
+            Err(ExecError::Sql(error)) => self.error(&error).map(|()| false),
+            Err(ExecError::Client(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                self.error(&SqlError::internal(error)).map(|()| false)
+            }
+            Err(ExecError::Client(error)) => Err(error),
+        }
+    }
+
+    fn query(&mut self, text: &[u8]) -> io::Result<()> {
+        let statements = split::statements(text);
+        if statements.is_empty() {
+            return self.error(&SqlError::new(1065, "42000", "Query was empty"));
+        }
+        if statements.len() > 1 && !self.multi {
+            return self.error(&SqlError::syntax(
+                "You have an error in your SQL syntax: this connection did not ask for several statements at once",
+            ));
+        }
+        let last = statements.len() - 1;
+        for (n, statement) in statements.into_iter().enumerate() {
+            if let Some((id, connection)) = killed(statement) {
+                self.kill(id, connection)?;
+                continue;
+            }
+            self.does("Query", "executing", statement);
+            let mut result = ResultWriter::new(&mut self.packets, false, n < last);
+            let outcome = self.session.execute(statement, &mut result);
+            if !self.ended(outcome)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn kill(&mut self, id: u32, connection: bool) -> io::Result<()> {
+        let result = match self.shared.clients.kill(id, connection) {
+            true => Ok(()),
+            false => Err(SqlError::new(1094, "HY000", format!("Unknown thread id: {id}"))),
+        };
+        self.answer(result)
+    }
+
+    fn prepare(&mut self, text: &[u8]) -> io::Result<()> {
+        let statements = split::statements(text);
+        let [statement] = statements[..] else {
+            return self.error(&SqlError::syntax(
+                "You have an error in your SQL syntax: one statement is prepared at a time",
+            ));
+        };
+        if self.prepared.len() >= MAX_PREPARED {
+            let message = format!(
+                "Can't create more than max_prepared_stmt_count statements (current value: {MAX_PREPARED})"
+            );
+            return self.error(&SqlError::new(1461, "42000", message));
+        }
+        let prepared = match self.session.prepare(statement) {
+            Ok(prepared) => prepared,
+            Err(error) => return self.error(&error),
+        };
+        let columns = u16::try_from(prepared.columns.len()).unwrap_or(u16::MAX);
+        let out = self.packets.open();
+        out.push(0);
+        out.extend_from_slice(&prepared.id.to_le_bytes());
+        out.extend_from_slice(&columns.to_le_bytes());
+        out.extend_from_slice(&prepared.params.to_le_bytes());
+        out.extend_from_slice(&[0, 0, 0]);
+        self.packets.finish()?;
+        let placeholders = vec![placeholder(); usize::from(prepared.params)];
+        self.definitions(&placeholders)?;
+        self.definitions(&prepared.columns)?;
+        self.prepared.insert(prepared.id, Parameters::new(usize::from(prepared.params)));
+        Ok(())
+    }
+
+    /// Column definitions and the EOF behind them; nothing for none.
+    fn definitions(&mut self, columns: &[ColumnMeta]) -> io::Result<()> {
+        for column in columns {
+            put_column(self.packets.open(), column);
+            self.packets.finish()?;
+        }
+        if !columns.is_empty() {
+            put_eof(self.packets.open(), 0, self.session.status());
+            self.packets.finish()?;
+        }
+        Ok(())
+    }
+
+    fn execute(&mut self, rest: &[u8]) -> Result<(), PacketError> {
+        let mut fields = Fields::new(rest);
+        let id = fields.u32()?;
+        fields.bytes(1 + 4)?;
+        let Some(parameters) = self.prepared.get_mut(&id) else {
+            return Ok(self.error(&unknown_statement(id, "mysqld_stmt_execute"))?);
+        };
+        let values = parameters.read(&mut fields);
+        parameters.reset();
+        let Ok(values) = values else {
+            return Ok(self.error(&SqlError::new(1835, "HY000", "Malformed communication packet."))?);
+        };
+        self.does("Execute", "executing", b"");
+        let mut result = ResultWriter::new(&mut self.packets, true, false);
+        let outcome = self.session.execute_prepared(id, &values, &mut result);
+        self.ended(outcome)?;
+        Ok(())
+    }
+
+    /// This command has no answer; what it gets wrong shows when the statement is executed.
+    fn long_data(&mut self, rest: &[u8]) -> Result<(), PacketError> {
+        let mut fields = Fields::new(rest);
+        let (id, parameter) = (fields.u32()?, fields.u16()?);
+        let limit = self.shared.max_packet_bytes;
+        let Some(parameters) = self.prepared.get_mut(&id) else { return Ok(()) };
+        match parameters.append_long(parameter, fields.remaining(), limit) {
+            true => Ok(()),
+            false => Err(PacketError::TooLarge(limit)),
+        }
+    }
+
+    /// Sends the log until the replica goes away.
+    fn dump(&mut self, rest: &[u8]) -> Result<(), PacketError> {
+        let Some(request) = LogRequest::read(rest) else {
+            self.error(&SqlError::new(1236, "HY000", "the request for the log cannot be read"))?;
+            return Ok(self.packets.flush()?);
+        };
+        let conn = match self.shared.engine.store.connect() {
+            Ok(conn) => conn,
+            Err(error) => {
+                self.error(&error)?;
+                return Ok(self.packets.flush()?);
+            }
+        };
+        self.shared.clients.replicates(self.id, request.server_id);
+        self.does("Binlog Dump GTID", "Source has sent all binlog to replica; waiting for more updates", b"");
+        let stopping = || self.shared.is_stopping();
+        Ok(dump::serve(&conn, &self.shared.log, &request, &mut self.packets, &stopping)?)
+    }
+}
+
+/// `KILL [CONNECTION | QUERY] id`: whom, and whether the connection too or only what it runs.
+fn killed(statement: &[u8]) -> Option<(u32, bool)> {
+    let text = std::str::from_utf8(statement).ok()?;
+    let mut words = text.split_ascii_whitespace();
+    if !words.next()?.eq_ignore_ascii_case("KILL") {
+        return None;
+    }
+    let mut last = words.next()?;
+    let query = last.eq_ignore_ascii_case("QUERY");
+    if query || last.eq_ignore_ascii_case("CONNECTION") {
+        last = words.next()?;
+    }
+    if words.next().is_some() { None } else { Some((last.parse().ok()?, !query)) }
+}
+
+fn unknown_statement(id: u32, function: &str) -> SqlError {
+    SqlError::new(1243, "HY000", format!("Unknown prepared statement handler ({id}) given to {function}"))
+}
+
+/// What a client is told of a parameter, whose type is its own choice.
+fn placeholder() -> ColumnMeta {
+    ColumnMeta {
+        database: String::new(),
+        table: String::new(),
+        original_table: String::new(),
+        name: "?".to_owned(),
+        original_name: String::new(),
+        wire: WireType::VarString,
+        collation: 63,
+        length: 0,
+        flags: 128,
+        decimals: 0,
+    }
+}
