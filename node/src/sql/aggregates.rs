@@ -70,7 +70,8 @@ impl Translator<'_> {
             }
         }
         if call.distinct {
-            if separator.is_some() {
+            let comma = Piece::text(",").literal;
+            if separator.is_some_and(|separator| separator.literal != comma) {
                 return Err(SqlError::unsupported("GROUP_CONCAT(DISTINCT .. SEPARATOR ..)"));
             }
             return Ok(Piece::sql(format!("group_concat({distinct}{sql}{order})"), Kind::TEXT));

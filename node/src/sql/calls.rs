@@ -393,7 +393,10 @@ impl Translator<'_> {
                     other => other,
                 };
                 let (a, b) = (self.emit(&a), self.emit(&b));
-                Piece::sql(format!("my_mod({a}, {b})"), kind)
+                Piece::sql(
+                    format!("my_mod({a}, {b}, {})", i32::from(kind == Kind::Int { unsigned: true })),
+                    kind,
+                )
             }
             ("POW" | "POWER", [a, b]) => {
                 let (a, b) = (self.number_arg(a)?, self.number_arg(b)?);
