@@ -1,0 +1,293 @@
+//! One client's session: statements in, results out, transactions kept.
+//!
+//! A [`Session`] is used by one thread at a time and shares the [`Engine`] with all others. A statement that
+//! fails leaves no trace of itself; the transaction that it was part of goes on, as in MySQL.
+
+mod apply;
+mod control;
+mod prepared;
+mod set;
+mod statements;
+#[cfg(test)]
+mod tests;
+pub mod transaction;
+pub mod variables;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use database::Gtid;
+use rusqlite::Connection;
+use rusqlite::types::Value as Stored;
+
+use self::prepared::PreparedStatement;
+use self::transaction::{Desk, Mode};
+use self::variables::{GlobalVariables, MoreVariables, Variables};
+use crate::SqlError;
+use crate::change::Body;
+use crate::results::{ColumnMeta, Param, Sink};
+use crate::storage::Store;
+use crate::storage::catalog::Catalog;
+
+pub use self::prepared::Prepared;
+
+/// The binary log, as a commit sees it.
+pub trait Log: Send + Sync {
+    /// Writes a transaction to the log inside the connection's open transaction; without a GTID it gets the
+    /// next one of this node.
+    fn append(
+        &self,
+        conn: &Connection,
+        gtid: Option<Gtid>,
+        server_id: u32,
+        committed_at_ms: u64,
+        body: &Body,
+    ) -> Result<Gtid, SqlError>;
+
+    /// What was appended is committed now.
+    fn committed(&self);
+}
+
+/// What a statement of administration answers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// Done, without rows.
+    Ok,
+    /// Rows, in stored form.
+    Table {
+        /// The columns.
+        columns: Vec<ColumnMeta>,
+        /// The rows.
+        rows: Vec<Vec<Stored>>,
+    },
+}
+
+/// What a statement of administration may look at.
+pub struct SessionView<'s> {
+    /// The session's connection; inside its transaction if it has one, else in a snapshot of its own.
+    pub conn: &'s Connection,
+    /// The default database, or empty.
+    pub database: &'s str,
+    /// The session's variables.
+    pub variables: &'s Variables,
+    /// The definitions, as that snapshot has them.
+    pub catalog: &'s Catalog,
+    /// The session's number.
+    pub connection_id: u32,
+    /// `user@host`.
+    pub user: &'s str,
+}
+
+/// Statements that are not SQL of tables: replication and the server itself.
+pub trait AdminStatements: MoreVariables {
+    /// Runs the statement if it is one of these.
+    fn run(&self, session: &SessionView<'_>, sql: &str) -> Option<Result<Answer, SqlError>>;
+}
+
+/// What all sessions of a node share.
+pub struct Engine {
+    /// The file.
+    pub store: Arc<Store>,
+    /// The binary log.
+    pub log: Arc<dyn Log>,
+    /// The variables that new sessions begin with.
+    pub variables: Arc<GlobalVariables>,
+    /// The node's number.
+    pub server_id: u32,
+    /// The node's identity, the origin of its GTIDs.
+    pub server_uuid: String,
+    /// Statements of administration.
+    pub admin: Arc<dyn AdminStatements>,
+}
+
+/// Why a statement ended early.
+#[derive(Debug)]
+pub enum ExecError {
+    /// The client is to be told.
+    Sql(SqlError),
+    /// The client is gone.
+    Client(io::Error),
+}
+
+impl From<SqlError> for ExecError {
+    fn from(error: SqlError) -> ExecError {
+        ExecError::Sql(error)
+    }
+}
+
+impl From<io::Error> for ExecError {
+    fn from(error: io::Error) -> ExecError {
+        ExecError::Client(error)
+    }
+}
+
+impl fmt::Display for ExecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ExecError::Sql(error) => error.fmt(f),
+            ExecError::Client(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ExecError {}
+
+/// `SERVER_STATUS_IN_TRANS`.
+const STATUS_IN_TRANSACTION: u16 = 1;
+/// `SERVER_STATUS_AUTOCOMMIT`.
+const STATUS_AUTOCOMMIT: u16 = 2;
+
+/// A session.
+pub struct Session {
+    engine: Arc<Engine>,
+    desk: Arc<Desk>,
+    connection_id: u32,
+    user: String,
+    client_found_rows: bool,
+    database: String,
+    variables: Variables,
+    prepared: HashMap<u32, PreparedStatement>,
+    next_prepared: u32,
+    last_insert_id: u64,
+    row_count: i64,
+    found_rows: u64,
+    warnings: Vec<SqlError>,
+}
+
+impl Session {
+    /// A session of this user (`name@host`).
+    pub fn new(
+        engine: Arc<Engine>,
+        connection_id: u32,
+        user: String,
+        client_found_rows: bool,
+    ) -> Result<Session, SqlError> {
+        let desk = Desk::new(&engine.store)?;
+        let more: Arc<dyn MoreVariables> = Arc::<dyn AdminStatements>::clone(&engine.admin);
+        let mut variables = Variables::new(Arc::clone(&engine.variables), more);
+        variables.identify(engine.server_id, &engine.server_uuid);
+        Ok(Session {
+            engine,
+            desk,
+            connection_id,
+            user,
+            client_found_rows,
+            database: String::new(),
+            variables,
+            prepared: HashMap::new(),
+            next_prepared: 0,
+            last_insert_id: 0,
+            row_count: -1,
+            found_rows: 0,
+            warnings: Vec::new(),
+        })
+    }
+
+    /// Runs one statement.
+    pub fn execute(&mut self, sql: &[u8], sink: &mut dyn Sink) -> Result<(), ExecError> {
+        self.run_text(sql, &[], sink)
+    }
+
+    /// Makes a database the default one.
+    pub fn use_database(&mut self, name: &str) -> Result<(), SqlError> {
+        let known = name.eq_ignore_ascii_case("information_schema") || {
+            let desk = Arc::clone(&self.desk);
+            let mut state = desk.lock();
+            let idle = state.mode == Mode::Idle;
+            desk.read(&mut state)?;
+            let catalog = self.engine.store.catalog(&state.conn);
+            if idle {
+                desk.rollback_reading(&mut state);
+            }
+            catalog?.has_database(name)
+        };
+        if !known {
+            return Err(SqlError::new(1049, "42000", format!("Unknown database '{name}'")));
+        }
+        name.clone_into(&mut self.database);
+        Ok(())
+    }
+
+    /// The default database, or empty.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The session's variables.
+    #[must_use]
+    pub fn variables(&self) -> &Variables {
+        &self.variables
+    }
+
+    /// Back to a new session's state: rolled back, nothing prepared, nothing set.
+    pub fn reset(&mut self) {
+        let desk = Arc::clone(&self.desk);
+        desk.rollback(&mut desk.lock());
+        self.variables.reset();
+        self.variables.identify(self.engine.server_id, &self.engine.server_uuid);
+        self.prepared.clear();
+        self.warnings.clear();
+        self.last_insert_id = 0;
+    }
+
+    /// Another user on the same connection (COM_CHANGE_USER): a reset, too.
+    pub fn change_user(&mut self, user: String) {
+        self.reset();
+        self.user = user;
+        self.database.clear();
+    }
+
+    /// The server status flags of the protocol: 1 in a transaction, 2 autocommit.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        let desk = Arc::clone(&self.desk);
+        let state = desk.lock();
+        self.status_of(&state)
+    }
+
+    fn status_of(&self, state: &transaction::State) -> u16 {
+        let autocommit = self.autocommit();
+        let inside = state.begun || (!autocommit && state.mode != Mode::Idle);
+        u16::from(inside) * STATUS_IN_TRANSACTION + u16::from(autocommit) * STATUS_AUTOCOMMIT
+    }
+
+    fn autocommit(&self) -> bool {
+        self.variables.is_on("autocommit")
+    }
+
+    /// What another thread can stop this session's running statement with.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        Stopper(Arc::clone(&self.desk))
+    }
+
+    /// Runs a prepared statement.
+    pub fn execute_prepared(
+        &mut self,
+        id: u32,
+        params: &[Param],
+        sink: &mut dyn Sink,
+    ) -> Result<(), ExecError> {
+        self.run_prepared(id, params, sink)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.desk.rollback(&mut self.desk.lock());
+    }
+}
+
+/// Stops a session's running statement from another thread (KILL QUERY).
+#[derive(Clone)]
+pub struct Stopper(Arc<Desk>);
+
+impl Stopper {
+    /// Ends the running statement with error 1317.
+    pub fn stop(&self) {
+        self.0.stop_statement();
+    }
+}

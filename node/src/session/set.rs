@@ -1,0 +1,188 @@
+//! SET: system variables, user variables, NAMES, and the settings that drivers send when they connect.
+
+use std::sync::Arc;
+
+use rusqlite::params_from_iter;
+use rusqlite::types::Value as Stored;
+use sqlparser::dialect::MySqlDialect;
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Token;
+
+use super::Session;
+use super::transaction::Mode;
+use crate::SqlError;
+use crate::results::Param;
+use crate::sql::coerce::to_text;
+use crate::sql::collation::{CHARSETS, Collation};
+use crate::sql::expression::Translator;
+use crate::sql::parse::{Text, syntax};
+use crate::sql::types::Kind;
+
+/// What one part of a SET list sets.
+enum Target {
+    User(String),
+    System { name: String, global: bool },
+}
+
+impl Session {
+    pub(super) fn set_statement(&mut self, text: &Text, params: &[Param]) -> Result<(), SqlError> {
+        let dialect = MySqlDialect {};
+        let mut parser = text.parser(&dialect, 1);
+        loop {
+            self.set_item(&mut parser, params)?;
+            if !parser.consume_token(&Token::Comma) {
+                break;
+            }
+        }
+        crate::sql::parse::expect_end(&mut parser)
+    }
+
+    fn set_item(&mut self, parser: &mut Parser<'_>, params: &[Param]) -> Result<(), SqlError> {
+        let first = word(parser)?;
+        let upper = first.to_ascii_uppercase();
+        let (name, global) = match upper.as_str() {
+            "NAMES" => return self.set_names(parser),
+            "CHARACTER" | "CHARSET" => {
+                if upper == "CHARACTER" {
+                    word(parser)?;
+                }
+                return self.set_names(parser);
+            }
+            "TRANSACTION" => return self.set_transaction(parser),
+            "GLOBAL" | "PERSIST" => (word(parser)?, true),
+            "SESSION" | "LOCAL" => (word(parser)?, false),
+            _ => (first, false),
+        };
+        if name.eq_ignore_ascii_case("TRANSACTION") {
+            return self.set_transaction(parser);
+        }
+        let target = target(parser, name, global)?;
+        if !parser.consume_token(&Token::Eq) && !parser.consume_token(&Token::Assignment) {
+            return Err(SqlError::syntax("SET takes name = value"));
+        }
+        let (value, kind) = self.set_value(parser, params)?;
+        match target {
+            Target::User(name) => {
+                self.variables.set_user(&name, value, kind);
+                Ok(())
+            }
+            Target::System { name, global } => self.set_system(&name, global, &to_text(&value, kind)),
+        }
+    }
+
+    fn set_value(&mut self, parser: &mut Parser<'_>, params: &[Param]) -> Result<(Stored, Kind), SqlError> {
+        let next = parser.peek_nth_token(1).token;
+        if let (Token::Word(word), Token::Comma | Token::EOF | Token::SemiColon) =
+            (&parser.peek_token().token, next)
+            && !word.value.starts_with('@')
+            && !["NULL", "TRUE", "FALSE"].contains(&word.value.to_ascii_uppercase().as_str())
+        {
+            let text = word.value.clone();
+            parser.next_token();
+            return Ok((Stored::Text(text), Kind::TEXT));
+        }
+        let expr = parser.parse_expr().map_err(|e| syntax(&e))?;
+        let desk = Arc::clone(&self.desk);
+        let mut state = desk.lock();
+        let idle = state.mode == Mode::Idle;
+        desk.read(&mut state)?;
+        let catalog = self.engine.store.catalog(&state.conn)?;
+        let value = self.with_environment(&catalog, params, |env| {
+            let mut translator = Translator::new(env);
+            let piece = translator.expr(&expr)?;
+            match piece.literal {
+                Some(value) => Ok((value, piece.kind)),
+                None => {
+                    let sql = format!("SELECT {}", piece.sql);
+                    let value =
+                        state.conn.query_row(&sql, params_from_iter(&translator.binds), |row| row.get(0))?;
+                    Ok((value, piece.kind))
+                }
+            }
+        });
+        if idle {
+            desk.rollback_reading(&mut state);
+        }
+        value
+    }
+
+    fn set_system(&mut self, name: &str, global: bool, value: &str) -> Result<(), SqlError> {
+        let bare = name.rsplit('.').next().unwrap_or(name).to_ascii_lowercase();
+        let inside = self.status() & super::STATUS_IN_TRANSACTION != 0;
+        if bare == "sql_log_bin" && inside {
+            let message = "Cannot modify @@session.sql_log_bin inside a transaction";
+            return Err(SqlError::new(1694, "HY000", message));
+        }
+        let before = self.autocommit();
+        self.variables.set(name, global, value)?;
+        if bare == "autocommit" && !before && self.autocommit() {
+            self.end(true)?;
+        }
+        Ok(())
+    }
+
+    fn set_names(&mut self, parser: &mut Parser<'_>) -> Result<(), SqlError> {
+        let charset = value_word(parser)?.to_ascii_lowercase();
+        let charset = if charset == "default" { "utf8mb4".to_owned() } else { charset };
+        if !CHARSETS.contains(&charset.as_str()) {
+            return Err(SqlError::new(1115, "42000", format!("Unknown character set: '{charset}'")));
+        }
+        for name in ["character_set_client", "character_set_connection", "character_set_results"] {
+            self.variables.set(name, false, &charset)?;
+        }
+        let is_collate =
+            matches!(parser.peek_token().token, Token::Word(w) if w.value.eq_ignore_ascii_case("COLLATE"));
+        if is_collate {
+            parser.next_token();
+            let collation = value_word(parser)?;
+            if Collation::of_name(&collation).is_none() {
+                return Err(SqlError::new(1273, "HY000", format!("Unknown collation: '{collation}'")));
+            }
+            self.variables.set("collation_connection", false, &collation)?;
+        }
+        Ok(())
+    }
+
+    /// SET TRANSACTION: every level is accepted that a snapshot satisfies.
+    fn set_transaction(&mut self, parser: &mut Parser<'_>) -> Result<(), SqlError> {
+        let mut words = Vec::new();
+        while let Token::Word(word) = parser.peek_token().token {
+            words.push(word.value.to_ascii_uppercase());
+            parser.next_token();
+        }
+        match words.join(" ").as_str() {
+            "ISOLATION LEVEL REPEATABLE READ"
+            | "ISOLATION LEVEL READ COMMITTED"
+            | "ISOLATION LEVEL READ UNCOMMITTED"
+            | "READ WRITE" => Ok(()),
+            other => Err(SqlError::unsupported(format_args!("SET TRANSACTION {other}"))),
+        }
+    }
+}
+
+fn word(parser: &mut Parser<'_>) -> Result<String, SqlError> {
+    match parser.next_token().token {
+        Token::Word(word) => Ok(word.value),
+        other => Err(SqlError::syntax(format!("You have an error in your SQL syntax near '{other}'"))),
+    }
+}
+
+fn value_word(parser: &mut Parser<'_>) -> Result<String, SqlError> {
+    match parser.next_token().token {
+        Token::Word(word) => Ok(word.value),
+        Token::SingleQuotedString(text) | Token::DoubleQuotedString(text) => Ok(text),
+        other => Err(SqlError::syntax(format!("You have an error in your SQL syntax near '{other}'"))),
+    }
+}
+
+/// The variable that a name means; `@@global.x` comes as `@@global`, a point, and `x`.
+fn target(parser: &mut Parser<'_>, name: String, global: bool) -> Result<Target, SqlError> {
+    if name.starts_with('@') && !name.starts_with("@@") {
+        return Ok(Target::User(name.trim_start_matches('@').to_owned()));
+    }
+    let mut name = name.trim_start_matches("@@").to_owned();
+    while parser.consume_token(&Token::Period) {
+        name = format!("{name}.{}", word(parser)?);
+    }
+    Ok(Target::System { name, global })
+}

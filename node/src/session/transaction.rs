@@ -1,0 +1,260 @@
+//! One session's transaction: its connection, the changes that it will log, and its savepoints.
+//!
+//! The connection sits behind a mutex that a statement holds from its first to its last row. Between
+//! statements another thread may take it to roll an idle write transaction back ([`Holder::evict`]); the
+//! session learns of it at its next statement (1205).
+//!
+//! Invariant: the writer lock is held exactly while SQLite's transaction is a writing one, and no change is in
+//! the list that SQLite has rolled back.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, InterruptHandle};
+
+use super::Log;
+use crate::SqlError;
+use crate::change::Body;
+use crate::sql::dml::Changes;
+use crate::storage::Store;
+use crate::storage::writer_lock::Holder;
+
+/// What SQLite's transaction is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// There is none.
+    Idle,
+    /// A snapshot.
+    Reading,
+    /// The writer, with this ticket of the writer lock.
+    Writing(u64),
+}
+
+/// The connection and everything that must change together with it.
+pub struct State {
+    /// The session's own connection.
+    pub conn: Connection,
+    /// What SQLite's transaction is.
+    pub mode: Mode,
+    /// Whether the client began a transaction in so many words.
+    pub begun: bool,
+    /// Whether it began it READ ONLY.
+    pub read_only: bool,
+    /// What will be logged.
+    pub changes: Changes,
+    savepoints: Vec<(String, usize)>,
+    evicted: bool,
+}
+
+/// The state behind its mutex.
+pub struct Desk {
+    state: Mutex<State>,
+    store: Arc<Store>,
+    interrupt: InterruptHandle,
+}
+
+impl Desk {
+    /// A desk with a new connection.
+    pub fn new(store: &Arc<Store>) -> Result<Arc<Desk>, SqlError> {
+        let conn = store.connect()?;
+        let interrupt = conn.get_interrupt_handle();
+        let state = State {
+            conn,
+            mode: Mode::Idle,
+            begun: false,
+            read_only: false,
+            changes: Changes::default(),
+            savepoints: Vec::new(),
+            evicted: false,
+        };
+        Ok(Arc::new(Desk { state: Mutex::new(state), store: Arc::clone(store), interrupt }))
+    }
+
+    /// Takes the connection for a statement.
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes sure that there is a snapshot at least.
+    pub fn read(&self, state: &mut State) -> Result<(), SqlError> {
+        if state.mode == Mode::Idle {
+            state.conn.prepare_cached("BEGIN")?.execute([])?;
+            state.mode = Mode::Reading;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the transaction is the writer; waits for its turn, and then sees all that is committed.
+    pub fn write(self: &Arc<Self>, state: &mut State, wait: Duration) -> Result<(), SqlError> {
+        if let Mode::Writing(_) = state.mode {
+            return Ok(());
+        }
+        if state.mode == Mode::Reading {
+            state.conn.execute_batch("COMMIT")?;
+            state.mode = Mode::Idle;
+        }
+        let holder: Arc<dyn Holder> = Arc::<Desk>::clone(self);
+        let ticket = self.store.writer.acquire(holder, wait)?;
+        let begun = state.conn.prepare_cached("BEGIN IMMEDIATE").and_then(|mut s| s.execute([]));
+        if let Err(error) = begun {
+            self.store.writer.release(ticket);
+            return Err(error.into());
+        }
+        state.mode = Mode::Writing(ticket);
+        Ok(())
+    }
+
+    /// Commits; changes are logged in the same SQLite transaction.
+    pub fn commit(&self, state: &mut State, log: &dyn Log, server_id: u32) -> Result<(), SqlError> {
+        let result = match state.mode {
+            Mode::Idle => Ok(()),
+            Mode::Reading => state
+                .conn
+                .prepare_cached("COMMIT")
+                .and_then(|mut s| s.execute([]))
+                .map(|_| ())
+                .map_err(SqlError::from),
+            Mode::Writing(_) => self.log_and_commit(state, log, server_id),
+        };
+        if result.is_err() {
+            self.rollback(state);
+            return result;
+        }
+        self.finish(state);
+        Ok(())
+    }
+
+    fn log_and_commit(&self, state: &mut State, log: &dyn Log, server_id: u32) -> Result<(), SqlError> {
+        let changes = state.changes.take();
+        let logged = !changes.is_empty();
+        if logged {
+            log.append(&state.conn, None, server_id, now_ms(), &Body::Rows(changes))?;
+        }
+        state.conn.prepare_cached("COMMIT")?.execute([])?;
+        if logged {
+            log.committed();
+        }
+        Ok(())
+    }
+
+    /// Rolls back; whatever state SQLite is in, there is no transaction afterwards.
+    pub fn rollback(&self, state: &mut State) {
+        if !state.conn.is_autocommit() {
+            // A failed ROLLBACK leaves nothing to do: SQLite has rolled back by itself then.
+            let _ = state.conn.execute_batch("ROLLBACK");
+        }
+        self.finish(state);
+    }
+
+    fn finish(&self, state: &mut State) {
+        if let Mode::Writing(ticket) = state.mode {
+            self.store.writer.release(ticket);
+        }
+        state.mode = Mode::Idle;
+        state.begun = false;
+        state.read_only = false;
+        state.changes.take();
+        state.savepoints.clear();
+    }
+
+    /// Ends the running statement of the session with error 1317.
+    pub fn stop_statement(&self) {
+        self.interrupt.interrupt();
+    }
+}
+
+impl Holder for Desk {
+    fn evict(&self, ticket: u64) -> bool {
+        let mut state = match self.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        if state.mode != Mode::Writing(ticket) {
+            return false;
+        }
+        self.rollback(&mut state);
+        state.evicted = true;
+        true
+    }
+
+    fn interrupt(&self) {
+        self.stop_statement();
+    }
+}
+
+impl State {
+    /// Whether the transaction was rolled back from outside since the last statement; asks only once.
+    pub fn was_evicted(&mut self) -> bool {
+        std::mem::take(&mut self.evicted)
+    }
+
+    /// Runs part of a statement so that it happens wholly or not at all.
+    pub fn atomically<T>(
+        &mut self,
+        run: impl FnOnce(&mut State) -> Result<T, SqlError>,
+    ) -> Result<T, SqlError> {
+        let mark = self.changes.mark();
+        self.conn.prepare_cached("SAVEPOINT _statement")?.execute([])?;
+        let result = run(self);
+        if result.is_err() {
+            self.changes.cut(mark);
+            // After an interrupt SQLite may have rolled everything back; then there is no savepoint left.
+            if !self.conn.is_autocommit() {
+                self.conn.prepare_cached("ROLLBACK TO _statement")?.execute([])?;
+            }
+        }
+        if !self.conn.is_autocommit() {
+            self.conn.prepare_cached("RELEASE _statement")?.execute([])?;
+        }
+        result
+    }
+
+    fn savepoint_sql(at: usize) -> String {
+        format!("\"_savepoint_{at}\"")
+    }
+
+    fn find(&self, name: &str) -> Result<usize, SqlError> {
+        self.savepoints
+            .iter()
+            .rposition(|(known, _)| known.eq_ignore_ascii_case(name))
+            .ok_or_else(|| SqlError::new(1305, "42000", format!("SAVEPOINT {name} does not exist")))
+    }
+
+    /// SAVEPOINT: one of the same name is replaced.
+    pub fn set_savepoint(&mut self, name: &str) -> Result<(), SqlError> {
+        let at = self.savepoints.len();
+        self.conn.execute_batch(&format!("SAVEPOINT {}", State::savepoint_sql(at)))?;
+        for (known, _) in &mut self.savepoints {
+            if known.eq_ignore_ascii_case(name) {
+                known.clear();
+            }
+        }
+        self.savepoints.push((name.to_owned(), self.changes.mark()));
+        Ok(())
+    }
+
+    /// ROLLBACK TO SAVEPOINT.
+    pub fn rollback_to(&mut self, name: &str) -> Result<(), SqlError> {
+        let at = self.find(name)?;
+        self.conn.execute_batch(&format!("ROLLBACK TO {}", State::savepoint_sql(at)))?;
+        self.changes.cut(self.savepoints[at].1);
+        self.savepoints.truncate(at + 1);
+        Ok(())
+    }
+
+    /// RELEASE SAVEPOINT.
+    pub fn release(&mut self, name: &str) -> Result<(), SqlError> {
+        let at = self.find(name)?;
+        self.conn.execute_batch(&format!("RELEASE {}", State::savepoint_sql(at)))?;
+        self.savepoints.truncate(at);
+        Ok(())
+    }
+}
+
+/// Now, in milliseconds since 1970.
+#[must_use]
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,344 @@
+//! System variables, global and of a session, and user variables.
+//!
+//! Every variable here is text; what acts on one reads it when it acts. A variable that this node does not have
+//! is error 1193, and one that has no effect here is not pretended to be settable beyond its own value.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::types::Value as Stored;
+
+use crate::SqlError;
+use crate::sql::temporal;
+use crate::sql::types::Kind;
+
+/// The version that clients are told.
+pub const VERSION: &str = "8.0.99-evensum";
+
+const SQL_MODE: &str = "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION";
+
+/// Name, first value, and whether SET may change it.
+const DEFAULTS: [(&str, &str, bool); 62] = [
+    ("auto_increment_increment", "1", true),
+    ("auto_increment_offset", "1", true),
+    ("autocommit", "ON", true),
+    ("binlog_format", "ROW", false),
+    ("binlog_row_image", "FULL", false),
+    ("character_set_client", "utf8mb4", true),
+    ("character_set_connection", "utf8mb4", true),
+    ("character_set_database", "utf8mb4", true),
+    ("character_set_results", "utf8mb4", true),
+    ("character_set_server", "utf8mb4", true),
+    ("character_set_system", "utf8mb3", false),
+    ("collation_connection", "utf8mb4_general_ci", true),
+    ("collation_database", "utf8mb4_general_ci", true),
+    ("collation_server", "utf8mb4_general_ci", true),
+    ("default_storage_engine", "InnoDB", true),
+    ("enforce_gtid_consistency", "ON", false),
+    ("foreign_key_checks", "ON", true),
+    ("group_concat_max_len", "1048576", true),
+    ("gtid_mode", "ON", false),
+    ("hostname", "localhost", false),
+    ("init_connect", "", false),
+    ("innodb_lock_wait_timeout", "5", true),
+    ("interactive_timeout", "28800", true),
+    ("license", "MIT OR Apache-2.0", false),
+    ("lock_wait_timeout", "31536000", true),
+    ("log_bin", "ON", false),
+    ("log_replica_updates", "ON", false),
+    ("log_slave_updates", "ON", false),
+    ("lower_case_table_names", "0", false),
+    ("max_allowed_packet", "67108864", false),
+    ("max_connections", "151", false),
+    ("max_execution_time", "0", true),
+    ("net_buffer_length", "16384", true),
+    ("net_read_timeout", "30", true),
+    ("net_write_timeout", "60", true),
+    ("performance_schema", "OFF", false),
+    ("port", "3306", false),
+    ("protocol_version", "10", false),
+    ("query_cache_size", "0", false),
+    ("query_cache_type", "OFF", false),
+    ("read_only", "OFF", true),
+    ("server_id", "0", false),
+    ("server_uuid", "", false),
+    ("session_track_system_variables", "", true),
+    ("socket", "", false),
+    ("sql_auto_is_null", "OFF", true),
+    ("sql_log_bin", "ON", true),
+    ("sql_mode", SQL_MODE, true),
+    ("sql_notes", "ON", true),
+    ("sql_quote_show_create", "ON", true),
+    ("sql_safe_updates", "OFF", false),
+    ("super_read_only", "OFF", false),
+    ("sync_binlog", "1", false),
+    ("system_time_zone", "UTC", false),
+    ("time_zone", "SYSTEM", true),
+    ("transaction_isolation", "REPEATABLE-READ", true),
+    ("transaction_read_only", "OFF", true),
+    ("tx_isolation", "REPEATABLE-READ", true),
+    ("unique_checks", "ON", true),
+    ("version", VERSION, false),
+    ("version_comment", "evensum's bundled node (SQLite underneath, no MySQL server)", false),
+    ("wait_timeout", "28800", true),
+];
+
+/// Variables that are ON or OFF, and 1 or 0 in a SELECT.
+const SWITCHES: [&str; 17] = [
+    "autocommit",
+    "enforce_gtid_consistency",
+    "foreign_key_checks",
+    "log_bin",
+    "log_replica_updates",
+    "log_slave_updates",
+    "performance_schema",
+    "query_cache_type",
+    "read_only",
+    "sql_auto_is_null",
+    "sql_log_bin",
+    "sql_notes",
+    "sql_quote_show_create",
+    "sql_safe_updates",
+    "super_read_only",
+    "transaction_read_only",
+    "unique_checks",
+];
+
+/// Variables of the server only.
+const GLOBAL_ONLY: [&str; 3] = ["read_only", "super_read_only", "max_connections"];
+
+/// The values that new sessions begin with. Shared by all.
+pub struct GlobalVariables {
+    values: Mutex<BTreeMap<String, String>>,
+}
+
+impl Default for GlobalVariables {
+    fn default() -> GlobalVariables {
+        let values =
+            DEFAULTS.iter().map(|(name, value, _)| ((*name).to_owned(), (*value).to_owned())).collect();
+        GlobalVariables { values: Mutex::new(values) }
+    }
+}
+
+impl GlobalVariables {
+    /// The value of a variable.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Sets a variable without asking whether clients may: for the configuration.
+    pub fn set(&self, name: &str, value: &str) {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), value.to_owned());
+    }
+
+    fn all(&self) -> BTreeMap<String, String> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Where variables live that others keep: `gtid_executed`, replication's own.
+pub trait MoreVariables: Send + Sync {
+    /// The value, if it is one of these.
+    fn value(&self, name: &str) -> Option<String>;
+    /// Sets it, if it is one of these.
+    fn set(&self, name: &str, value: &str) -> Option<Result<(), SqlError>>;
+    /// The names of all of them.
+    fn names(&self) -> Vec<String>;
+}
+
+/// The variables of one session.
+pub struct Variables {
+    global: Arc<GlobalVariables>,
+    more: Arc<dyn MoreVariables>,
+    session: BTreeMap<String, String>,
+    users: HashMap<String, (Stored, Kind)>,
+}
+
+fn unknown(name: &str) -> SqlError {
+    SqlError::new(1193, "HY000", format!("Unknown system variable '{name}'"))
+}
+
+fn bare(name: &str) -> (Option<bool>, String) {
+    let name = name.to_ascii_lowercase();
+    match name.split_once('.') {
+        Some(("global", rest)) => (Some(true), rest.to_owned()),
+        Some(("session" | "local", rest)) => (Some(false), rest.to_owned()),
+        _ => (None, name),
+    }
+}
+
+impl Variables {
+    /// The variables of a new session.
+    #[must_use]
+    pub fn new(global: Arc<GlobalVariables>, more: Arc<dyn MoreVariables>) -> Variables {
+        let session = global.all();
+        Variables { global, more, session, users: HashMap::new() }
+    }
+
+    /// Says who the node is.
+    pub fn identify(&mut self, server_id: u32, server_uuid: &str) {
+        self.session.insert("server_id".to_owned(), server_id.to_string());
+        self.session.insert("server_uuid".to_owned(), server_uuid.to_owned());
+    }
+
+    /// Forgets what the session has set.
+    pub fn reset(&mut self) {
+        self.session = self.global.all();
+        self.users.clear();
+    }
+
+    /// The value of `name`, `session.name` or `global.name`, as SHOW VARIABLES prints it.
+    pub fn get(&self, name: &str) -> Result<String, SqlError> {
+        let (scope, name) = bare(name);
+        if let Some(value) = self.more.value(&name) {
+            return Ok(value);
+        }
+        let global = scope == Some(true) || GLOBAL_ONLY.contains(&name.as_str());
+        let found = if global { self.global.get(&name) } else { self.session.get(&name).cloned() };
+        found.or_else(|| self.global.get(&name)).ok_or_else(|| unknown(&name))
+    }
+
+    /// The value as `SELECT @@name` gives it: switches are 1 or 0.
+    pub fn select(&self, name: &str) -> Result<String, SqlError> {
+        let value = self.get(name)?;
+        let switch = SWITCHES.contains(&bare(name).1.as_str());
+        Ok(match (switch, value.as_str()) {
+            (true, "ON") => "1".to_owned(),
+            (true, "OFF") => "0".to_owned(),
+            _ => value,
+        })
+    }
+
+    /// Whether a switch is on.
+    #[must_use]
+    pub fn is_on(&self, name: &str) -> bool {
+        self.get(name).is_ok_and(|value| value == "ON")
+    }
+
+    /// A variable as a number, or 0.
+    #[must_use]
+    pub fn number(&self, name: &str) -> u64 {
+        self.get(name).ok().and_then(|value| value.parse().ok()).unwrap_or(0)
+    }
+
+    /// Whether `sql_mode` has this word.
+    #[must_use]
+    pub fn mode(&self, word: &str) -> bool {
+        self.session.get("sql_mode").is_some_and(|mode| mode.split(',').any(|part| part == word))
+    }
+
+    /// Seconds east of UTC of `time_zone`.
+    #[must_use]
+    pub fn zone_offset(&self) -> i64 {
+        self.session.get("time_zone").and_then(|zone| temporal::zone_offset(zone)).unwrap_or(0)
+    }
+
+    /// Sets a variable, checked.
+    pub fn set(&mut self, name: &str, global: bool, value: &str) -> Result<(), SqlError> {
+        let (scope, name) = bare(name);
+        let global = global || scope == Some(true);
+        if let Some(done) = self.more.set(&name, value) {
+            return done;
+        }
+        let (_, default, settable) =
+            *DEFAULTS.iter().find(|(known, ..)| *known == name).ok_or_else(|| unknown(&name))?;
+        if !settable {
+            let message = format!("Variable '{name}' is a read only variable");
+            return Err(SqlError::new(1238, "HY000", message));
+        }
+        if GLOBAL_ONLY.contains(&name.as_str()) && !global {
+            let message = format!("Variable '{name}' is a GLOBAL variable and should be set with SET GLOBAL");
+            return Err(SqlError::new(1229, "HY000", message));
+        }
+        if name == "sql_log_bin" && global {
+            let message = "Variable 'sql_log_bin' is a SESSION variable and can't be used with SET GLOBAL";
+            return Err(SqlError::new(1228, "HY000", message));
+        }
+        let value = if value.eq_ignore_ascii_case("default") { default } else { value };
+        let value = checked(&name, default, value)?;
+        if global {
+            self.global.set(&name, &value);
+        } else {
+            self.session.insert(name, value);
+        }
+        Ok(())
+    }
+
+    /// A user variable.
+    #[must_use]
+    pub fn user(&self, name: &str) -> Option<(Stored, Kind)> {
+        self.users.get(name).cloned()
+    }
+
+    /// Sets a user variable.
+    pub fn set_user(&mut self, name: &str, value: Stored, kind: Kind) {
+        self.users.insert(name.to_lowercase(), (value, kind));
+    }
+
+    /// All system variables, for SHOW VARIABLES.
+    #[must_use]
+    pub fn all(&self, global: bool) -> BTreeMap<String, String> {
+        let mut all = self.global.all();
+        if !global {
+            all.extend(self.session.clone());
+        }
+        for name in self.more.names() {
+            if let Some(value) = self.more.value(&name) {
+                all.insert(name, value);
+            }
+        }
+        all
+    }
+}
+
+/// The value in the form in which the variable keeps it, or error 1231.
+fn checked(name: &str, default: &str, value: &str) -> Result<String, SqlError> {
+    let wrong = || {
+        let message = format!("Variable '{name}' can't be set to the value of '{value}'");
+        SqlError::new(1231, "42000", message)
+    };
+    if SWITCHES.contains(&name) {
+        return match value.to_ascii_uppercase().as_str() {
+            "1" | "ON" | "TRUE" => Ok("ON".to_owned()),
+            "0" | "OFF" | "FALSE" => Ok("OFF".to_owned()),
+            _ => Err(wrong()),
+        };
+    }
+    match name {
+        "time_zone" => {
+            let message = format!("Unknown or incorrect time zone: '{value}'");
+            temporal::zone_offset(value)
+                .map(|_| value.to_owned())
+                .ok_or_else(|| SqlError::new(1298, "HY000", message))
+        }
+        "sql_mode" => {
+            let mut words: Vec<String> = Vec::new();
+            for word in value.split(',').map(|w| w.trim().to_ascii_uppercase()).filter(|w| !w.is_empty()) {
+                if !words.contains(&word) {
+                    words.push(word);
+                }
+            }
+            if words.iter().any(|word| word == "ANSI_QUOTES" || word == "NO_BACKSLASH_ESCAPES") {
+                return Err(wrong());
+            }
+            Ok(words.join(","))
+        }
+        "auto_increment_increment" | "auto_increment_offset" => value
+            .parse::<u64>()
+            .ok()
+            .filter(|n| (1..=65_535).contains(n))
+            .map(|n| n.to_string())
+            .ok_or_else(wrong),
+        "innodb_lock_wait_timeout" => value
+            .parse::<u64>()
+            .ok()
+            .filter(|n| (1..=1_073_741_824).contains(n))
+            .map(|n| n.to_string())
+            .ok_or_else(wrong),
+        _ if default.parse::<u64>().is_ok() => {
+            value.parse::<u64>().map(|n| n.to_string()).map_err(|_| wrong())
+        }
+        _ => Ok(value.to_owned()),
+    }
+}

@@ -1,0 +1,246 @@
+//! Bringing values to a common kind, and comparing them there.
+//!
+//! MySQL decides by the types of both sides how they compare: text by collation, a number with a text as
+//! doubles, a time with a text as times, and so on. A literal is converted here and not in SQLite, to the form
+//! in which the column on the other side is stored, so that SQLite can use the column's index.
+
+use rusqlite::types::{Value as Stored, ValueRef};
+
+use super::coerce::to_text;
+use super::collation::Collation;
+use super::decimal::Decimal;
+use super::expression::{Piece, Translator};
+use super::number::{Number, int_stored, text_to_double};
+use super::temporal::{self, DateTime};
+use super::types::Kind;
+use crate::SqlError;
+
+fn wrong_value(what: &str, value: &str) -> SqlError {
+    SqlError::new(1525, "HY000", format!("Incorrect {what} value: '{value}'"))
+}
+
+/// The kind in which values of both kinds are a CASE's, a COALESCE's or a UNION's result.
+#[must_use]
+pub fn unify(a: Kind, b: Kind) -> Kind {
+    match (a, b) {
+        (a, b) if a == b => a,
+        (Kind::Null, other) | (other, Kind::Null) => other,
+        (Kind::Int { unsigned: x }, Kind::Int { unsigned: y }) => Kind::Int { unsigned: x && y },
+        (Kind::Decimal { scale: x }, Kind::Decimal { scale: y }) => Kind::Decimal { scale: x.max(y) },
+        (Kind::Decimal { scale }, Kind::Int { .. }) | (Kind::Int { .. }, Kind::Decimal { scale }) => {
+            Kind::Decimal { scale }
+        }
+        (a, b) if a.is_number() && b.is_number() => Kind::Double,
+        (Kind::DateTime(x), Kind::DateTime(y)) => Kind::DateTime(x.max(y)),
+        (Kind::Time(x), Kind::Time(y)) => Kind::Time(x.max(y)),
+        (Kind::Date, Kind::DateTime(f)) | (Kind::DateTime(f), Kind::Date) => Kind::DateTime(f),
+        (Kind::Binary, _) | (_, Kind::Binary) => Kind::Binary,
+        (Kind::Text(x), Kind::Text(_)) => Kind::Text(x),
+        (Kind::Text(x), _) | (_, Kind::Text(x)) => Kind::Text(x),
+        _ => Kind::TEXT,
+    }
+}
+
+impl Translator<'_> {
+    /// The value in another kind.
+    pub fn convert(&mut self, piece: Piece, kind: Kind) -> Result<Piece, SqlError> {
+        if piece.kind == kind {
+            return Ok(piece);
+        }
+        if piece.literal == Some(Stored::Null) {
+            return Ok(Piece { kind, ..piece });
+        }
+        if let Some(value) = &piece.literal
+            && let Some(converted) = convert_literal(value, piece.kind, kind)?
+        {
+            return Ok(Piece::literal(converted, kind));
+        }
+        let from = piece.kind;
+        let sql = self.emit(&piece);
+        let wrapped = match (kind, from) {
+            (_, Kind::Null) => sql,
+            (Kind::Null, _) => return Ok(piece),
+            (Kind::Int { .. }, Kind::Int { .. }) => sql,
+            (Kind::Int { unsigned }, Kind::Text(_) | Kind::Binary) => {
+                format!("my_int(my_truncate(my_double({sql}), 0), {})", i32::from(unsigned))
+            }
+            (Kind::Int { unsigned }, _) => {
+                format!("my_int({}, {})", self.digits(sql, from), i32::from(unsigned))
+            }
+            (Kind::Double | Kind::Float, Kind::Double | Kind::Float) => sql,
+            (Kind::Double | Kind::Float, Kind::Int { unsigned: false } | Kind::Decimal { .. }) => {
+                format!("CAST({sql} AS REAL)")
+            }
+            (Kind::Double | Kind::Float, _) => format!("my_double({})", self.digits(sql, from)),
+            (Kind::Decimal { scale }, _) => format!("my_decimal({}, {scale})", self.digits(sql, from)),
+            (
+                Kind::Text(_),
+                Kind::Text(_) | Kind::Decimal { .. } | Kind::Date | Kind::DateTime(_) | Kind::Time(_),
+            ) => sql,
+            (Kind::Text(_), Kind::Int { unsigned: true }) => format!("my_int_text({sql})"),
+            (Kind::Text(_), Kind::Float) => format!("my_float_text({sql})"),
+            (Kind::Text(_), _) => format!("my_text({sql})"),
+            (Kind::Binary, Kind::Int { unsigned: true }) => format!("my_binary(my_int_text({sql}))"),
+            (Kind::Binary, _) => format!("my_binary({sql})"),
+            (Kind::Date, _) => format!("my_date({sql})"),
+            (Kind::DateTime(f), _) => format!("my_datetime({sql}, {f})"),
+            (Kind::Time(f), _) => format!("my_time({sql}, {f})"),
+        };
+        Ok(Piece { sql: wrapped, kind, literal: None, origin: None })
+    }
+
+    /// A time as the number that its digits are; other values as they are.
+    fn digits(&self, sql: String, from: Kind) -> String {
+        if !from.is_temporal() {
+            return sql;
+        }
+        format!("replace(replace(replace({sql}, '-', ''), ':', ''), ' ', '')")
+    }
+
+    /// Both sides in the kind in which MySQL compares them.
+    pub fn align(&mut self, left: Piece, right: Piece) -> Result<(Piece, Piece), SqlError> {
+        if left.literal.is_none() == right.literal.is_none() {
+            let kind = meeting(left.kind, right.kind);
+            return Ok((self.meet(left, kind)?, self.meet(right, kind)?));
+        }
+        if left.literal.is_some() {
+            let (right, left) = self.align(right, left)?;
+            return Ok((left, right));
+        }
+        let kind = literal_meeting(left.kind, &right)?;
+        Ok((self.meet(left, kind)?, self.meet(right, kind)?))
+    }
+
+    /// The value in the kind of a comparison. Decimals compare by value whatever their scale, and rounding one
+    /// to the other's would make unequal numbers equal.
+    fn meet(&mut self, piece: Piece, kind: Kind) -> Result<Piece, SqlError> {
+        match (piece.kind, kind) {
+            (Kind::Decimal { .. }, Kind::Decimal { .. }) => Ok(piece),
+            _ => self.convert(piece, kind),
+        }
+    }
+
+    /// `left op right`, compared as MySQL does.
+    pub fn comparison(&mut self, left: Piece, op: &str, right: Piece) -> Result<Piece, SqlError> {
+        let (left, right) = self.align(left, right)?;
+        let collate = self.collate(left.kind, right.kind);
+        let (a, b) = (self.emit(&left), self.emit(&right));
+        Ok(Piece::sql(format!("({a}{collate} {op} {b})"), Kind::INT))
+    }
+
+    /// The COLLATE clause for a comparison of these kinds.
+    #[must_use]
+    pub fn collate(&self, left: Kind, right: Kind) -> String {
+        let kind = match (left, right) {
+            (Kind::Text(_), Kind::Text(Collation::Bin)) => right,
+            (Kind::Null, other) => other,
+            _ => left,
+        };
+        kind.collation().map_or(String::new(), |name| format!(" COLLATE {name}"))
+    }
+}
+
+/// The kind in which two values that no one knows yet are compared.
+fn meeting(a: Kind, b: Kind) -> Kind {
+    match (a, b) {
+        (Kind::Text(_) | Kind::Binary, number) | (number, Kind::Text(_) | Kind::Binary)
+            if number.is_number() =>
+        {
+            Kind::Double
+        }
+        (Kind::Text(_) | Kind::Binary, time) | (time, Kind::Text(_) | Kind::Binary) if time.is_temporal() => {
+            match time {
+                Kind::Time(_) => Kind::Time(6),
+                _ => Kind::DateTime(6),
+            }
+        }
+        (time, number) | (number, time) if time.is_temporal() && number.is_number() => Kind::Double,
+        (Kind::Time(_), Kind::Date | Kind::DateTime(_)) | (Kind::Date | Kind::DateTime(_), Kind::Time(_)) => {
+            Kind::DateTime(6)
+        }
+        (Kind::Text(x), Kind::Text(y)) => Kind::Text(if x == Collation::Bin { x } else { y }),
+        _ => unify(a, b),
+    }
+}
+
+/// The kind in which a value is compared with a literal: the value's own, wherever that is exact.
+fn literal_meeting(kind: Kind, literal: &Piece) -> Result<Kind, SqlError> {
+    let value = literal.literal.as_ref().unwrap_or(&Stored::Null);
+    let text = to_text(value, literal.kind);
+    Ok(match (kind, literal.kind) {
+        (kind, Kind::Null) => kind,
+        (Kind::Text(collation), Kind::Text(_)) => Kind::Text(collation),
+        (Kind::Int { .. }, Kind::Text(_) | Kind::Decimal { .. }) => match Decimal::parse(&text) {
+            Some(number) if number.to_i128().and_then(int_stored).is_some() => kind,
+            Some(number) => Kind::Decimal { scale: u8::try_from(number.scale()).unwrap_or(30) },
+            None => Kind::Double,
+        },
+        (Kind::Decimal { .. }, Kind::Int { .. }) => Kind::Decimal { scale: 0 },
+        (Kind::Decimal { .. }, Kind::Text(_)) => match Decimal::parse(&text) {
+            Some(number) => Kind::Decimal { scale: u8::try_from(number.scale()).unwrap_or(30) },
+            None => Kind::Double,
+        },
+        (Kind::Decimal { .. }, Kind::Decimal { .. }) => literal.kind,
+        (Kind::Date | Kind::DateTime(_), from) if !from.is_temporal() => {
+            let moment = DateTime::parse(&text).ok_or_else(|| wrong_value("DATETIME", &text))?;
+            moment_kind(kind, &moment)
+        }
+        (Kind::Date | Kind::DateTime(_), Kind::Date | Kind::DateTime(_)) => {
+            DateTime::parse(&text).map_or(kind, |moment| moment_kind(kind, &moment))
+        }
+        (Kind::Time(f), Kind::Text(_)) => {
+            let micros = temporal::parse_time(&text).ok_or_else(|| wrong_value("TIME", &text))?;
+            if micros == temporal::round_time(micros, f) { kind } else { Kind::Time(6) }
+        }
+        (kind, other) => meeting(kind, other),
+    })
+}
+
+fn moment_kind(kind: Kind, moment: &DateTime) -> Kind {
+    match kind {
+        Kind::Date if moment.clock() == 0 => Kind::Date,
+        Kind::DateTime(f) if moment.round(f) == *moment => kind,
+        _ => Kind::DateTime(6),
+    }
+}
+
+/// A literal in another kind; none where SQLite is to convert it.
+fn convert_literal(value: &Stored, from: Kind, to: Kind) -> Result<Option<Stored>, SqlError> {
+    let text = || to_text(value, from);
+    let number = || match from {
+        Kind::Text(_) | Kind::Binary => Number::Double(text_to_double(&text())),
+        _ if from.is_temporal() => {
+            let digits: String = text().chars().filter(|c| c.is_ascii_digit() || *c == '.').collect();
+            Number::Decimal(Decimal::parse(&digits).unwrap_or_else(Decimal::zero))
+        }
+        _ => Number::of(ValueRef::from(value)).unwrap_or(Number::Int(0)),
+    };
+    Ok(match to {
+        Kind::Int { .. } => match from {
+            // As MySQL does, text loses its fraction where a number is rounded.
+            Kind::Text(_) => {
+                Decimal::parse_prefix(text().trim()).0.unwrap_or_else(Decimal::zero).truncate(0).rounded()
+            }
+            _ => number().to_int(),
+        }
+        .and_then(int_stored),
+        Kind::Double | Kind::Float => Some(Stored::Real(number().to_f64())),
+        Kind::Decimal { scale } => {
+            let exact = match from {
+                Kind::Text(_) => Decimal::parse_prefix(text().trim()).0.unwrap_or_else(Decimal::zero),
+                _ => number().to_decimal(),
+            };
+            Some(Stored::Text(exact.rescale(usize::from(scale)).to_string()))
+        }
+        Kind::Text(_) => Some(Stored::Text(text())),
+        Kind::Binary => Some(match value {
+            Stored::Blob(bytes) if from == Kind::Binary => Stored::Blob(bytes.clone()),
+            _ => Stored::Blob(text().into_bytes()),
+        }),
+        Kind::Date => DateTime::parse(&text()).map(|moment| Stored::Text(moment.date_text())),
+        Kind::DateTime(f) => DateTime::parse(&text()).map(|moment| Stored::Text(moment.round(f).text(f))),
+        Kind::Time(f) => temporal::parse_time(&text())
+            .map(|micros| Stored::Text(temporal::clock_text(temporal::round_time(micros, f), f))),
+        Kind::Null => None,
+    })
+}

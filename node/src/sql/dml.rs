@@ -1,0 +1,391 @@
+//! UPDATE and DELETE, row by row, and what INSERT shares with them.
+//!
+//! The rows to change are first read by a translated SELECT of every column and every new value; then each is
+//! coerced, compared and written by its key. So a statement never sees its own changes, and each change is
+//! known before and after.
+
+use std::sync::Arc;
+
+use rusqlite::types::Value as Stored;
+use rusqlite::{Connection, params_from_iter};
+use sqlparser::ast::{
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, ObjectName, OrderByExpr, TableFactor,
+    TableWithJoins, Update,
+};
+
+use super::coerce::{self, coerce};
+use super::expression::{Environment, Piece, Translator, unknown_column};
+use super::from::table_name;
+use super::scope::{Scope, Source};
+use super::temporal::DateTime;
+use super::types::{ColumnType, Kind};
+use crate::SqlError;
+use crate::change::Change;
+use crate::storage::definition::{ColumnDef, DefaultValue, TableDef, quote};
+use crate::storage::rows::{RowKey, RowWriter};
+
+/// The most memory that the changes of one transaction take.
+pub const MAX_TRANSACTION_BYTES: usize = 512 << 20;
+/// What a change costs beside its values.
+const CHANGE_OVERHEAD_BYTES: usize = 64;
+
+/// The changes of a transaction, in order.
+#[derive(Default)]
+pub struct Changes {
+    list: Vec<Change>,
+    bytes: usize,
+}
+
+impl Changes {
+    /// How many there are: a mark to cut back to.
+    #[must_use]
+    pub fn mark(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Forgets what came after a mark.
+    pub fn cut(&mut self, mark: usize) {
+        self.list.truncate(mark);
+        self.bytes = self.list.iter().map(weight).sum();
+    }
+
+    /// Takes all.
+    pub fn take(&mut self) -> Vec<Change> {
+        self.bytes = 0;
+        std::mem::take(&mut self.list)
+    }
+
+    fn push(&mut self, change: Change) -> Result<(), SqlError> {
+        self.bytes += weight(&change);
+        if self.bytes > MAX_TRANSACTION_BYTES {
+            let message = "Multi-statement transaction required more than 'max_binlog_cache_size' bytes of storage; increase this mysqld variable and try again";
+            return Err(SqlError::new(1197, "HY000", message));
+        }
+        self.list.push(change);
+        Ok(())
+    }
+}
+
+fn weight(change: &Change) -> usize {
+    let values = [&change.before, &change.after].into_iter().flatten().flatten();
+    let bytes: usize = values
+        .map(|value| match value {
+            Stored::Text(text) => 32 + text.len(),
+            Stored::Blob(bytes) => 32 + bytes.len(),
+            _ => 32,
+        })
+        .sum();
+    bytes + CHANGE_OVERHEAD_BYTES
+}
+
+/// What a statement that writes works with.
+pub struct Work<'w> {
+    /// The session's connection, in its write transaction.
+    pub conn: &'w Connection,
+    /// What the statement is translated in.
+    pub env: &'w Environment<'w>,
+    /// Where changes go; none if the log is off.
+    pub changes: Option<&'w mut Changes>,
+    /// Whether UPDATE counts rows that matched instead of rows that changed.
+    pub found_rows: bool,
+}
+
+/// What came of a statement that writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Rows changed, or matched.
+    pub affected: u64,
+    /// The first automatic key.
+    pub last_insert_id: Option<u64>,
+    /// MySQL's summary.
+    pub info: String,
+    /// What was skipped (INSERT IGNORE), as warnings.
+    pub warnings: Vec<SqlError>,
+}
+
+impl Work<'_> {
+    /// Remembers a change for the log.
+    pub fn record(
+        &mut self,
+        table: &TableDef,
+        before: Option<Vec<Stored>>,
+        after: Option<Vec<Stored>>,
+    ) -> Result<(), SqlError> {
+        let Some(changes) = self.changes.as_deref_mut() else { return Ok(()) };
+        changes.push(Change {
+            database: table.database.as_str().into(),
+            table: table.name.as_str().into(),
+            before,
+            after,
+        })
+    }
+
+    /// How values are coerced for that row of the statement.
+    #[must_use]
+    pub fn context(&self, row: u64) -> coerce::Context {
+        coerce::Context {
+            zone_offset: self.env.facts.zone_offset,
+            row,
+            zero_dates: !self.env.variables.mode("NO_ZERO_DATE"),
+        }
+    }
+
+    /// The time of the statement as a column of this type stores it.
+    #[must_use]
+    pub fn now(&self, column: &ColumnDef) -> Stored {
+        let facts = self.env.facts;
+        let local = DateTime::from_micros(facts.now.micros() + facts.zone_offset * 1_000_000);
+        Stored::Text(match column.ty {
+            ColumnType::Timestamp(digits) => facts.now.text(digits),
+            ColumnType::DateTime(digits) => local.text(digits),
+            _ => local.date_text(),
+        })
+    }
+
+    /// The default of a column; none if it has none and may not be NULL.
+    pub fn default_of(&self, column: &ColumnDef, row: u64) -> Result<Option<Stored>, SqlError> {
+        match &column.default {
+            DefaultValue::Now => Ok(Some(self.now(column))),
+            DefaultValue::Text(text) => {
+                coerce(column, Stored::Text(text.clone()), Kind::TEXT, &self.context(row)).map(Some)
+            }
+            DefaultValue::None if column.nullable => Ok(Some(Stored::Null)),
+            DefaultValue::None => Ok(None),
+        }
+    }
+
+    /// Runs an UPDATE.
+    pub fn update(&mut self, update: &Update) -> Result<Outcome, SqlError> {
+        if update.from.is_some() || update.returning.is_some() {
+            return Err(SqlError::unsupported("UPDATE .. FROM"));
+        }
+        let (table, alias) = self.target(&update.table)?;
+        let env = self.env;
+        let mut translator = self.translator(&table, &alias);
+        let sets = assignments(&mut translator, &table, &update.assignments)?;
+        let rows = self.matching(
+            &table,
+            &alias,
+            translator,
+            &sets,
+            &update.selection,
+            &update.order_by,
+            &update.limit,
+        )?;
+        let writer = RowWriter::new(Arc::clone(&table));
+        let (mut matched, mut changed) = (0u64, 0u64);
+        let _ = env;
+        for found in rows {
+            matched += 1;
+            let after = self.after(&table, &found.row, &sets, found.values, matched)?;
+            if after == found.row {
+                continue;
+            }
+            changed += 1;
+            writer.update(self.conn, &found.key, &found.row, &after)?;
+            self.record(&table, Some(found.row), Some(after))?;
+        }
+        let affected = if self.found_rows { matched } else { changed };
+        let info = format!("Rows matched: {matched}  Changed: {changed}  Warnings: 0");
+        Ok(Outcome { affected, info, ..Outcome::default() })
+    }
+
+    /// The row with new values in place, checked; `ON UPDATE` columns follow if anything changed.
+    pub fn after(
+        &self,
+        table: &TableDef,
+        before: &[Stored],
+        sets: &[(usize, Option<Piece>)],
+        values: Vec<Stored>,
+        row: u64,
+    ) -> Result<Vec<Stored>, SqlError> {
+        let mut after = before.to_vec();
+        for ((at, piece), value) in sets.iter().zip(values) {
+            let column = &table.columns[*at];
+            let value = match piece {
+                Some(piece) => coerce(column, value, piece.kind, &self.context(row))?,
+                None => self.default_of(column, row)?.unwrap_or(Stored::Null),
+            };
+            if value == Stored::Null && !column.nullable {
+                let message = format!("Column '{}' cannot be null", column.name);
+                return Err(SqlError::new(1048, "23000", message));
+            }
+            after[*at] = value;
+        }
+        if after != before {
+            for (at, column) in table.columns.iter().enumerate() {
+                if column.on_update_now && !sets.iter().any(|(set, _)| *set == at) {
+                    after[at] = self.now(column);
+                }
+            }
+        }
+        Ok(after)
+    }
+
+    /// Runs a DELETE.
+    pub fn delete(&mut self, delete: &Delete) -> Result<Outcome, SqlError> {
+        let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+        let [target] = from.as_slice() else {
+            return Err(SqlError::unsupported("DELETE from several tables"));
+        };
+        if delete.using.is_some() || delete.returning.is_some() || delete.tables.len() > 1 {
+            return Err(SqlError::unsupported("DELETE from several tables"));
+        }
+        let (table, alias) = self.target(target)?;
+        if let Some(named) = delete.tables.first() {
+            let (_, name) = table_name(named, &table.database)?;
+            if name != alias {
+                return Err(SqlError::new(1109, "42S02", format!("Unknown table '{name}' in MULTI DELETE")));
+            }
+        }
+        let translator = self.translator(&table, &alias);
+        let rows = self.matching(
+            &table,
+            &alias,
+            translator,
+            &[],
+            &delete.selection,
+            &delete.order_by,
+            &delete.limit,
+        )?;
+        let writer = RowWriter::new(Arc::clone(&table));
+        let mut affected = 0;
+        for found in rows {
+            writer.delete(self.conn, &found.key)?;
+            self.record(&table, Some(found.row), None)?;
+            affected += 1;
+        }
+        Ok(Outcome { affected, ..Outcome::default() })
+    }
+
+    /// The one table that a statement writes, and its alias.
+    fn target(&self, table: &TableWithJoins) -> Result<(Arc<TableDef>, String), SqlError> {
+        match &table.relation {
+            TableFactor::Table { name, alias, .. } if table.joins.is_empty() => {
+                let definition = self.writable(name)?;
+                let alias = alias.as_ref().map_or(definition.name.clone(), |alias| alias.name.value.clone());
+                Ok((definition, alias))
+            }
+            _ => Err(SqlError::unsupported("writing to several tables at once")),
+        }
+    }
+
+    /// The definition of a table that may be written.
+    pub fn writable(&self, name: &ObjectName) -> Result<Arc<TableDef>, SqlError> {
+        let (database, table) = table_name(name, self.env.database)?;
+        if database.eq_ignore_ascii_case("information_schema") {
+            let message = format!("Access denied for user to database '{database}'");
+            return Err(SqlError::new(1044, "42000", message));
+        }
+        self.env.catalog.require(database, table).cloned()
+    }
+
+    /// A translator with the table in scope.
+    #[must_use]
+    pub fn translator(&self, table: &Arc<TableDef>, alias: &str) -> Translator<'_> {
+        let mut translator = Translator::new(self.env);
+        translator.scopes.push(Scope { sources: vec![Source::of_table(table, alias)] });
+        translator
+    }
+
+    #[allow(clippy::too_many_arguments)] // the clauses that UPDATE and DELETE share
+    fn matching(
+        &self,
+        table: &TableDef,
+        alias: &str,
+        mut translator: Translator<'_>,
+        sets: &[(usize, Option<Piece>)],
+        selection: &Option<Expr>,
+        order: &[OrderByExpr],
+        limit: &Option<Expr>,
+    ) -> Result<Vec<Found>, SqlError> {
+        translator.replaced.clear();
+        let alias = quote(alias);
+        let mut items: Vec<String> =
+            table.columns.iter().map(|column| format!("{alias}.{}", quote(&column.name))).collect();
+        let hidden = table.primary().is_none();
+        if hidden {
+            items.extend(table.row_key().iter().map(|key| format!("{alias}.{key}")));
+        }
+        for (_, piece) in sets {
+            items.push(piece.as_ref().map_or("NULL".to_owned(), |piece| translator.emit(piece)));
+        }
+        let mut sql = format!("SELECT {} FROM {} AS {alias}", items.join(", "), table.physical());
+        if let Some(test) = selection {
+            sql += &format!(" WHERE {}", translator.text_of(test)?);
+        }
+        if !order.is_empty() {
+            sql += &format!(" ORDER BY {}", translator.order_keys(order)?);
+        }
+        if let Some(limit) = limit {
+            sql += &format!(" LIMIT {}", translator.count(limit)?);
+        }
+        let width = table.columns.len();
+        let mut statement = self.conn.prepare_cached(&sql)?;
+        let mut rows = statement.query(params_from_iter(&translator.binds))?;
+        let mut found = Vec::new();
+        let mut bytes = 0;
+        while let Some(row) = rows.next()? {
+            let all: Vec<Stored> = (0..items.len()).map(|at| row.get(at)).collect::<Result<_, _>>()?;
+            bytes += all.len() * 32;
+            if bytes > MAX_TRANSACTION_BYTES {
+                return Err(SqlError::new(1197, "HY000", "The statement changes too many rows at once"));
+            }
+            found.push(Found::new(table, all, width, hidden));
+        }
+        Ok(found)
+    }
+}
+
+/// A row that a statement is about to change.
+struct Found {
+    key: RowKey,
+    row: Vec<Stored>,
+    values: Vec<Stored>,
+}
+
+impl Found {
+    fn new(table: &TableDef, mut all: Vec<Stored>, width: usize, hidden: bool) -> Found {
+        let values = all.split_off(width + usize::from(hidden));
+        let key = if hidden {
+            all.split_off(width)
+        } else {
+            table.primary().map_or(Vec::new(), |key| key.columns().map(|at| all[at].clone()).collect())
+        };
+        Found { key, row: all, values }
+    }
+}
+
+/// The columns that SET names, with their new values; none stands for DEFAULT.
+///
+/// A later assignment sees the new values of earlier ones, as in MySQL.
+pub fn assignments(
+    translator: &mut Translator<'_>,
+    table: &TableDef,
+    list: &[Assignment],
+) -> Result<Vec<(usize, Option<Piece>)>, SqlError> {
+    let mut sets = Vec::with_capacity(list.len());
+    for assignment in list {
+        let AssignmentTarget::ColumnName(name) = &assignment.target else {
+            return Err(SqlError::unsupported("SET (a, b) = .."));
+        };
+        let column = name.0.last().and_then(|part| part.as_ident()).map_or("", |ident| ident.value.as_str());
+        let at = table.position(column).ok_or_else(|| unknown_column(column))?;
+        if is_default(&assignment.value) {
+            sets.push((at, None));
+            continue;
+        }
+        let piece = translator.expr(&assignment.value)?;
+        let kind = table.columns[at].kind();
+        let stored = translator.convert(piece.clone(), kind)?;
+        translator.replaced.insert(at, stored);
+        sets.push((at, Some(piece)));
+    }
+    Ok(sets)
+}
+
+/// Whether an expression is the word DEFAULT.
+#[must_use]
+pub fn is_default(expr: &Expr) -> bool {
+    matches!(expr, Expr::Identifier(name) if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("default"))
+}

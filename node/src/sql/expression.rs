@@ -1,0 +1,474 @@
+//! Expressions: from MySQL's syntax tree to SQLite's text, with the kind of every value known.
+//!
+//! A literal stays a value until it is emitted, so that a comparison can still bring it into the other side's
+//! stored form; it is then bound as a parameter, and the text of two statements that differ in their values
+//! only is the same, which keeps SQLite's prepared statement. Invariant: nothing of a client's text reaches
+//! SQLite's text except quoted names.
+
+use std::collections::HashMap;
+
+use rusqlite::types::Value as Stored;
+use sqlparser::ast::{BinaryOperator, CastKind, DataType, Expr, Ident, UnaryOperator};
+
+use super::collation::Collation;
+use super::number::int_stored;
+use super::scope::{Origin, Scope};
+use super::temporal::DateTime;
+use super::types::Kind;
+use crate::SqlError;
+use crate::results::Param;
+use crate::session::variables::Variables;
+use crate::storage::catalog::Catalog;
+
+/// How deep expressions may nest. AND and OR in a row do not count.
+const MAX_DEPTH: usize = 120;
+
+/// What a statement can refer to besides tables.
+pub struct Facts {
+    /// When the statement began, in UTC.
+    pub now: DateTime,
+    /// Seconds east of UTC of the session.
+    pub zone_offset: i64,
+    /// The session's number.
+    pub connection_id: u32,
+    /// `user@host`.
+    pub user: String,
+    /// What LAST_INSERT_ID() says.
+    pub last_insert_id: u64,
+    /// What ROW_COUNT() says.
+    pub row_count: i64,
+    /// What FOUND_ROWS() says.
+    pub found_rows: u64,
+}
+
+/// What a statement is translated in.
+pub struct Environment<'a> {
+    /// The definitions.
+    pub catalog: &'a Catalog,
+    /// The default database, or empty.
+    pub database: &'a str,
+    /// The variables.
+    pub variables: &'a Variables,
+    /// The values of placeholders.
+    pub params: &'a [Param],
+    /// The rest.
+    pub facts: &'a Facts,
+}
+
+/// A translated expression.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// SQLite's text, for what is no literal.
+    pub sql: String,
+    /// The kind of the value.
+    pub kind: Kind,
+    /// The value, if it is known already, in stored form.
+    pub literal: Option<Stored>,
+    /// The column, if it is one as it is.
+    pub origin: Option<Origin>,
+}
+
+impl Piece {
+    /// An expression of this text.
+    #[must_use]
+    pub fn sql(sql: String, kind: Kind) -> Piece {
+        Piece { sql, kind, literal: None, origin: None }
+    }
+
+    /// A known value.
+    #[must_use]
+    pub fn literal(value: Stored, kind: Kind) -> Piece {
+        Piece { sql: String::new(), kind, literal: Some(value), origin: None }
+    }
+
+    /// NULL.
+    #[must_use]
+    pub fn null() -> Piece {
+        Piece::literal(Stored::Null, Kind::Null)
+    }
+
+    /// A signed integer.
+    #[must_use]
+    pub fn int(value: i64) -> Piece {
+        Piece::literal(Stored::Integer(value), Kind::INT)
+    }
+
+    /// An unsigned integer.
+    #[must_use]
+    pub fn uint(value: u64) -> Piece {
+        let stored = int_stored(i128::from(value)).unwrap_or(Stored::Null);
+        Piece::literal(stored, Kind::Int { unsigned: true })
+    }
+
+    /// A text.
+    #[must_use]
+    pub fn text(value: impl Into<String>) -> Piece {
+        Piece::literal(Stored::Text(value.into()), Kind::TEXT)
+    }
+}
+
+/// One statement on its way to SQLite.
+pub struct Translator<'a> {
+    /// What it refers to.
+    pub env: &'a Environment<'a>,
+    /// The values of SQLite's parameters.
+    pub binds: Vec<Stored>,
+    /// The scopes, the innermost last.
+    pub scopes: Vec<Scope>,
+    /// Named subqueries (WITH) with their columns.
+    pub named: Vec<(String, Vec<(String, Kind)>)>,
+    /// Columns of the innermost scope's only table that stand for something else (VALUES(c), SET a = .., b = a).
+    pub replaced: HashMap<usize, Piece>,
+    /// What VALUES(c) and the row alias stand for.
+    pub incoming: HashMap<String, Piece>,
+    /// The row alias of INSERT .. VALUES .. AS new.
+    pub incoming_alias: Option<String>,
+    /// Aliases of the select list that HAVING and GROUP BY may name.
+    pub aliases: Vec<(String, Piece)>,
+    depth: usize,
+}
+
+impl<'a> Translator<'a> {
+    /// A translator with nothing in scope.
+    #[must_use]
+    pub fn new(env: &'a Environment<'a>) -> Translator<'a> {
+        Translator {
+            env,
+            binds: Vec::new(),
+            scopes: Vec::new(),
+            named: Vec::new(),
+            replaced: HashMap::new(),
+            incoming: HashMap::new(),
+            incoming_alias: None,
+            aliases: Vec::new(),
+            depth: 0,
+        }
+    }
+
+    /// SQLite's text of an expression; a literal becomes a bound value.
+    pub fn emit(&mut self, piece: &Piece) -> String {
+        match &piece.literal {
+            None => piece.sql.clone(),
+            Some(Stored::Null) => "NULL".to_owned(),
+            Some(value) => {
+                self.binds.push(value.clone());
+                format!("?{}", self.binds.len())
+            }
+        }
+    }
+
+    /// Translates and emits at once.
+    pub fn text_of(&mut self, expr: &Expr) -> Result<String, SqlError> {
+        let piece = self.expr(expr)?;
+        Ok(self.emit(&piece))
+    }
+
+    /// Translates an expression.
+    pub fn expr(&mut self, expr: &Expr) -> Result<Piece, SqlError> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(SqlError::new(1436, "HY000", "Expression is nested too deeply"));
+        }
+        let piece = self.expr_inner(expr);
+        self.depth -= 1;
+        piece
+    }
+
+    fn expr_inner(&mut self, expr: &Expr) -> Result<Piece, SqlError> {
+        match expr {
+            Expr::Value(value) => self.value(&value.value),
+            Expr::Identifier(name) => self.name(name),
+            Expr::CompoundIdentifier(parts) => self.qualified(parts),
+            Expr::Nested(inner) => self.expr(inner),
+            Expr::BinaryOp { left, op, right } => self.binary(left, op, right),
+            Expr::UnaryOp { op, expr } => self.unary(*op, expr),
+            Expr::IsNull(inner) => self.test(inner, "IS NULL"),
+            Expr::IsNotNull(inner) => self.test(inner, "IS NOT NULL"),
+            Expr::IsTrue(inner) => self.test(inner, "IS TRUE"),
+            Expr::IsNotTrue(inner) => self.test(inner, "IS NOT TRUE"),
+            Expr::IsFalse(inner) => self.test(inner, "IS FALSE"),
+            Expr::IsNotFalse(inner) => self.test(inner, "IS NOT FALSE"),
+            Expr::IsUnknown(inner) => self.test(inner, "IS NULL"),
+            Expr::IsNotUnknown(inner) => self.test(inner, "IS NOT NULL"),
+            Expr::Between { expr, negated, low, high } => self.between(expr, *negated, low, high),
+            Expr::InList { expr, list, negated } => self.in_list(expr, list, *negated),
+            Expr::InSubquery { expr, subquery, negated } => self.in_subquery(expr, subquery, *negated),
+            Expr::Like { negated, expr, pattern, escape_char, .. } => {
+                self.like(*negated, expr, pattern, escape_char.as_deref())
+            }
+            Expr::Case { operand, conditions, else_result, .. } => {
+                self.case(operand.as_deref(), conditions, else_result.as_deref())
+            }
+            Expr::Cast { kind: CastKind::Cast, expr, data_type: DataType::Binary(None), .. } => {
+                self.binary_prefix(expr)
+            }
+            Expr::Cast { kind: CastKind::Cast, expr, data_type, .. }
+            | Expr::Convert { expr, data_type: Some(data_type), .. } => {
+                let piece = self.expr(expr)?;
+                self.cast(piece, data_type)
+            }
+            Expr::Convert { expr, data_type: None, charset: Some(_), .. } => {
+                let piece = self.expr(expr)?;
+                self.convert(piece, Kind::TEXT)
+            }
+            Expr::Collate { expr, collation } => {
+                let name = collation.to_string();
+                let collation = Collation::of_name(name.trim_matches('`'))
+                    .ok_or_else(|| SqlError::new(1273, "HY000", format!("Unknown collation: '{name}'")))?;
+                let piece = self.expr(expr)?;
+                let mut piece = self.convert(piece, Kind::Text(collation))?;
+                piece.origin = None;
+                Ok(piece)
+            }
+            Expr::Exists { subquery, negated } => {
+                let query = self.query(subquery, None)?;
+                let not = if *negated { "NOT " } else { "" };
+                Ok(Piece::sql(format!("({not}EXISTS ({}))", query.sql), Kind::INT))
+            }
+            Expr::Subquery(query) => {
+                let query = self.query(query, None)?;
+                match query.columns.as_slice() {
+                    [only] => Ok(Piece::sql(format!("({})", query.sql), only.kind)),
+                    _ => Err(SqlError::new(1241, "21000", "Operand should contain 1 column(s)")),
+                }
+            }
+            Expr::TypedString(typed) => {
+                let text = typed.value.clone().into_string().unwrap_or_default();
+                self.cast(Piece::text(text), &typed.data_type)
+            }
+            Expr::Prefixed { prefix, value } => {
+                let piece = self.expr(value)?;
+                let binary = prefix.value.eq_ignore_ascii_case("_binary");
+                if binary { self.convert(piece, Kind::Binary) } else { Ok(piece) }
+            }
+            Expr::Tuple(_) => Err(SqlError::new(1241, "21000", "Operand should contain 1 column(s)")),
+            other => self.call_expr(other),
+        }
+    }
+
+    fn name(&mut self, name: &Ident) -> Result<Piece, SqlError> {
+        if name.quote_style.is_none() && name.value.starts_with('@') {
+            return self.variable(&name.value);
+        }
+        if let Some(bare) = name.value.strip_prefix("_BARE_") {
+            return self.bare_time(bare);
+        }
+        if let Some(piece) = self.column(None, &name.value)? {
+            return Ok(piece);
+        }
+        if let Some((_, piece)) =
+            self.aliases.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(&name.value))
+        {
+            return Ok(piece.clone());
+        }
+        if let Some(piece) = self.bare_call(&name.value)? {
+            return Ok(piece);
+        }
+        Err(unknown_column(&name.value))
+    }
+
+    fn qualified(&mut self, parts: &[Ident]) -> Result<Piece, SqlError> {
+        let names: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
+        if names.first().is_some_and(|first| first.starts_with("@@")) {
+            return self.variable(&names.join("."));
+        }
+        let found = match names.as_slice() {
+            [table, column] => {
+                if self.incoming_alias.as_deref() == Some(table) {
+                    return self
+                        .incoming
+                        .get(&column.to_lowercase())
+                        .cloned()
+                        .ok_or_else(|| unknown_column(column));
+                }
+                self.column(Some((None, table)), column)?
+            }
+            [database, table, column] => self.column(Some((Some(database), table)), column)?,
+            _ => None,
+        };
+        found.ok_or_else(|| unknown_column(&names.join(".")))
+    }
+
+    fn column(&self, table: Option<(Option<&str>, &str)>, name: &str) -> Result<Option<Piece>, SqlError> {
+        for (level, scope) in self.scopes.iter().enumerate().rev() {
+            let found = match table {
+                None => scope.find(name)?,
+                Some((database, table)) => {
+                    scope.source(database, table).and_then(|source| Some((source, source.column(name)?)))
+                }
+            };
+            let Some((source, column)) = found else { continue };
+            if level == 0 {
+                let at = source.columns.iter().position(|c| c.name == column.name);
+                if let Some(piece) = at.and_then(|at| self.replaced.get(&at)) {
+                    return Ok(Some(piece.clone()));
+                }
+            }
+            let sql = source.sql(column);
+            let is_timestamp = column.origin.as_ref().is_some_and(|origin| {
+                matches!(origin.table.columns[origin.column].ty, super::types::ColumnType::Timestamp(_))
+            });
+            let sql = match (is_timestamp, self.env.facts.zone_offset) {
+                (true, offset) if offset != 0 => format!("my_shift({sql}, {offset})"),
+                _ => sql,
+            };
+            return Ok(Some(Piece { sql, kind: column.kind, literal: None, origin: column.origin.clone() }));
+        }
+        Ok(None)
+    }
+
+    fn variable(&mut self, name: &str) -> Result<Piece, SqlError> {
+        let Some(system) = name.strip_prefix("@@") else {
+            let user = name.trim_start_matches('@').trim_matches(['`', '\'', '"']).to_lowercase();
+            return Ok(match self.env.variables.user(&user) {
+                Some((value, kind)) => Piece::literal(value, kind),
+                None => Piece::null(),
+            });
+        };
+        let value = self.env.variables.select(system)?;
+        Ok(match value.parse::<i128>().ok().and_then(int_stored) {
+            Some(number) => Piece::literal(number, Kind::INT),
+            None => Piece::text(value),
+        })
+    }
+
+    fn test(&mut self, inner: &Expr, what: &str) -> Result<Piece, SqlError> {
+        let sql = self.text_of(inner)?;
+        Ok(Piece::sql(format!("({sql} {what})"), Kind::INT))
+    }
+
+    fn unary(&mut self, op: UnaryOperator, inner: &Expr) -> Result<Piece, SqlError> {
+        let piece = self.expr(inner)?;
+        match op {
+            UnaryOperator::Plus => Ok(piece),
+            UnaryOperator::Not | UnaryOperator::BangNot => {
+                let sql = self.emit(&piece);
+                Ok(Piece::sql(format!("(NOT {sql})"), Kind::INT))
+            }
+            UnaryOperator::Minus => self.negate(piece),
+            UnaryOperator::BitwiseNot => {
+                let piece = self.convert(piece, Kind::INT)?;
+                let sql = self.emit(&piece);
+                Ok(Piece::sql(format!("my_int(~({sql}), 1)"), Kind::Int { unsigned: true }))
+            }
+            other => Err(SqlError::unsupported(other)),
+        }
+    }
+
+    /// A value as arithmetic takes it: a number as it is, everything else as a double.
+    pub fn numeric(&mut self, piece: Piece) -> Result<Piece, SqlError> {
+        match piece.kind {
+            kind if kind.is_number() => Ok(piece),
+            Kind::Null => Ok(piece),
+            Kind::Date | Kind::DateTime(0) | Kind::Time(0) => self.convert(piece, Kind::INT),
+            _ => self.convert(piece, Kind::Double),
+        }
+    }
+
+    pub(super) fn binary(
+        &mut self,
+        left: &Expr,
+        op: &BinaryOperator,
+        right: &Expr,
+    ) -> Result<Piece, SqlError> {
+        let operator = match op {
+            BinaryOperator::And => return self.chain(left, op, right, " AND "),
+            BinaryOperator::Or => return self.chain(left, op, right, " OR "),
+            BinaryOperator::StringConcat if !self.env.variables.mode("PIPES_AS_CONCAT") => {
+                return self.chain(left, op, right, " OR ");
+            }
+            BinaryOperator::StringConcat => {
+                let (a, b) = (self.expr(left)?, self.expr(right)?);
+                return self.concat(vec![a, b]);
+            }
+            BinaryOperator::Xor => {
+                let (a, b) = (self.text_of(left)?, self.text_of(right)?);
+                return Ok(Piece::sql(format!("((NOT {a}) <> (NOT {b}))"), Kind::INT));
+            }
+            BinaryOperator::Eq => "=",
+            BinaryOperator::NotEq => "<>",
+            BinaryOperator::Lt => "<",
+            BinaryOperator::LtEq => "<=",
+            BinaryOperator::Gt => ">",
+            BinaryOperator::GtEq => ">=",
+            BinaryOperator::Spaceship => "IS",
+            other => return self.arithmetic_or_bits(left, other, right),
+        };
+        if let (Some(lefts), Some(rights)) = (as_tuple(left), as_tuple(right)) {
+            return self.tuples(lefts, operator, rights);
+        }
+        let (a, b) = (self.expr(left)?, self.expr(right)?);
+        self.comparison(a, operator, b)
+    }
+
+    /// AND and OR in a row, as a balanced tree: SQLite's nesting limit is not met by a long list.
+    fn chain(
+        &mut self,
+        left: &Expr,
+        op: &BinaryOperator,
+        right: &Expr,
+        word: &str,
+    ) -> Result<Piece, SqlError> {
+        let mut operands = vec![right];
+        let mut rest = left;
+        while let Expr::BinaryOp { left, op: inner, right } = rest {
+            if inner != op {
+                break;
+            }
+            operands.push(right);
+            rest = left;
+        }
+        operands.push(rest);
+        let mut parts = operands.into_iter().rev().map(|e| self.text_of(e)).collect::<Result<Vec<_>, _>>()?;
+        while parts.len() > 1 {
+            parts = parts
+                .chunks(2)
+                .map(|pair| match pair {
+                    [a, b] => format!("({a}{word}{b})"),
+                    _ => pair.concat(),
+                })
+                .collect();
+        }
+        Ok(Piece::sql(parts.concat(), Kind::INT))
+    }
+
+    pub(super) fn tuples(&mut self, lefts: &[Expr], op: &str, rights: &[Expr]) -> Result<Piece, SqlError> {
+        if lefts.len() != rights.len() {
+            return Err(SqlError::new(
+                1241,
+                "21000",
+                format!("Operand should contain {} column(s)", lefts.len()),
+            ));
+        }
+        let (mut a, mut b) = (Vec::new(), Vec::new());
+        for (left, right) in lefts.iter().zip(rights) {
+            let (left, right) = (self.expr(left)?, self.expr(right)?);
+            let (left, right) = self.align(left, right)?;
+            let collate = self.collate(left.kind, right.kind);
+            a.push(format!("{}{collate}", self.emit(&left)));
+            b.push(self.emit(&right));
+        }
+        Ok(Piece::sql(format!("(({}) {op} ({}))", a.join(", "), b.join(", ")), Kind::INT))
+    }
+
+    /// The scope of innermost names.
+    pub fn scope(&self) -> Option<&Scope> {
+        self.scopes.last()
+    }
+}
+
+/// Error 1054.
+#[must_use]
+pub fn unknown_column(name: &str) -> SqlError {
+    SqlError::new(1054, "42S22", format!("Unknown column '{name}' in 'field list'"))
+}
+
+/// The parts of a row value.
+#[must_use]
+pub fn as_tuple(expr: &Expr) -> Option<&[Expr]> {
+    match expr {
+        Expr::Tuple(parts) => Some(parts),
+        Expr::Nested(inner) => as_tuple(inner),
+        _ => None,
+    }
+}

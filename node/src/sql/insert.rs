@@ -1,0 +1,385 @@
+//! INSERT and REPLACE in all their forms, and automatic keys.
+
+use std::sync::Arc;
+
+use rusqlite::types::{Value as Stored, ValueRef};
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use sqlparser::ast::{Assignment, AssignmentTarget, Expr, Insert, OnInsert, SetExpr, TableObject};
+
+use super::coerce::coerce;
+use super::dml::{Outcome, Work, assignments, is_default};
+use super::expression::{Piece, Translator, unknown_column};
+use super::number::{Number, int_stored};
+use super::types::Kind;
+use crate::SqlError;
+use crate::storage::definition::{TableDef, quote};
+use crate::storage::rows::{RowKey, RowWriter};
+
+/// A value that a row gives for a column; none stands for DEFAULT.
+type Given = Option<(Stored, Kind)>;
+
+/// Where the automatic keys of one statement come from.
+struct Counter {
+    column: Option<usize>,
+    increment: i128,
+    offset: i128,
+    last: Option<i128>,
+    first: Option<i128>,
+}
+
+impl Counter {
+    fn new(table: &TableDef, work: &Work<'_>) -> Counter {
+        let number = |name| i128::from(work.env.variables.number(name).max(1));
+        Counter {
+            column: table.columns.iter().position(|column| column.auto_increment),
+            increment: number("auto_increment_increment"),
+            offset: number("auto_increment_offset"),
+            last: None,
+            first: None,
+        }
+    }
+
+    /// The greatest key that the table has or ever gave.
+    fn highest(&self, conn: &Connection, table: &TableDef, column: usize) -> Result<i128, SqlError> {
+        let sql = format!("SELECT max({}) FROM {}", quote(&table.columns[column].name), table.physical());
+        let number = |value: Option<Stored>| {
+            value.and_then(|v| Number::of(ValueRef::from(&v))).and_then(|n| n.to_int()).unwrap_or(0)
+        };
+        let max = number(conn.prepare_cached(&sql)?.query_row([], |row| row.get(0)).optional()?);
+        let kept = number(
+            conn.prepare_cached("SELECT value FROM _evensum_counters WHERE database = ?1 AND name = ?2")?
+                .query_row(params![table.database, table.name], |row| row.get(0))
+                .optional()?,
+        );
+        Ok(max.max(kept).max(0))
+    }
+
+    /// The next key: the smallest of the node's own series above every key that the table has.
+    fn next(&mut self, conn: &Connection, table: &TableDef, column: usize) -> Result<Stored, SqlError> {
+        let last = match self.last {
+            Some(last) => last,
+            None => self.highest(conn, table, column)?,
+        };
+        // As in MySQL, an offset beyond the increment does not count.
+        let offset = if self.offset > self.increment { 1 } else { self.offset };
+        let steps = (last - offset).div_euclid(self.increment) + 1;
+        let next = offset + steps.max(0) * self.increment;
+        let fits = table.columns[column].ty.integer_range().is_none_or(|(_, high)| next <= high);
+        if !fits {
+            return Err(SqlError::new(
+                1467,
+                "HY000",
+                "Failed to read auto-increment value from storage engine",
+            ));
+        }
+        self.last = Some(next);
+        self.first.get_or_insert(next);
+        int_stored(next).ok_or_else(|| SqlError::internal("an automatic key does not fit"))
+    }
+
+    fn keep(&self, conn: &Connection, table: &TableDef) -> Result<(), SqlError> {
+        let (Some(_), Some(last)) = (self.first, self.last) else { return Ok(()) };
+        set_counter(conn, table, last)
+    }
+}
+
+/// Remembers the greatest automatic key of a table.
+pub fn set_counter(conn: &Connection, table: &TableDef, last: i128) -> Result<(), SqlError> {
+    let value = int_stored(last).unwrap_or(Stored::Null);
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO _evensum_counters (database, name, value) VALUES (?1, ?2, ?3)",
+    )?
+    .execute(params![table.database, table.name, value])?;
+    Ok(())
+}
+
+impl Work<'_> {
+    /// Runs an INSERT or a REPLACE.
+    pub fn insert(&mut self, insert: &Insert) -> Result<Outcome, SqlError> {
+        let TableObject::TableName(name) = &insert.table else {
+            return Err(SqlError::unsupported("INSERT into this"));
+        };
+        if insert.returning.is_some() || insert.partitioned.is_some() {
+            return Err(SqlError::unsupported("INSERT .. RETURNING"));
+        }
+        let table = self.writable(name)?;
+        let updates = match &insert.on {
+            None => None,
+            Some(OnInsert::DuplicateKeyUpdate(list)) => Some(list.as_slice()),
+            Some(other) => return Err(SqlError::unsupported(other)),
+        };
+        let alias = insert
+            .insert_alias
+            .as_ref()
+            .map(|alias| alias.row_alias.to_string().trim_matches('`').to_owned());
+        let (targets, rows) = self.given_rows(insert, &table)?;
+        let writer = RowWriter::new(Arc::clone(&table));
+        let mut counter = Counter::new(&table, self);
+        let mut outcome = Outcome::default();
+        let (mut number, mut duplicates) = (0, 0);
+        for given in rows {
+            number += 1;
+            let row = self.new_row(&table, &targets, given, &mut counter, number)?;
+            let affected = if insert.replace_into {
+                self.replace_row(&writer, row)?
+            } else if let Some(updates) = updates {
+                self.insert_or_update(&writer, row, updates, alias.as_deref(), number)?
+            } else {
+                match writer.insert(self.conn, &row) {
+                    Ok(_) => {
+                        self.record(&table, None, Some(row))?;
+                        1
+                    }
+                    Err(error) if error.code == 1062 && insert.ignore => {
+                        outcome.warnings.push(error);
+                        0
+                    }
+                    Err(error) => return Err(error),
+                }
+            };
+            duplicates += u64::from(affected != 1);
+            outcome.affected += affected;
+        }
+        counter.keep(self.conn, &table)?;
+        outcome.last_insert_id = counter.first.and_then(|first| u64::try_from(first).ok());
+        if number > 1 || matches!(&insert.source, Some(q) if !matches!(*q.body, SetExpr::Values(_))) {
+            let warnings = outcome.warnings.len();
+            outcome.info = format!("Records: {number}  Duplicates: {duplicates}  Warnings: {warnings}");
+        }
+        Ok(outcome)
+    }
+
+    /// The columns that the statement names, and the values of each row.
+    fn given_rows(
+        &self,
+        insert: &Insert,
+        table: &Arc<TableDef>,
+    ) -> Result<(Vec<usize>, Vec<Vec<Given>>), SqlError> {
+        let position = |name: &str| table.position(name).ok_or_else(|| unknown_column(name));
+        if !insert.assignments.is_empty() {
+            let mut targets = Vec::new();
+            let mut values = Vec::new();
+            for Assignment { target, value } in &insert.assignments {
+                let AssignmentTarget::ColumnName(name) = target else {
+                    return Err(SqlError::unsupported("SET (a, b) = .."));
+                };
+                let name =
+                    name.0.last().and_then(|part| part.as_ident()).map_or("", |ident| ident.value.as_str());
+                targets.push(position(name)?);
+                values.push(value);
+            }
+            let row = self.evaluate(values.into_iter())?;
+            return Ok((targets, vec![row]));
+        }
+        let targets: Vec<usize> = match insert.columns.as_slice() {
+            [] => (0..table.columns.len()).collect(),
+            names => {
+                let last = |name: &sqlparser::ast::ObjectName| {
+                    name.0
+                        .last()
+                        .and_then(|part| part.as_ident())
+                        .map_or(String::new(), |ident| ident.value.clone())
+                };
+                names.iter().map(|name| position(&last(name))).collect::<Result<_, _>>()?
+            }
+        };
+        if let Some(twice) = (1..targets.len()).find(|&n| targets[..n].contains(&targets[n])) {
+            let message = format!("Column '{}' specified twice", table.columns[targets[twice]].name);
+            return Err(SqlError::new(1110, "42000", message));
+        }
+        let Some(source) = &insert.source else {
+            return Ok((targets, vec![vec![]]));
+        };
+        let rows = match source.body.as_ref() {
+            SetExpr::Values(values) if source.with.is_none() => {
+                let mut rows = Vec::with_capacity(values.rows.len());
+                for row in &values.rows {
+                    rows.push(self.evaluate(row.content.iter())?);
+                }
+                rows
+            }
+            _ => self.selected(source, targets.len())?,
+        };
+        let wanted = targets.len();
+        // `INSERT INTO t () VALUES ()` gives defaults only.
+        let all_empty = insert.columns.is_empty() && rows.iter().all(Vec::is_empty);
+        if let Some(at) = rows.iter().position(|row| row.len() != wanted).filter(|_| !all_empty) {
+            let message = format!("Column count doesn't match value count at row {}", at + 1);
+            return Err(SqlError::new(1136, "21S01", message));
+        }
+        Ok((if all_empty { Vec::new() } else { targets }, rows))
+    }
+
+    fn evaluate<'e>(&self, exprs: impl Iterator<Item = &'e Expr>) -> Result<Vec<Given>, SqlError> {
+        let mut row = Vec::new();
+        for expr in exprs {
+            if is_default(expr) {
+                row.push(None);
+                continue;
+            }
+            let mut translator = Translator::new(self.env);
+            let piece = translator.expr(expr)?;
+            row.push(Some(match piece.literal {
+                Some(value) => (value, piece.kind),
+                None => {
+                    let sql = format!("SELECT {}", piece.sql);
+                    let mut statement = self.conn.prepare_cached(&sql)?;
+                    let value = statement.query_row(params_from_iter(&translator.binds), |row| row.get(0))?;
+                    (value, piece.kind)
+                }
+            }));
+        }
+        Ok(row)
+    }
+
+    fn selected(&self, query: &sqlparser::ast::Query, width: usize) -> Result<Vec<Vec<Given>>, SqlError> {
+        let mut translator = Translator::new(self.env);
+        let compiled = translator.query(query, None)?;
+        if compiled.columns.len() != width {
+            return Err(SqlError::new(1136, "21S01", "Column count doesn't match value count at row 1"));
+        }
+        let mut statement = self.conn.prepare_cached(&compiled.sql)?;
+        let mut found = statement.query(params_from_iter(&translator.binds))?;
+        let mut rows = Vec::new();
+        while let Some(row) = found.next()? {
+            let values: Result<Vec<Given>, rusqlite::Error> = compiled
+                .columns
+                .iter()
+                .enumerate()
+                .map(|(at, column)| Ok(Some((row.get(at)?, column.kind))))
+                .collect();
+            rows.push(values?);
+        }
+        Ok(rows)
+    }
+
+    fn new_row(
+        &self,
+        table: &TableDef,
+        targets: &[usize],
+        given: Vec<Given>,
+        counter: &mut Counter,
+        number: u64,
+    ) -> Result<Vec<Stored>, SqlError> {
+        let mut row: Vec<Option<Stored>> = vec![None; table.columns.len()];
+        let mut is_given = vec![false; table.columns.len()];
+        for (&at, value) in targets.iter().zip(given) {
+            if let Some((value, kind)) = value {
+                row[at] = Some(coerce(&table.columns[at], value, kind, &self.context(number))?);
+                is_given[at] = true;
+            }
+        }
+        let mut done = Vec::with_capacity(row.len());
+        for (at, value) in row.into_iter().enumerate() {
+            let column = &table.columns[at];
+            if counter.column == Some(at) {
+                let automatic = matches!(&value, None | Some(Stored::Null))
+                    || (value == Some(Stored::Integer(0))
+                        && !self.env.variables.mode("NO_AUTO_VALUE_ON_ZERO"));
+                done.push(match value {
+                    Some(value) if !automatic => {
+                        let explicit = Number::of(ValueRef::from(&value)).and_then(|n| n.to_int());
+                        counter.last = counter.last.map(|last| last.max(explicit.unwrap_or(0)));
+                        value
+                    }
+                    _ => counter.next(self.conn, table, at)?,
+                });
+                continue;
+            }
+            done.push(match value {
+                Some(Stored::Null) if !column.nullable => {
+                    let message = format!("Column '{}' cannot be null", column.name);
+                    return Err(SqlError::new(1048, "23000", message));
+                }
+                Some(value) => value,
+                None => self.default_of(column, number)?.ok_or_else(|| {
+                    let message = format!("Field '{}' doesn't have a default value", column.name);
+                    SqlError::new(1364, "HY000", message)
+                })?,
+            });
+        }
+        Ok(done)
+    }
+
+    fn replace_row(&mut self, writer: &RowWriter, row: Vec<Stored>) -> Result<u64, SqlError> {
+        let mut affected = 1;
+        while let Some((_, key)) = writer.conflict(self.conn, &row, None)? {
+            let before = self.existing(writer, &key)?;
+            writer.delete(self.conn, &key)?;
+            self.record(&writer.table, Some(before), None)?;
+            affected += 1;
+        }
+        writer.insert(self.conn, &row)?;
+        self.record(&writer.table, None, Some(row))?;
+        Ok(affected)
+    }
+
+    fn existing(&self, writer: &RowWriter, key: &RowKey) -> Result<Vec<Stored>, SqlError> {
+        writer.read(self.conn, key)?.ok_or_else(|| SqlError::internal("a row that was just found is gone"))
+    }
+
+    fn insert_or_update(
+        &mut self,
+        writer: &RowWriter,
+        row: Vec<Stored>,
+        updates: &[Assignment],
+        alias: Option<&str>,
+        number: u64,
+    ) -> Result<u64, SqlError> {
+        let table = Arc::clone(&writer.table);
+        let Some((_, key)) = writer.conflict(self.conn, &row, None)? else {
+            writer.insert(self.conn, &row)?;
+            self.record(&table, None, Some(row))?;
+            return Ok(1);
+        };
+        let before = self.existing(writer, &key)?;
+        let (sets, values) = {
+            let mut translator = self.translator(&table, &table.name);
+            for (at, column) in table.columns.iter().enumerate() {
+                // The row as it is, and the row that came: both are known values here.
+                translator.replaced.insert(at, Piece::literal(before[at].clone(), column.kind()));
+                translator
+                    .incoming
+                    .insert(column.name.to_lowercase(), Piece::literal(row[at].clone(), column.kind()));
+            }
+            translator.incoming_alias = alias.map(str::to_owned);
+            let sets = assignments(&mut translator, &table, updates)?;
+            let mut values = Vec::with_capacity(sets.len());
+            for (_, piece) in &sets {
+                values.push(match piece {
+                    None => Stored::Null,
+                    Some(piece) => match &piece.literal {
+                        Some(value) => value.clone(),
+                        None => self
+                            .conn
+                            .prepare_cached(&format!("SELECT {}", piece.sql))?
+                            .query_row(params_from_iter(used(&translator.binds, &piece.sql)), |row| {
+                                row.get(0)
+                            })?,
+                    },
+                });
+            }
+            (sets, values)
+        };
+        let after = self.after(&table, &before, &sets, values, number)?;
+        if after == before {
+            return Ok(u64::from(self.found_rows));
+        }
+        writer.update(self.conn, &key, &before, &after)?;
+        self.record(&table, Some(before), Some(after))?;
+        Ok(2)
+    }
+}
+
+/// The values up to the last parameter that the text names: SQLite refuses more than it asks for.
+fn used<'b>(binds: &'b [Stored], sql: &str) -> &'b [Stored] {
+    let highest = sql
+        .split('?')
+        .skip(1)
+        .filter_map(|rest| {
+            rest.split(|c: char| !c.is_ascii_digit()).next().and_then(|n| n.parse::<usize>().ok())
+        })
+        .max()
+        .unwrap_or(0);
+    &binds[..highest.min(binds.len())]
+}

@@ -1,0 +1,167 @@
+//! Text to tokens to a syntax tree, with the few spellings of MySQL that the parser lacks turned into ones it has.
+//!
+//! Placeholders are numbered here (`?1`, `?2`), in the order of the text.
+
+use sqlparser::ast::Statement;
+use sqlparser::dialect::MySqlDialect;
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace, Word};
+
+use crate::SqlError;
+
+/// How deep a statement may nest.
+const RECURSION_LIMIT: usize = 100;
+
+/// A statement as tokens.
+pub struct Text {
+    tokens: Vec<TokenWithSpan>,
+    /// How many placeholders it has.
+    pub placeholders: u16,
+}
+
+impl Text {
+    /// Cuts a text into tokens. What is not UTF-8 is refused (1300).
+    pub fn new(sql: &[u8]) -> Result<Text, SqlError> {
+        let sql = std::str::from_utf8(sql)
+            .map_err(|_| SqlError::new(1300, "HY000", "Invalid utf8mb4 character string in the statement"))?;
+        let mut tokens = Tokenizer::new(&MySqlDialect {}, sql)
+            .tokenize_with_location()
+            .map_err(|e| SqlError::syntax(format!("You have an error in your SQL syntax: {e}")))?;
+        let blank = |token: &Token| {
+            matches!(
+                token,
+                Token::Whitespace(Whitespace::SingleLineComment { .. } | Whitespace::MultiLineComment(_))
+            )
+        };
+        tokens.retain(|token| !blank(&token.token));
+        while tokens
+            .last()
+            .is_some_and(|t| matches!(t.token, Token::SemiColon | Token::Whitespace(_) | Token::EOF))
+        {
+            tokens.pop();
+        }
+        let mut placeholders = 0u16;
+        for token in &mut tokens {
+            if let Token::Placeholder(mark) = &mut token.token {
+                placeholders = placeholders.checked_add(1).ok_or_else(|| {
+                    SqlError::new(1390, "HY000", "Prepared statement contains too many placeholders")
+                })?;
+                *mark = format!("?{placeholders}");
+            }
+        }
+        let mut text = Text { tokens, placeholders };
+        text.respell();
+        Ok(text)
+    }
+
+    /// The first words of the statement in capitals, up to `count` of them; a symbol ends the list.
+    #[must_use]
+    pub fn words(&self, count: usize) -> Vec<String> {
+        self.solid()
+            .map_while(|token| match token {
+                Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_ascii_uppercase()),
+                _ => None,
+            })
+            .take(count)
+            .collect()
+    }
+
+    /// The tokens that are not blank.
+    pub fn solid(&self) -> impl Iterator<Item = &Token> {
+        self.tokens.iter().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_)))
+    }
+
+    /// Whether there is nothing but blanks and comments.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.solid().next().is_none()
+    }
+
+    fn respell(&mut self) {
+        let solid: Vec<usize> = (0..self.tokens.len())
+            .filter(|&at| !matches!(self.tokens[at].token, Token::Whitespace(_)))
+            .collect();
+        let word = |tokens: &[TokenWithSpan], at: Option<&usize>| match at.map(|&at| &tokens[at].token) {
+            Some(Token::Word(word)) if word.quote_style.is_none() => word.value.to_ascii_uppercase(),
+            _ => String::new(),
+        };
+        for n in 0..solid.len() {
+            let next: Vec<String> = (0..4).map(|ahead| word(&self.tokens, solid.get(n + ahead))).collect();
+            let next: Vec<&str> = next.iter().map(String::as_str).collect();
+            if next == ["LOCK", "IN", "SHARE", "MODE"] {
+                self.replace(&solid[n..n + 4], &[("FOR", Keyword::FOR), ("SHARE", Keyword::SHARE)]);
+            } else if next[0] == "MOD" && n > 0 && !self.is(solid.get(n + 1), &Token::LParen) {
+                self.tokens[solid[n]].token = Token::Mod;
+            } else if ["UTC_TIMESTAMP", "UTC_DATE", "UTC_TIME"].contains(&next[0])
+                && !self.is(solid.get(n + 1), &Token::LParen)
+            {
+                // The parser takes these words for columns.
+                self.rename(solid[n], &format!("_BARE_{}", next[0]));
+            }
+        }
+    }
+
+    fn is(&self, at: Option<&usize>, token: &Token) -> bool {
+        at.is_some_and(|&at| self.tokens[at].token == *token)
+    }
+
+    fn rename(&mut self, at: usize, name: &str) {
+        self.tokens[at].token =
+            Token::Word(Word { value: name.to_owned(), quote_style: None, keyword: Keyword::NoKeyword });
+    }
+
+    fn replace(&mut self, places: &[usize], words: &[(&str, Keyword)]) {
+        for (n, &at) in places.iter().enumerate() {
+            self.tokens[at].token = match words.get(n) {
+                Some((value, keyword)) => {
+                    Token::Word(Word { value: (*value).to_owned(), quote_style: None, keyword: *keyword })
+                }
+                None => Token::Whitespace(Whitespace::Space),
+            };
+        }
+    }
+
+    /// Parses the one statement that the text must be.
+    pub fn statement(&self) -> Result<Statement, SqlError> {
+        let dialect = MySqlDialect {};
+        let mut parser = self.parser(&dialect, 0);
+        let statement = parser.parse_statement().map_err(|e| syntax(&e))?;
+        expect_end(&mut parser)?;
+        Ok(statement)
+    }
+
+    /// A parser that starts after that many solid tokens.
+    #[must_use]
+    pub fn parser<'a>(&self, dialect: &'a MySqlDialect, skip: usize) -> Parser<'a> {
+        let mut left = skip;
+        let rest: Vec<TokenWithSpan> = self
+            .tokens
+            .iter()
+            .skip_while(|token| {
+                let blank = matches!(token.token, Token::Whitespace(_));
+                if !blank && left > 0 {
+                    left -= 1;
+                    return true;
+                }
+                blank
+            })
+            .cloned()
+            .collect();
+        Parser::new(dialect).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(rest)
+    }
+}
+
+/// Refuses what follows a complete statement.
+pub fn expect_end(parser: &mut Parser<'_>) -> Result<(), SqlError> {
+    match parser.peek_token().token {
+        Token::EOF | Token::SemiColon => Ok(()),
+        other => Err(SqlError::syntax(format!("You have an error in your SQL syntax near '{other}'"))),
+    }
+}
+
+/// Error 1064 in the parser's words.
+#[must_use]
+pub fn syntax(error: &sqlparser::parser::ParserError) -> SqlError {
+    SqlError::syntax(format!("You have an error in your SQL syntax: {error}"))
+}

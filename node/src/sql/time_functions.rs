@@ -1,0 +1,244 @@
+//! MySQL's functions of dates and times as functions of SQLite.
+
+use rusqlite::{Connection, Result};
+
+use super::functions::{PURE, text_of};
+use super::number::Number;
+use super::temporal::{self, DateTime};
+
+const DAYS_FROM_YEAR_0: i64 = 719_528;
+const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+
+/// 0 is Monday.
+fn weekday(moment: &DateTime) -> i64 {
+    (moment.days() + 3).rem_euclid(7)
+}
+
+fn day_of_year(moment: &DateTime) -> i64 {
+    moment.days() - DateTime { year: moment.year, month: 1, day: 1, ..DateTime::default() }.days() + 1
+}
+
+/// A part of a moment, by MySQL's word for it.
+fn field(moment: &DateTime, name: &str) -> Option<i64> {
+    Some(match name {
+        "YEAR" => moment.year,
+        "QUARTER" => (moment.month + 2) / 3,
+        "MONTH" => moment.month,
+        "DAY" => moment.day,
+        "HOUR" => moment.hour,
+        "MINUTE" => moment.minute,
+        "SECOND" => moment.second,
+        "MICROSECOND" => moment.micro,
+        "DAYOFWEEK" => (weekday(moment) + 1) % 7 + 1,
+        "WEEKDAY" => weekday(moment),
+        "DAYOFYEAR" => day_of_year(moment),
+        "TO_DAYS" => moment.days() + DAYS_FROM_YEAR_0,
+        _ => return None,
+    })
+}
+
+pub(super) fn register(conn: &Connection) -> Result<()> {
+    conn.create_scalar_function("my_field", 2, PURE, |ctx| {
+        let (Some(text), name) = (text_of(ctx.get_raw(0)), ctx.get::<String>(1)?) else { return Ok(None) };
+        if ["HOUR", "MINUTE", "SECOND", "MICROSECOND"].contains(&name.as_str()) && !text.contains('-') {
+            let micros = temporal::parse_time(&text).map(i64::abs);
+            return Ok(micros.map(|m| match name.as_str() {
+                "HOUR" => m / 3_600_000_000,
+                "MINUTE" => m / 60_000_000 % 60,
+                "SECOND" => m / 1_000_000 % 60,
+                _ => m % 1_000_000,
+            }));
+        }
+        Ok(DateTime::parse(&text).and_then(|moment| field(&moment, &name)))
+    })?;
+    // my_date_add(text, amount, unit, sign): amount in microseconds or months, see `interval`.
+    conn.create_scalar_function("my_date_add", 4, PURE, |ctx| {
+        let (Some(text), Some(amount)) = (text_of(ctx.get_raw(0)), text_of(ctx.get_raw(1))) else {
+            return Ok(None);
+        };
+        let (unit, sign) = (ctx.get::<String>(2)?, ctx.get::<i64>(3)?);
+        Ok(add(&text, &amount, &unit, sign))
+    })?;
+    conn.create_scalar_function("my_datediff", 2, PURE, |ctx| {
+        let moment = |at| text_of(ctx.get_raw(at)).and_then(|t| DateTime::parse(&t));
+        Ok(moment(0).zip(moment(1)).map(|(a, b)| a.days() - b.days()))
+    })?;
+    conn.create_scalar_function("my_timestampdiff", 3, PURE, |ctx| {
+        let moment = |at| text_of(ctx.get_raw(at)).and_then(|t| DateTime::parse(&t));
+        let unit = ctx.get::<String>(0)?;
+        Ok(moment(1).zip(moment(2)).and_then(|(a, b)| difference(&a, &b, &unit)))
+    })?;
+    // my_unix(text, zone offset)
+    conn.create_scalar_function("my_unix", 2, PURE, |ctx| {
+        let offset: i64 = ctx.get(1)?;
+        Ok(text_of(ctx.get_raw(0)).and_then(|t| DateTime::parse(&t)).map(|moment| {
+            let micros = moment.micros() - offset * 1_000_000;
+            match micros % 1_000_000 {
+                0 => rusqlite::types::Value::Integer((micros / 1_000_000).max(0)),
+                rest => rusqlite::types::Value::Text(format!("{}.{rest:06}", micros / 1_000_000)),
+            }
+        }))
+    })?;
+    conn.create_scalar_function("my_from_unix", 2, PURE, |ctx| {
+        let offset: i64 = ctx.get(1)?;
+        let Some(number) = Number::of(ctx.get_raw(0)) else { return Ok(None) };
+        let micros =
+            number.to_decimal().multiply(&1_000_000.into()).rounded().and_then(|m| i64::try_from(m).ok());
+        Ok(micros.map(|m| {
+            let digits = if m % 1_000_000 == 0 { 0 } else { 6 };
+            DateTime::from_micros(m + offset * 1_000_000).text(digits)
+        }))
+    })?;
+    conn.create_scalar_function("my_date_format", 2, PURE, |ctx| {
+        let moment = text_of(ctx.get_raw(0)).and_then(|t| DateTime::parse(&t));
+        Ok(moment.zip(text_of(ctx.get_raw(1))).map(|(moment, pattern)| format(&moment, &pattern)))
+    })?;
+    conn.create_scalar_function("my_last_day", 1, PURE, |ctx| {
+        let moment = text_of(ctx.get_raw(0)).and_then(|t| DateTime::parse(&t)).filter(|m| m.month > 0);
+        Ok(moment.map(|m| DateTime { day: temporal::month_days(m.year, m.month), ..m }.date_text()))
+    })
+}
+
+fn difference(a: &DateTime, b: &DateTime, unit: &str) -> Option<i64> {
+    let micros = b.micros() - a.micros();
+    let months = {
+        let whole = (b.year - a.year) * 12 + b.month - a.month;
+        let (from, to) = ((a.day, a.clock()), (b.day, b.clock()));
+        match micros >= 0 {
+            true => whole - i64::from(to < from),
+            false => whole + i64::from(to > from),
+        }
+    };
+    Some(match unit {
+        "MONTH" => months,
+        "QUARTER" => months / 3,
+        "YEAR" => months / 12,
+        _ => micros / unit_micros(unit)?,
+    })
+}
+
+fn unit_micros(unit: &str) -> Option<i64> {
+    Some(match unit {
+        "MICROSECOND" => 1,
+        "SECOND" => 1_000_000,
+        "MINUTE" => 60_000_000,
+        "HOUR" => 3_600_000_000,
+        "DAY" => 86_400_000_000,
+        "WEEK" => 604_800_000_000,
+        _ => return None,
+    })
+}
+
+/// A moment moved by an interval; a date stays a date if only days are added.
+fn add(text: &str, amount: &str, unit: &str, sign: i64) -> Option<String> {
+    let moment = DateTime::parse(text)?;
+    let exact = super::decimal::Decimal::parse(amount.trim())?;
+    let whole = i64::try_from(exact.rounded()?).ok()?.checked_mul(sign)?;
+    let moved = match unit {
+        "MONTH" => moment.add_months(whole),
+        "QUARTER" => moment.add_months(whole.checked_mul(3)?),
+        "YEAR" => moment.add_months(whole.checked_mul(12)?),
+        _ => {
+            let size = unit_micros(unit)?;
+            let step = match unit {
+                "SECOND" => {
+                    i64::try_from(exact.multiply(&1_000_000.into()).rounded()?).ok()?.checked_mul(sign)?
+                }
+                _ => whole.checked_mul(size)?,
+            };
+            DateTime::from_micros(moment.micros().checked_add(step)?)
+        }
+    };
+    if !(0..=9999).contains(&moved.year) {
+        return None;
+    }
+    let only_date = !text.trim().contains([' ', 'T', ':']);
+    if only_date && ["DAY", "WEEK", "MONTH", "QUARTER", "YEAR"].contains(&unit) {
+        return Some(moved.date_text());
+    }
+    let digits = text.split_once('.').map_or(0, |(_, fraction)| fraction.len().min(6));
+    let digits = u8::try_from(digits).unwrap_or(6);
+    // As many digits as there were, unless the interval brought finer ones.
+    Some(moved.text(if moved.round(digits) == moved { digits } else { 6 }))
+}
+
+fn format(moment: &DateTime, pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len() * 2);
+    let mut chars = pattern.chars();
+    let hour12 = (moment.hour + 11) % 12 + 1;
+    let half = if moment.hour < 12 { "AM" } else { "PM" };
+    while let Some(c) = chars.next() {
+        if c != '%' {
+            out.push(c);
+            continue;
+        }
+        let month =
+            usize::try_from(moment.month - 1).ok().and_then(|at| MONTHS.get(at)).copied().unwrap_or("");
+        let day =
+            usize::try_from(weekday(moment)).ok().and_then(|at| WEEKDAYS.get(at)).copied().unwrap_or("");
+        match chars.next() {
+            Some('Y') => out += &format!("{:04}", moment.year),
+            Some('y') => out += &format!("{:02}", moment.year % 100),
+            Some('m') => out += &format!("{:02}", moment.month),
+            Some('c') => out += &moment.month.to_string(),
+            Some('d') => out += &format!("{:02}", moment.day),
+            Some('e') => out += &moment.day.to_string(),
+            Some('H') => out += &format!("{:02}", moment.hour),
+            Some('k') => out += &moment.hour.to_string(),
+            Some('h' | 'I') => out += &format!("{hour12:02}"),
+            Some('l') => out += &hour12.to_string(),
+            Some('i') => out += &format!("{:02}", moment.minute),
+            Some('s' | 'S') => out += &format!("{:02}", moment.second),
+            Some('f') => out += &format!("{:06}", moment.micro),
+            Some('p') => out += half,
+            Some('T') => out += &temporal::clock_text(moment.clock(), 0),
+            Some('r') => out += &format!("{hour12:02}:{:02}:{:02} {half}", moment.minute, moment.second),
+            Some('j') => out += &format!("{:03}", day_of_year(moment)),
+            Some('M') => out += month,
+            Some('b') => out.extend(month.chars().take(3)),
+            Some('W') => out += day,
+            Some('a') => out.extend(day.chars().take(3)),
+            Some('w') => out += &((weekday(moment) + 1) % 7).to_string(),
+            Some(other) => out.push(other),
+            None => out.push('%'),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_move_moments() {
+        assert_eq!(add("2024-01-31", "1", "MONTH", 1).unwrap(), "2024-02-29");
+        assert_eq!(add("2024-03-01", "1", "DAY", -1).unwrap(), "2024-02-29");
+        assert_eq!(add("2024-03-01", "90", "MINUTE", 1).unwrap(), "2024-03-01 01:30:00");
+        assert_eq!(add("2024-03-01 00:00:00", "1.5", "SECOND", 1).unwrap(), "2024-03-01 00:00:01.500000");
+        assert_eq!(add("9999-12-31", "1", "DAY", 1), None);
+    }
+
+    #[test]
+    fn moments_are_formatted() {
+        let moment = DateTime::parse("2024-02-09 15:04:05.000007").unwrap();
+        assert_eq!(
+            format(&moment, "%Y-%m-%d %H:%i:%s.%f %W %b %l%p %j %%"),
+            "2024-02-09 15:04:05.000007 Friday Feb 3PM 040 %"
+        );
+    }
+}

@@ -1,0 +1,195 @@
+//! The one right to write: first come, first served, and no one keeps it for ever.
+//!
+//! SQLite has one writer. A session takes this lock before its transaction writes and gives it back when the
+//! transaction ends. Whoever waits at the head of the queue watches the holder: one that sits idle in its
+//! transaction for longer than its lease is rolled back by the waiter, so that replication and other clients
+//! go on; one that is in the middle of a statement is interrupted only after many leases.
+//!
+//! Invariant: at most one holder; a holder's [`Holder::evict`] is never called with this lock's mutex held.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::SqlError;
+
+/// A statement that runs while others wait is interrupted after this many leases.
+const RUNAWAY_LEASES: u32 = 10;
+/// How soon a holder that could not be evicted is asked again.
+const RETRY_MS: u64 = 50;
+
+/// Somebody who can hold the lock and be relieved of it.
+pub trait Holder: Send + Sync {
+    /// Rolls the holder's transaction back if it is idle, and says whether it did. The lock is then free.
+    fn evict(&self, ticket: u64) -> bool;
+    /// Makes the statement that runs give up.
+    fn interrupt(&self);
+}
+
+struct Held {
+    ticket: u64,
+    since: Instant,
+    lease: Duration,
+    holder: Arc<dyn Holder>,
+}
+
+#[derive(Default)]
+struct State {
+    next: u64,
+    held: Option<Held>,
+    queue: VecDeque<u64>,
+}
+
+/// The lock.
+#[derive(Default)]
+pub struct WriterLock {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl WriterLock {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the lock, at most `timeout`, which is also the lease: how long the holder may idle while others wait.
+    pub fn acquire(&self, holder: Arc<dyn Holder>, timeout: Duration) -> Result<u64, SqlError> {
+        let started = Instant::now();
+        let mut state = self.state();
+        state.next += 1;
+        let ticket = state.next;
+        state.queue.push_back(ticket);
+        loop {
+            if state.held.is_none() && state.queue.front() == Some(&ticket) {
+                state.queue.pop_front();
+                state.held = Some(Held { ticket, since: Instant::now(), lease: timeout, holder });
+                return Ok(ticket);
+            }
+            let mut nap = timeout.saturating_sub(started.elapsed());
+            if state.queue.front() == Some(&ticket)
+                && let Some(held) = &state.held
+            {
+                let overdue = held.since.elapsed();
+                if overdue >= held.lease {
+                    let (victim, victim_ticket) = (Arc::clone(&held.holder), held.ticket);
+                    let runaway = overdue >= held.lease * RUNAWAY_LEASES;
+                    drop(state);
+                    let evicted = relieve(victim.as_ref(), victim_ticket, runaway);
+                    state = self.state();
+                    if evicted {
+                        continue;
+                    }
+                    nap = nap.min(Duration::from_millis(RETRY_MS));
+                } else {
+                    nap = nap.min(held.lease - overdue);
+                }
+            }
+            if started.elapsed() >= timeout {
+                state.queue.retain(|&queued| queued != ticket);
+                self.changed.notify_all();
+                return Err(lock_wait_timeout());
+            }
+            state = self.changed.wait_timeout(state, nap).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Gives the lock back; a ticket that does not hold it changes nothing.
+    pub fn release(&self, ticket: u64) {
+        let mut state = self.state();
+        if state.held.as_ref().is_some_and(|held| held.ticket == ticket) {
+            state.held = None;
+            self.changed.notify_all();
+        }
+    }
+}
+
+fn relieve(victim: &dyn Holder, ticket: u64, runaway: bool) -> bool {
+    if victim.evict(ticket) {
+        return true;
+    }
+    if runaway {
+        victim.interrupt();
+    }
+    false
+}
+
+/// Error 1205.
+#[must_use]
+pub fn lock_wait_timeout() -> SqlError {
+    SqlError::new(1205, "HY000", "Lock wait timeout exceeded; try restarting transaction")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    struct Idle<'a>(&'a WriterLock, AtomicBool);
+
+    impl Holder for Idle<'static> {
+        fn evict(&self, ticket: u64) -> bool {
+            self.1.store(true, Ordering::SeqCst);
+            self.0.release(ticket);
+            true
+        }
+        fn interrupt(&self) {}
+    }
+
+    struct Busy;
+
+    impl Holder for Busy {
+        fn evict(&self, _: u64) -> bool {
+            false
+        }
+        fn interrupt(&self) {}
+    }
+
+    fn lock() -> &'static WriterLock {
+        Box::leak(Box::default())
+    }
+
+    #[test]
+    fn an_idle_holder_is_evicted_when_its_lease_is_over() {
+        let lock = lock();
+        let idle = Arc::new(Idle(lock, AtomicBool::new(false)));
+        lock.acquire(idle.clone(), Duration::from_millis(30)).unwrap();
+        let started = Instant::now();
+        let ticket = lock.acquire(Arc::new(Busy), Duration::from_secs(5)).unwrap();
+        assert!(idle.1.load(Ordering::SeqCst));
+        assert!(started.elapsed() < Duration::from_secs(2));
+        lock.release(ticket);
+    }
+
+    #[test]
+    fn a_busy_holder_makes_the_waiter_give_up_with_1205() {
+        let lock = lock();
+        let ticket = lock.acquire(Arc::new(Busy), Duration::from_millis(20)).unwrap();
+        assert_eq!(lock.acquire(Arc::new(Busy), Duration::from_millis(60)).unwrap_err().code, 1205);
+        lock.release(ticket);
+        lock.acquire(Arc::new(Busy), Duration::from_millis(60)).unwrap();
+    }
+
+    #[test]
+    fn waiters_are_served_in_order() {
+        let lock = lock();
+        let first = lock.acquire(Arc::new(Busy), Duration::from_secs(5)).unwrap();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let threads: Vec<_> = (0..4)
+            .map(|n| {
+                let order = Arc::clone(&order);
+                let thread = std::thread::spawn(move || {
+                    let ticket = lock.acquire(Arc::new(Busy), Duration::from_secs(5)).unwrap();
+                    order.lock().unwrap().push(n);
+                    lock.release(ticket);
+                });
+                while lock.state().queue.len() < n + 1 {
+                    std::thread::yield_now();
+                }
+                thread
+            })
+            .collect();
+        lock.release(first);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3]);
+    }
+}
