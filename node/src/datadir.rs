@@ -8,8 +8,13 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 const LOCK_FILE: &str = "node.lock";
+/// A node that was killed a moment ago may still hold its lock: the system needs a while to clear it away.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+/// How often the lock is tried in that time.
+const LOCK_POLL: Duration = Duration::from_millis(50);
 
 /// A folder that is ours until this value is dropped.
 #[derive(Debug)]
@@ -54,14 +59,17 @@ impl Datadir {
         let name = path.join(LOCK_FILE);
         let mut lock =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(name).map_err(io)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                let pid = lock.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
-                return Err(DatadirError::InUse(path.to_owned(), pid));
+        let deadline = Instant::now() + LOCK_WAIT;
+        while let Err(refused) = lock.try_lock() {
+            match refused {
+                TryLockError::WouldBlock if Instant::now() < deadline => std::thread::sleep(LOCK_POLL),
+                TryLockError::WouldBlock => {
+                    let mut text = String::new();
+                    let pid = lock.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+                    return Err(DatadirError::InUse(path.to_owned(), pid));
+                }
+                TryLockError::Error(error) => return Err(io(error)),
             }
-            Err(TryLockError::Error(error)) => return Err(io(error)),
         }
         lock.set_len(0).map_err(io)?;
         lock.seek(SeekFrom::Start(0)).map_err(io)?;
