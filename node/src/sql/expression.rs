@@ -129,6 +129,8 @@ pub struct Translator<'a> {
     pub incoming_alias: Option<String>,
     /// Aliases of the select list that HAVING and GROUP BY may name.
     pub aliases: Vec<(String, Piece)>,
+    /// Whether the query being translated has used COUNT, SUM or the like.
+    pub aggregates: bool,
     depth: usize,
 }
 
@@ -145,6 +147,7 @@ impl<'a> Translator<'a> {
             incoming: HashMap::new(),
             incoming_alias: None,
             aliases: Vec::new(),
+            aggregates: false,
             depth: 0,
         }
     }
