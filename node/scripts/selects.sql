@@ -120,3 +120,16 @@ SELECT id FROM c WHERE name = 'BOB' OR name LIKE '%N'
 SELECT a.id FROM c a, c b WHERE a.id = b.id AND b.name = 'ann' FOR UPDATE
 ---
 1
+
+SELECT id, amount * 2 AS twice FROM o WHERE id < 3 HAVING twice > 10 ORDER BY twice
+---
+1|20.00
+2|199.98
+
+UPDATE IGNORE c SET id = 1
+---
+error 1235 This version of evensum's node doesn't yet support 'UPDATE IGNORE'
+
+SHOW FULL COLUMNS FROM c LIKE 'name'
+---
+name|varchar(20)|utf8mb4_general_ci|NO||NULL||select,insert,update,references|

@@ -90,6 +90,10 @@ impl Session {
             {
                 self.show(&text, sink)
             }
+            // The parser takes these words for the table's name.
+            ["UPDATE" | "DELETE", word @ ("IGNORE" | "LOW_PRIORITY" | "QUICK"), ..] => {
+                Err(SqlError::unsupported(format_args!("{} {word}", words[0])).into())
+            }
             ["SELECT", "SLEEP", ..] | ["DO", "SLEEP", ..] => self.sleep(&text, params, sink),
             ["LOCK" | "UNLOCK" | "EXPLAIN" | "GRANT" | "REVOKE" | "CALL" | "LOAD" | "XA" | "HANDLER", ..] => {
                 Err(SqlError::unsupported(words[0]).into())

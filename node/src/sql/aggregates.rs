@@ -8,8 +8,15 @@ use super::expression::{Piece, Translator};
 use super::types::Kind;
 use crate::SqlError;
 
+const AGGREGATES: [&str; 9] =
+    ["COUNT", "SUM", "AVG", "MIN", "MAX", "BIT_XOR", "BIT_OR", "BIT_AND", "GROUP_CONCAT"];
+
 impl Translator<'_> {
     pub(super) fn aggregate(&mut self, call: &Call<'_>) -> Result<Option<Piece>, SqlError> {
+        if !AGGREGATES.contains(&call.name.as_str()) {
+            return Ok(None);
+        }
+        self.aggregates = true;
         let distinct = if call.distinct { "DISTINCT " } else { "" };
         let single = || call.exactly::<1>().map(|[arg]| arg);
         Ok(Some(match call.name.as_str() {

@@ -123,9 +123,21 @@ impl Translator<'_> {
     /// `left op right`, compared as MySQL does.
     pub fn comparison(&mut self, left: Piece, op: &str, right: Piece) -> Result<Piece, SqlError> {
         let (left, right) = self.align(left, right)?;
-        let collate = self.collate(left.kind, right.kind);
+        let collate = self.collate_of(&left, right.kind);
         let (a, b) = (self.emit(&left), self.emit(&right));
         Ok(Piece::sql(format!("({a}{collate} {op} {b})"), Kind::INT))
+    }
+
+    /// The COLLATE clause for a comparison whose left side is this. A column that has the wanted collation needs
+    /// none, and SQLite searches an index for a row value only where there is none.
+    #[must_use]
+    pub fn collate_of(&self, left: &Piece, right: Kind) -> String {
+        let own = left.origin.is_some().then(|| left.kind.collation()).flatten();
+        let clause = self.collate(left.kind, right);
+        match own {
+            Some(name) if clause.ends_with(name) => String::new(),
+            _ => clause,
+        }
     }
 
     /// The COLLATE clause for a comparison of these kinds.

@@ -13,6 +13,7 @@ use sqlparser::ast::{BinaryOperator, CastKind, DataType, Expr, Ident, UnaryOpera
 use super::collation::Collation;
 use super::number::int_stored;
 use super::scope::{Origin, Scope};
+use super::string_functions::hex;
 use super::temporal::DateTime;
 use super::types::Kind;
 use crate::SqlError;
@@ -22,6 +23,9 @@ use crate::storage::catalog::Catalog;
 
 /// How deep expressions may nest. AND and OR in a row do not count.
 const MAX_DEPTH: usize = 120;
+
+/// SQLite takes at most 32,766 parameters; what comes after this many is written into the text.
+const MAX_BINDS: usize = 30_000;
 
 /// What a statement can refer to besides tables.
 pub struct Facts {
@@ -125,6 +129,8 @@ pub struct Translator<'a> {
     pub incoming_alias: Option<String>,
     /// Aliases of the select list that HAVING and GROUP BY may name.
     pub aliases: Vec<(String, Piece)>,
+    /// Whether the query being translated has used COUNT, SUM or the like.
+    pub aggregates: bool,
     depth: usize,
 }
 
@@ -141,6 +147,7 @@ impl<'a> Translator<'a> {
             incoming: HashMap::new(),
             incoming_alias: None,
             aliases: Vec::new(),
+            aggregates: false,
             depth: 0,
         }
     }
@@ -150,6 +157,7 @@ impl<'a> Translator<'a> {
         match &piece.literal {
             None => piece.sql.clone(),
             Some(Stored::Null) => "NULL".to_owned(),
+            Some(value) if self.binds.len() >= MAX_BINDS => inline(value),
             Some(value) => {
                 self.binds.push(value.clone());
                 format!("?{}", self.binds.len())
@@ -444,7 +452,7 @@ impl<'a> Translator<'a> {
         for (left, right) in lefts.iter().zip(rights) {
             let (left, right) = (self.expr(left)?, self.expr(right)?);
             let (left, right) = self.align(left, right)?;
-            let collate = self.collate(left.kind, right.kind);
+            let collate = self.collate_of(&left, right.kind);
             a.push(format!("{}{collate}", self.emit(&left)));
             b.push(self.emit(&right));
         }
@@ -454,6 +462,17 @@ impl<'a> Translator<'a> {
     /// The scope of innermost names.
     pub fn scope(&self) -> Option<&Scope> {
         self.scopes.last()
+    }
+}
+
+/// A value as SQLite's text. Text goes as hex: no byte of it can end a literal.
+fn inline(value: &Stored) -> String {
+    match value {
+        Stored::Null => "NULL".to_owned(),
+        Stored::Integer(n) => n.to_string(),
+        Stored::Real(x) => format!("{x:?}"),
+        Stored::Text(text) => format!("CAST(x'{}' AS TEXT)", hex(text.as_bytes())),
+        Stored::Blob(bytes) => format!("x'{}'", hex(bytes)),
     }
 }
 

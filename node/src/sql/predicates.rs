@@ -51,7 +51,7 @@ impl Translator<'_> {
         }
         let mut tests = Vec::new();
         if let Some(left) = common {
-            let collate = self.collate(left.kind, left.kind);
+            let collate = self.collate_of(&left, left.kind);
             tests.push(format!("{}{collate} IN ({})", left.sql, items.join(", ")));
         }
         for piece in pieces {
@@ -86,7 +86,7 @@ impl Translator<'_> {
         if !rows.is_empty() {
             let names: Vec<String> = columns
                 .iter()
-                .map(|column| format!("{}{}", column.sql, self.collate(column.kind, column.kind)))
+                .map(|column| format!("{}{}", column.sql, self.collate_of(column, column.kind)))
                 .collect();
             tests.push(format!("(({}) IN (VALUES {}))", names.join(", "), rows.join(", ")));
         }
@@ -116,7 +116,7 @@ impl Translator<'_> {
         for (left, column) in lefts.into_iter().zip(probe) {
             let other = Piece::sql(String::new(), column.kind);
             let (left, _) = self.align(left, other)?;
-            let collate = self.collate(left.kind, left.kind);
+            let collate = self.collate_of(&left, left.kind);
             kinds.push(left.kind);
             names.push(format!("{}{collate}", self.emit(&left)));
         }

@@ -230,6 +230,7 @@ impl Translator<'_> {
             return Err(SqlError::unsupported("this form of SELECT"));
         }
         self.scopes.push(Scope::default());
+        let outer_aggregates = std::mem::take(&mut self.aggregates);
         let from = self.from(&select.from)?;
         let mut items = self.items(&select.projection)?;
         if let Some(kinds) = kinds {
@@ -276,6 +277,7 @@ impl Translator<'_> {
             sql += &format!(" ORDER BY {}", keys.join(", "));
         }
         self.aliases.clear();
+        self.aggregates = outer_aggregates;
         self.scopes.pop();
         Ok(Compiled { sql, columns })
     }
@@ -304,7 +306,14 @@ impl Translator<'_> {
             sql += &format!(" GROUP BY {}", texts.join(", "));
         }
         if let Some(having) = &select.having {
-            sql += &format!(" HAVING {}", self.text_of(having)?);
+            let test = self.text_of(having)?;
+            // Without groups, MySQL's HAVING is a WHERE that knows aliases.
+            let word = match (texts.is_empty() && !self.aggregates, &select.selection) {
+                (false, _) => "HAVING",
+                (true, None) => "WHERE",
+                (true, Some(_)) => "AND",
+            };
+            sql += &format!(" {word} {test}");
         }
         Ok(sql)
     }

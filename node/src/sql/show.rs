@@ -225,7 +225,7 @@ impl Show<'_, '_> {
                         column.name,
                         ty,
                         collation,
-                        null,
+                        may_be_null,
                         key,
                         default,
                         extra,
