@@ -79,6 +79,7 @@ mod tests {
             definition: definition.into(),
             kind: Kind::Integer,
             generated: false,
+            restamped: false,
         };
         Table {
             database: "shop".into(),

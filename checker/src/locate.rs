@@ -14,19 +14,23 @@ pub struct Candidate {
     pub key: Key,
     /// What each node was seen to hold, in the order of the cluster; the latest reading last.
     pub readings: Vec<Vec<Option<Row>>>,
+    /// Whether the latest reading was as the one before on every node.
+    pub still: bool,
 }
 
 impl Candidate {
     /// A candidate with one reading per node.
     #[must_use]
     pub fn new(key: Key, rows: Vec<Option<Row>>) -> Candidate {
-        Candidate { key, readings: rows.into_iter().map(|row| vec![row]).collect() }
+        Candidate { key, readings: rows.into_iter().map(|row| vec![row]).collect(), still: false }
     }
 
     /// Adds one more reading per node; a reading like the last one adds nothing.
     pub fn read_again(&mut self, rows: &[Option<Row>]) {
+        self.still = true;
         for (readings, row) in self.readings.iter_mut().zip(rows) {
             if readings.last() != Some(row) {
+                self.still = false;
                 readings.push(row.clone());
             }
         }

@@ -1,6 +1,6 @@
 //! One run of the checker: a function from members and options to a report.
 //!
-//! For each table: walk it, settle what differed, make its fingerprints, and push its checksum rows. A table that
+//! For each table: walk it and push its checksum rows; then settle what differed in all of them, and make fingerprints. A table that
 //! cannot be compared is skipped; a node that cannot be asked ends the run with its error, because without one of the
 //! nodes nothing can be said about agreement.
 
@@ -11,7 +11,7 @@ use crate::progress::{Progress, Step};
 use crate::report::{Divergence, NodeFingerprint, Report, TableReport, Unsettled, Verdict};
 use crate::selection::Selection;
 use crate::settle::{Settled, settle};
-use crate::walk::{Leaf, Walked, checksums, walk};
+use crate::walk::{CANDIDATES_MAX, Leaf, Walked, checksums, walk};
 use crate::watermark::Watermarks;
 use database::{Checksum, Error, Key, Ledger, Reader, Result, Row, Table};
 use futures_util::future::try_join_all;
@@ -94,54 +94,66 @@ pub async fn check<R: Reader + 'static, L: Ledger + 'static>(
         tables: comparable().count(),
         rows_estimate: comparable().map(|table| table.rows_estimate).sum(),
     });
-    let mut report = Report {
-        run: options.run.clone(),
-        nodes: names,
-        tables: Vec::new(),
-        divergences: Vec::new(),
-        unsettled: Vec::new(),
-        unlisted: 0,
-        interrupted: false,
-        elapsed: Duration::ZERO,
+    let mut run = Run {
+        options,
+        readers,
+        watermarks,
+        progress,
+        stop,
+        report: Report {
+            run: options.run.clone(),
+            nodes: names,
+            tables: Vec::new(),
+            divergences: Vec::new(),
+            unsettled: Vec::new(),
+            unlisted: 0,
+            interrupted: false,
+            elapsed: Duration::ZERO,
+        },
+        works: Vec::new(),
+        parts: Vec::new(),
+        candidates: Vec::new(),
     };
     for Lined { table, reason } in lined {
-        let table_report = match reason {
-            Some(reason) => skipped(table, reason),
-            None if stop.raised() => skipped(table, "the run was stopped before it".into()),
+        match reason {
+            Some(reason) => run.works.push(Work::new(skipped(table, reason), 0)),
+            None if stop.raised() => {
+                run.works.push(Work::new(skipped(table, "the run was stopped before it".into()), 0))
+            }
             None => {
                 progress.step(Step::Table(&table));
-                let mut run =
-                    TableRun { options, readers: &mut readers, watermarks: &mut watermarks, progress, stop };
-                let done = run.compare(&table, &mut report).await?;
+                run.compare(&table).await?;
                 progress.step(Step::TableDone(&table));
-                done
             }
-        };
-        report.tables.push(table_report);
+        }
     }
+    run.settle().await?;
+    let mut report = run.finish();
     report.interrupted = stop.raised();
     report.elapsed = start.elapsed();
     Ok(report)
 }
 
-/// Settles the rows with these keys, as a check would: reads them, and asks again where they differ. The results are in
-/// the order of the keys.
+/// Settles these rows, as a check would: reads them, and asks again where they differ. The results are in the order of the
+/// rows, table after table.
 ///
 /// # Errors
 /// If a node cannot be read or written.
 pub async fn check_keys<R: Reader, L: Ledger + 'static>(
-    table: &Table,
-    keys: &[Key],
+    rows: &[(Arc<Table>, Vec<Key>)],
     readers: &mut [R],
     watermarks: &mut Watermarks<L>,
     bound: Duration,
 ) -> Result<Vec<Settled>> {
-    let readings = try_join_all(readers.iter_mut().map(|reader| reader.rows_by_key(table, keys))).await?;
-    let candidates = keys
-        .iter()
-        .enumerate()
-        .map(|(n, key)| Candidate::new(key.clone(), readings.iter().map(|rows| rows[n].clone()).collect()));
-    settle(table, candidates.collect(), readers, watermarks, bound, &crate::progress::Silent).await
+    let mut candidates = Vec::new();
+    for (table, keys) in rows {
+        let readings = try_join_all(readers.iter_mut().map(|reader| reader.rows_by_key(table, keys))).await?;
+        candidates.extend(keys.iter().enumerate().map(|(n, key)| {
+            let held = readings.iter().map(|rows| rows[n].clone()).collect();
+            (table.clone(), Candidate::new(key.clone(), held))
+        }));
+    }
+    settle(candidates, readers, watermarks, bound, &crate::progress::Silent).await
 }
 
 fn skipped(table: Arc<Table>, reason: String) -> TableReport {
@@ -159,81 +171,110 @@ fn skipped(table: Arc<Table>, reason: String) -> TableReport {
     }
 }
 
-/// What is needed to compare one table.
-struct TableRun<'a, R, L> {
-    options: &'a Options,
-    readers: &'a mut Vec<R>,
-    watermarks: &'a mut Watermarks<L>,
-    progress: &'a dyn Progress,
-    stop: &'a Stop,
+/// A table at work: its report so far, and the leaves of each node.
+struct Work {
+    report: TableReport,
+    rows_by_node: Vec<u64>,
+    hashes: Vec<Vec<[u8; 32]>>,
 }
 
-impl<R: Reader + 'static, L: Ledger + 'static> TableRun<'_, R, L> {
-    async fn compare(&mut self, table: &Arc<Table>, report: &mut Report) -> Result<TableReport> {
-        let nodes = report.nodes.clone();
-        let mut done = TableReport {
+impl Work {
+    fn new(report: TableReport, nodes: usize) -> Work {
+        Work { report, rows_by_node: vec![0; nodes], hashes: vec![Vec::new(); nodes] }
+    }
+}
+
+/// Leaves that wait for their candidates to be settled.
+struct Part {
+    /// The table's place among the works.
+    work: usize,
+    leaves: Vec<Leaf>,
+    /// Where the part's candidates begin in the list of all candidates.
+    first_candidate: usize,
+    candidates: usize,
+}
+
+/// A run at work.
+struct Run<'a, R, L> {
+    options: &'a Options,
+    /// One per node, and the scout.
+    readers: Vec<R>,
+    watermarks: Watermarks<L>,
+    progress: &'a dyn Progress,
+    stop: &'a Stop,
+    report: Report,
+    works: Vec<Work>,
+    parts: Vec<Part>,
+    candidates: Vec<(Arc<Table>, Candidate)>,
+}
+
+impl<R: Reader + 'static, L: Ledger + 'static> Run<'_, R, L> {
+    /// Walks a table. What differs in it is settled at the end of the run, or when too much has gathered.
+    async fn compare(&mut self, table: &Arc<Table>) -> Result<()> {
+        let report = TableReport {
             reason: None,
             verdict: Verdict::Identical,
             ..skipped(table.clone(), String::new())
         };
-        let mut rows_by_node = vec![0_u64; nodes.len()];
-        let mut hashes: Vec<Vec<[u8; 32]>> = vec![Vec::new(); nodes.len()];
+        let work = self.works.len();
+        self.works.push(Work::new(report, self.report.nodes.len()));
         let mut from = None;
         loop {
-            let stop = || self.stop.raised();
+            let (stop, chunks) = (|| self.stop.raised(), self.works[work].report.chunks);
             let Walked { leaves, candidates, next } =
-                walk(table, from, done.chunks, self.readers, self.progress, &stop).await?;
-            self.push(&nodes, &leaves, done.chunks).await?;
-            let keys: Vec<Key> = candidates.iter().map(|candidate| candidate.key.clone()).collect();
-            let settled = self.settle(table, candidates, nodes.len()).await?;
+                walk(table, from, chunks, &mut self.readers, self.progress, &stop).await?;
+            self.push(&leaves, chunks).await?;
+            let done = &mut self.works[work];
+            done.report.chunks += leaves.len() as u64;
+            done.report.chunks_mismatched +=
+                leaves.iter().filter(|leaf| leaf.located.is_some()).count() as u64;
             for leaf in &leaves {
-                for (node, digest) in leaf.digests.iter().enumerate() {
-                    rows_by_node[node] += digest.rows;
-                    hashes[node].push(leaf_hash(leaf, node, &keys, &settled));
-                }
+                done.rows_by_node
+                    .iter_mut()
+                    .zip(&leaf.digests)
+                    .for_each(|(rows, digest)| *rows += digest.rows);
             }
-            done.chunks += leaves.len() as u64;
-            done.chunks_mismatched += leaves.iter().filter(|leaf| leaf.located.is_some()).count() as u64;
-            record(table, &nodes, keys, settled, &mut done, report);
+            let first_candidate = self.candidates.len();
+            self.parts.push(Part { work, leaves, first_candidate, candidates: candidates.len() });
+            self.candidates.extend(candidates.into_iter().map(|candidate| (table.clone(), candidate)));
+            if self.candidates.len() >= CANDIDATES_MAX {
+                self.settle().await?;
+            }
             from = next;
-            if from.is_none() || self.stop.raised() {
-                break;
+            if from.is_none() {
+                return Ok(());
+            }
+            if self.stop.raised() {
+                self.works[work].report.reason = Some("the run was stopped in the middle of it".into());
+                return Ok(());
             }
         }
-        done.rows = rows_by_node.into_iter().max().unwrap_or(0);
-        done.fingerprints = nodes
-            .iter()
-            .zip(&hashes)
-            .map(|(node, leaves)| NodeFingerprint { node: node.clone(), root: fingerprint(leaves) })
-            .collect();
-        done.verdict = match (done.rows_different, done.rows_unsettled) {
-            (0, 0) if from.is_some() => Verdict::Skipped,
-            (0, 0) => Verdict::Identical,
-            (0, _) => Verdict::Unsettled,
-            _ => Verdict::Different,
-        };
-        if from.is_some() {
-            done.reason = Some("the run was stopped in the middle of it".into());
-        }
-        Ok(done)
     }
 
-    async fn settle(
-        &mut self,
-        table: &Table,
-        candidates: Vec<Candidate>,
-        nodes: usize,
-    ) -> Result<Vec<Settled>> {
-        if candidates.is_empty() {
-            return Ok(Vec::new());
+    /// Settles what has gathered, and books it.
+    async fn settle(&mut self) -> Result<()> {
+        let candidates = std::mem::take(&mut self.candidates);
+        let keys: Vec<Key> = candidates.iter().map(|(_, candidate)| candidate.key.clone()).collect();
+        let readers = &mut self.readers[..self.report.nodes.len()];
+        let bound = self.options.settle_bound;
+        let settled = settle(candidates, readers, &mut self.watermarks, bound, self.progress).await?;
+        for part in std::mem::take(&mut self.parts) {
+            let range = part.first_candidate..part.first_candidate + part.candidates;
+            let (keys, settled) = (&keys[range.clone()], &settled[range]);
+            let work = &mut self.works[part.work];
+            for leaf in &part.leaves {
+                for (node, hashes) in work.hashes.iter_mut().enumerate() {
+                    hashes.push(leaf_hash(leaf, node, keys, settled));
+                }
+            }
+            record(keys, settled, &mut work.report, &mut self.report);
         }
-        let readers = &mut self.readers[..nodes];
-        settle(table, candidates, readers, self.watermarks, self.options.settle_bound, self.progress).await
+        Ok(())
     }
 
     /// Writes each node's checksum rows through its own log.
-    async fn push(&mut self, nodes: &[Box<str>], leaves: &[Leaf], first: u64) -> Result<()> {
-        let run = &self.options.run;
+    async fn push(&mut self, leaves: &[Leaf], first: u64) -> Result<()> {
+        let (run, nodes) = (&self.options.run, &self.report.nodes);
         let pushes =
             self.watermarks.ledgers().iter_mut().zip(nodes).enumerate().map(async |(n, (ledger, node))| {
                 let rows: Vec<Checksum> = checksums(run, node, n, leaves, first);
@@ -243,6 +284,29 @@ impl<R: Reader + 'static, L: Ledger + 'static> TableRun<'_, R, L> {
                 Ok::<(), Error>(())
             });
         try_join_all(pushes).await.map(|_| ())
+    }
+
+    /// The verdict and the fingerprints of each table.
+    fn finish(self) -> Report {
+        let mut report = self.report;
+        for Work { report: mut table, rows_by_node, hashes } in self.works {
+            if table.verdict != Verdict::Skipped {
+                table.rows = rows_by_node.into_iter().max().unwrap_or(0);
+                let print = |(node, leaves): (_, &Vec<[u8; 32]>)| NodeFingerprint {
+                    node: node.clone(),
+                    root: fingerprint(leaves),
+                };
+                table.fingerprints = report.nodes.iter().zip(&hashes).map(print).collect();
+                table.verdict = match (table.rows_different, table.rows_unsettled) {
+                    (0, 0) if table.reason.is_some() => Verdict::Skipped,
+                    (0, 0) => Verdict::Identical,
+                    (0, _) => Verdict::Unsettled,
+                    _ => Verdict::Different,
+                };
+            }
+            report.tables.push(table);
+        }
+        report
     }
 }
 
@@ -269,15 +333,9 @@ fn leaf_hash(leaf: &Leaf, node: usize, keys: &[Key], settled: &[Settled]) -> [u8
 }
 
 /// Counts and lists what was settled.
-fn record(
-    table: &Arc<Table>,
-    nodes: &[Box<str>],
-    keys: Vec<Key>,
-    settled: Vec<Settled>,
-    done: &mut TableReport,
-    report: &mut Report,
-) {
-    for (key, settled) in keys.into_iter().zip(settled) {
+fn record(keys: &[Key], settled: &[Settled], done: &mut TableReport, report: &mut Report) {
+    let table = &done.table;
+    for (key, settled) in keys.iter().zip(settled) {
         let full = report.divergences.len() + report.unsettled.len() >= LISTED_MAX;
         match settled {
             Settled::Identical(_) => done.rows_lagging += 1,
@@ -285,14 +343,15 @@ fn record(
                 done.rows_different += 1;
                 report.unlisted += u64::from(full);
                 if !full {
-                    report.divergences.push(Divergence::new(table, &key, &rows, nodes));
+                    report.divergences.push(Divergence::new(table, key, rows, &report.nodes));
                 }
             }
             Settled::Unsettled(_, reason) => {
                 done.rows_unsettled += 1;
                 report.unlisted += u64::from(full);
                 if !full {
-                    report.unsettled.push(Unsettled { table: table.clone(), key, reason });
+                    let (table, key, reason) = (table.clone(), key.clone(), reason.clone());
+                    report.unsettled.push(Unsettled { table, key, reason });
                 }
             }
         }

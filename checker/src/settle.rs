@@ -2,18 +2,18 @@
 //!
 //! # How
 //!
-//! One attempt, for all rows of a table that are still open:
+//! All rows that differed anywhere in the run are settled together, so that one exchange of marks serves them all. One
+//! attempt, for the rows that are still open:
 //!
-//! 1. Marks are exchanged ([`crate::watermark`]), so that what was committed before the last reading has arrived
-//!    everywhere.
-//! 2. The rows are read again. A row of which every node has by now been seen to hold one and the same content is
-//!    *identical*: these readings were made at different moments, and so are the readings of any two chunks that
-//!    have equal digests.
-//! 3. The rows that are on every node as they were in the reading before are *pinned* on every node: read, and watched
-//!    from then on.
-//! 4. Marks are exchanged once more, while the pins hold.
-//! 5. The pins are let go. A row that every node vouches for, and that is not the same on all, is *different*. Any other
-//!    row moved, and is asked again, a bounded number of times.
+//! 1. Where a pin makes writers wait ([`Reader::pins_lock`]): marks are exchanged first ([`crate::watermark`]), so that what was
+//!    committed before the last reading has arrived everywhere, and the rows are read again. Only rows that are on every
+//!    node as they were before go on to be pinned. Where a pin costs nobody anything, all do.
+//! 2. The rows are *pinned* on every node: read, and watched from then on.
+//! 3. Marks are exchanged, while the pins hold.
+//! 4. The pins are let go. A row that every node vouches for is decided: *identical* or *different*.
+//! 5. The others moved, and are read once more. A row of which every node has by now been seen to hold one and the same
+//!    content is *identical*: these readings were made at different moments, and so are the readings of any two chunks that
+//!    have equal digests. What is left is asked again, a bounded number of times.
 //!
 //! # Why *different* is exact
 //!
@@ -33,7 +33,7 @@
 use crate::locate::Candidate;
 use crate::progress::{Progress, Step};
 use crate::watermark::{Exchange, Watermarks};
-use database::{Key, Ledger, Pin, Reader, Result, Row, Table};
+use database::{Key, Ledger, Reader, Result, Row, RowsOf, Table};
 use futures_util::future::try_join_all;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,8 +58,8 @@ pub enum Settled {
 /// A candidate that is still open, and where it stands among the results.
 struct Open {
     place: usize,
+    table: Arc<Table>,
     candidate: Candidate,
-    still: bool,
 }
 
 impl Open {
@@ -68,13 +68,35 @@ impl Open {
     }
 }
 
-/// Settles all candidates of one table; the results are in their order.
+/// The open rows of one table, by their places in the list of open rows, and their keys.
+struct Group {
+    table: Arc<Table>,
+    places: Vec<usize>,
+    keys: Vec<Key>,
+}
+
+/// Groups open rows by table; rows of one table stand together already.
+fn groups(open: &[Open], chosen: impl Iterator<Item = usize>) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for place in chosen {
+        let Open { table, candidate, .. } = &open[place];
+        if groups.last().is_none_or(|group| !Arc::ptr_eq(&group.table, table)) {
+            groups.push(Group { table: table.clone(), places: Vec::new(), keys: Vec::new() });
+        }
+        if let Some(group) = groups.last_mut() {
+            group.places.push(place);
+            group.keys.push(candidate.key.clone());
+        }
+    }
+    groups
+}
+
+/// Settles all candidates; the results are in their order. Candidates of one table stand together.
 ///
 /// # Errors
 /// If a node cannot be read or written.
 pub async fn settle<R: Reader, L: Ledger + 'static>(
-    table: &Table,
-    candidates: Vec<Candidate>,
+    candidates: Vec<(Arc<Table>, Candidate)>,
     readers: &mut [R],
     watermarks: &mut Watermarks<L>,
     bound: Duration,
@@ -84,86 +106,101 @@ pub async fn settle<R: Reader, L: Ledger + 'static>(
     let mut open: Vec<Open> = candidates
         .into_iter()
         .enumerate()
-        .map(|(place, candidate)| Open { place, candidate, still: false })
+        .map(|(place, (table, candidate))| Open { place, table, candidate })
         .collect();
-    let mut stalled = None;
+    let mut reason: Arc<str> = format!("it was written again and again; {ATTEMPTS} attempts").into();
     for attempt in 1..=ATTEMPTS {
-        progress.step(Step::Settling { keys: open.len(), attempt });
-        if let Exchange::Incomplete(missing) = watermarks.exchange(bound).await? {
-            stalled = Some(missing);
-        }
-        read_again(table, &mut open, readers).await?;
-        close(&mut open, &mut results, |row| row.candidate.agreed().cloned().map(Settled::Identical));
-        if open.is_empty() || stalled.is_some() {
-            break;
-        }
-        if let Exchange::Incomplete(missing) =
-            vouch(table, &mut open, &mut results, readers, watermarks, bound).await?
-        {
-            stalled = Some(missing);
-            break;
-        }
         if open.is_empty() {
+            break;
+        }
+        progress.step(Step::Settling { keys: open.len(), attempt });
+        if let Exchange::Incomplete(missing) =
+            attempt_once(&mut open, &mut results, readers, watermarks, bound).await?
+        {
+            reason = stalled_reason(&missing, bound).into();
             break;
         }
         tokio::time::sleep(Duration::from_millis(ATTEMPT_PAUSE_MS * u64::from(attempt))).await;
     }
-    let reason: Arc<str> = match stalled {
-        Some(missing) => stalled_reason(&missing, bound).into(),
-        None => format!("it was written again and again; {ATTEMPTS} attempts").into(),
-    };
     close(&mut open, &mut results, |row| Some(Settled::Unsettled(row.latest(), reason.clone())));
     Ok(results.into_iter().flatten().collect())
 }
 
-/// Reads the open rows again on every node, and notes which of them are as they were on all.
-async fn read_again<R: Reader>(table: &Table, open: &mut [Open], readers: &mut [R]) -> Result<()> {
-    let keys: Vec<Key> = open.iter().map(|row| row.candidate.key.clone()).collect();
-    let readings = try_join_all(readers.iter_mut().map(|reader| reader.rows_by_key(table, &keys))).await?;
-    for (n, row) in open.iter_mut().enumerate() {
-        let now: Vec<Option<Row>> = readings.iter().map(|rows| rows[n].clone()).collect();
-        row.still = now == row.latest();
-        row.candidate.read_again(&now);
-    }
-    Ok(())
-}
-
-/// Pins the rows that seem still, exchanges marks, and closes those for which every node vouches.
-async fn vouch<R: Reader, L: Ledger + 'static>(
-    table: &Table,
+/// One attempt, as the chapter says.
+async fn attempt_once<R: Reader, L: Ledger + 'static>(
     open: &mut Vec<Open>,
     results: &mut [Option<Settled>],
     readers: &mut [R],
     watermarks: &mut Watermarks<L>,
     bound: Duration,
 ) -> Result<Exchange> {
-    let chosen: Vec<usize> = (0..open.len()).filter(|&n| open[n].still).collect();
+    let mut chosen: Vec<usize> = (0..open.len()).collect();
+    if readers.iter().any(Reader::pins_lock) {
+        let exchange = watermarks.exchange(bound).await?;
+        read_again(open, readers).await?;
+        close(open, results, agreed);
+        if exchange != Exchange::Complete {
+            return Ok(exchange);
+        }
+        chosen = (0..open.len()).filter(|&n| open[n].candidate.still).collect();
+    }
+    let exchange = vouch(open, &chosen, results, readers, watermarks, bound).await?;
+    read_again(open, readers).await?;
+    close(open, results, agreed);
+    Ok(exchange)
+}
+
+fn agreed(row: &Open) -> Option<Settled> {
+    row.candidate.agreed().cloned().map(Settled::Identical)
+}
+
+/// Reads the open rows again on every node.
+async fn read_again<R: Reader>(open: &mut [Open], readers: &mut [R]) -> Result<()> {
+    for group in groups(open, 0..open.len()) {
+        let readings =
+            try_join_all(readers.iter_mut().map(|reader| reader.rows_by_key(&group.table, &group.keys)))
+                .await?;
+        for (n, &place) in group.places.iter().enumerate() {
+            let now: Vec<Option<Row>> = readings.iter().map(|rows| rows[n].clone()).collect();
+            open[place].candidate.read_again(&now);
+        }
+    }
+    Ok(())
+}
+
+/// Pins the chosen rows, exchanges marks, and decides those for which every node vouches.
+async fn vouch<R: Reader, L: Ledger + 'static>(
+    open: &mut Vec<Open>,
+    chosen: &[usize],
+    results: &mut [Option<Settled>],
+    readers: &mut [R],
+    watermarks: &mut Watermarks<L>,
+    bound: Duration,
+) -> Result<Exchange> {
     if chosen.is_empty() {
         return Ok(Exchange::Complete);
     }
-    let keys: Vec<Key> = chosen.iter().map(|&n| open[n].candidate.key.clone()).collect();
-    let pins = try_join_all(readers.iter_mut().map(|reader| reader.pin(table, &keys))).await?;
+    let groups = groups(open, chosen.iter().copied());
+    let rows: Vec<RowsOf<'_>> =
+        groups.iter().map(|group| RowsOf { table: &group.table, keys: &group.keys }).collect();
+    let pins = try_join_all(readers.iter_mut().map(|reader| reader.pin(&rows))).await?;
     let exchange = watermarks.exchange(bound).await?;
-    let vouched = try_join_all(
-        readers.iter_mut().zip(&pins).map(|(reader, pin): (&mut R, &Pin)| reader.still(table, &keys, pin)),
-    )
-    .await?;
+    let vouched =
+        try_join_all(readers.iter_mut().zip(&pins).map(|(reader, pin)| reader.still(&rows, pin))).await?;
+    let mut decided: Vec<Option<Settled>> = (0..open.len()).map(|_| None).collect();
     for (k, &n) in chosen.iter().enumerate() {
-        let rows: Vec<Option<Row>> = pins.iter().map(|pin| pin.rows[k].clone()).collect();
-        open[n].candidate.read_again(&rows);
+        let held: Vec<Option<Row>> = pins.iter().map(|pin| pin.rows[k].clone()).collect();
+        open[n].candidate.read_again(&held);
         // a row that is vouched for on every node was compared at one moment, as it were
-        open[n].still = exchange == Exchange::Complete && vouched.iter().all(|still| still[k]);
-    }
-    close(open, results, |row| {
-        if !row.still {
-            return row.candidate.agreed().cloned().map(Settled::Identical);
+        if exchange == Exchange::Complete && vouched.iter().all(|still| still[k]) {
+            decided[n] = Some(match held.windows(2).all(|pair| pair[0] == pair[1]) {
+                true => Settled::Identical(held.into_iter().next().flatten()),
+                false => Settled::Different(held),
+            });
         }
-        let rows = row.latest();
-        Some(match rows.windows(2).all(|pair| pair[0] == pair[1]) {
-            true => Settled::Identical(rows.into_iter().next().flatten()),
-            false => Settled::Different(rows),
-        })
-    });
+    }
+    let mut decided = decided.into_iter();
+    close(open, results, |_| decided.next().flatten());
     Ok(exchange)
 }
 

@@ -36,6 +36,7 @@ fn table() -> Table {
         definition: "int".into(),
         kind: Kind::Integer,
         generated: false,
+        restamped: false,
     };
     Table {
         database: "shop".into(),

@@ -239,7 +239,7 @@ pub fn insert(table: &Table, row: &Row) -> String {
 
 /// Writes the columns that differ between two rows of one key; none if there is nothing to write.
 ///
-/// Times are always written too: a column with ON UPDATE CURRENT_TIMESTAMP would else become now.
+/// A column with ON UPDATE CURRENT_TIMESTAMP is always written too: it would else become now.
 #[must_use]
 pub fn update(table: &Table, key: &Key, from: &Row, to: &Row) -> Option<String> {
     let (from, to) = (from.values(), to.values());
@@ -248,7 +248,7 @@ pub fn update(table: &Table, key: &Key, from: &Row, to: &Row) -> Option<String> 
         return None;
     }
     let written: Vec<String> = columns()
-        .filter(|(column, (from, to))| !same(from, to) || column.kind == Kind::DateTime)
+        .filter(|(column, (from, to))| !same(from, to) || column.restamped)
         .map(|(column, (_, to))| format!("{} = {}", identifier(&column.name), literal(to, column)))
         .collect();
     Some(format!("UPDATE {} SET {} WHERE {}", table_name(table), written.join(", "), key_is(table, key)))

@@ -60,10 +60,19 @@ impl fmt::Display for Position {
     }
 }
 
+/// Rows of one table, by key.
+#[derive(Clone, Copy, Debug)]
+pub struct RowsOf<'a> {
+    /// The table.
+    pub table: &'a Table,
+    /// The keys; none twice.
+    pub keys: &'a [Key],
+}
+
 /// Rows under watch since a position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pin {
-    /// The rows, in the order of the keys that were asked for; `None`: no such row.
+    /// The rows, in the order in which they were asked for, table after table; `None`: no such row.
     pub rows: Vec<Option<Row>>,
     /// Where the node stood when they were read.
     pub since: Position,
@@ -91,14 +100,12 @@ pub trait Reader: Send {
         keys: &[Key],
     ) -> impl Future<Output = Result<Vec<Option<Row>>>> + Send;
     /// Reads rows by key and begins to watch them. One pin at a time; the next one ends the former.
-    fn pin(&mut self, table: &Table, keys: &[Key]) -> impl Future<Output = Result<Pin>> + Send;
-    /// For each pinned key, whether it is certain that its row was not written since; ends the pin.
-    fn still(
-        &mut self,
-        table: &Table,
-        keys: &[Key],
-        pin: &Pin,
-    ) -> impl Future<Output = Result<Vec<bool>>> + Send;
+    fn pin(&mut self, rows: &[RowsOf<'_>]) -> impl Future<Output = Result<Pin>> + Send;
+    /// For each pinned row, whether it is certain that it was not written since; ends the pin. `rows` are those of the
+    /// pin, in the same order.
+    fn still(&mut self, rows: &[RowsOf<'_>], pin: &Pin) -> impl Future<Output = Result<Vec<bool>>> + Send;
+    /// Whether a pin makes those wait who write its rows, so that it should be short and of few rows.
+    fn pins_lock(&self) -> bool;
 }
 
 /// Changes a database, one guarded edit at a time. Handed to the syncer alone.

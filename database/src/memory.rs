@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::ledger::{Checksum, Ledger, Watermark};
 use crate::row::{Key, Row, Rows};
 use crate::table::{Chunk, Table};
-use crate::{Pin, Position, Reader, Writer};
+use crate::{Pin, Position, Reader, RowsOf, Writer};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -240,16 +240,27 @@ impl Reader for Connection {
         self.read(table, |rows| keys.iter().map(|key| rows.get(key).cloned()).collect())
     }
 
-    async fn pin(&mut self, table: &Table, keys: &[Key]) -> Result<Pin> {
-        // nothing can come between: there is no await in either call
-        let since = self.since();
-        Ok(Pin { rows: self.rows_by_key(table, keys).await?, since })
+    async fn pin(&mut self, rows: &[RowsOf<'_>]) -> Result<Pin> {
+        // nothing can come between: nothing here waits
+        let (since, mut pinned) = (self.since(), Vec::new());
+        for of in rows {
+            pinned.extend(self.rows_by_key(of.table, of.keys).await?);
+        }
+        Ok(Pin { rows: pinned, since })
     }
 
-    async fn still(&mut self, table: &Table, keys: &[Key], pin: &Pin) -> Result<Vec<bool>> {
-        let (table, since) = (table.to_string(), log_length(&pin.since));
-        let state = self.cluster.state();
-        Ok(keys.iter().map(|key| !state.nodes[self.node].touched(&table, key, since)).collect())
+    async fn still(&mut self, rows: &[RowsOf<'_>], pin: &Pin) -> Result<Vec<bool>> {
+        let (state, since) = (self.cluster.state(), log_length(&pin.since));
+        let node = &state.nodes[self.node];
+        let of_table = |of: &RowsOf<'_>| {
+            let table = of.table.to_string();
+            of.keys.iter().map(|key| !node.touched(&table, key, since)).collect::<Vec<bool>>()
+        };
+        Ok(rows.iter().flat_map(of_table).collect())
+    }
+
+    fn pins_lock(&self) -> bool {
+        false
     }
 }
 

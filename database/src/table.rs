@@ -49,6 +49,9 @@ pub struct Column {
     pub kind: Kind,
     /// Whether the server calculates it; such a column is compared, and never written.
     pub generated: bool,
+    /// Whether the server writes the time of a change into it unless told otherwise (ON UPDATE CURRENT_TIMESTAMP), so that
+    /// an edit has to name it even where it does not differ.
+    pub restamped: bool,
 }
 
 /// A table, as one node defines it.

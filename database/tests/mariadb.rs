@@ -6,7 +6,7 @@
 
 use database::conformance::{self, SqlFixture};
 use database::mysql::{Connection, LedgerConnection, Options, Watch};
-use database::{Checksum, Chunk, Digest, Key, Ledger, Reader, Target, Value, Watermark};
+use database::{Checksum, Chunk, Digest, Key, Ledger, Reader, RowsOf, Target, Value, Watermark};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -277,8 +277,8 @@ async fn side_effects_are_refused(server: &Server, fixture: &mut SqlFixture) {
     let rows = node.rows_by_key(&table("child"), &[key(1), key(2)]).await.unwrap();
     assert_eq!(rows, [Some(row(&[1, 1])), None]);
     // an engine without row locks: never still, never mended
-    let pin = node.pin(&table("old"), &[key(1)]).await.unwrap();
-    assert_eq!(node.still(&table("old"), &[key(1)], &pin).await.unwrap(), [false]);
+    let pin = node.pin(&[RowsOf { table: &table("old"), keys: &[key(1)] }]).await.unwrap();
+    assert_eq!(node.still(&[RowsOf { table: &table("old"), keys: &[key(1)] }], &pin).await.unwrap(), [false]);
     let edit = Edit { table: table("old"), key: key(1), expected: Some(row(&[1])), wanted: None };
     let refusal = node.guard(&[edit]).await.unwrap_err().to_string();
     assert!(refusal.contains("does not lock rows"), "{refusal}");
@@ -299,9 +299,12 @@ async fn a_busy_row_costs_only_itself(server: &Server, fixture: &mut SqlFixture)
     let table = Arc::new(tables.into_iter().find(|table| &*table.name == "busy").unwrap());
     let row = |id: i64, v: i64| Row::new(&[Value::Int(id), Value::Int(v)]);
     let keys: Vec<Key> = (1..=3).map(|id| Key::new(&[Value::Int(id)])).collect();
-    let pin = node.pin(&table, &keys).await.unwrap();
+    let pin = node.pin(&[RowsOf { table: &table, keys: &keys }]).await.unwrap();
     assert_eq!(pin.rows, [Some(row(1, 1)), Some(row(2, 2)), Some(row(3, 3))]);
-    assert_eq!(node.still(&table, &keys, &pin).await.unwrap(), [true, false, true]);
+    assert_eq!(
+        node.still(&[RowsOf { table: &table, keys: &keys }], &pin).await.unwrap(),
+        [true, false, true]
+    );
     let edits: Vec<Edit> = (1..=3)
         .map(|id| Edit {
             table: table.clone(),

@@ -289,6 +289,7 @@ mod tests {
             definition: "int".into(),
             kind: Kind::Integer,
             generated: false,
+            restamped: false,
         };
         Arc::new(Table {
             database: "shop".into(),

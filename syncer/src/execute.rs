@@ -45,7 +45,7 @@ use crate::plan::{Plan, Step};
 use checker::settle::Settled;
 use checker::watermark::{Exchange, Watermarks};
 use checker::{Divergence, Stop, check_keys};
-use database::{Edit, Error, Key, Ledger, Mending, Table, Writer};
+use database::{Edit, Error, Key, Ledger, Mending, RowsOf, Table, Writer};
 use futures_util::future::try_join_all;
 use std::fmt;
 use std::sync::Arc;
@@ -255,9 +255,10 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
         let table = first.table.clone();
         let keys: Vec<Key> = steps.iter().map(|step| step.key.clone()).collect();
         let edits: Vec<Edit> = steps.iter().map(|step| step.edit()).collect();
+        let rows = [RowsOf { table: &table, keys: &keys }];
         let intent = self.journal.intend(steps)?;
         let pin = match winner {
-            Some(winner) => Some((winner, self.writers[winner].pin(&table, &keys).await?)),
+            Some(winner) => Some((winner, self.writers[winner].pin(&rows).await?)),
             None => None,
         };
         let guard = self.writers[node].guard(&edits).await?;
@@ -266,7 +267,7 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
             edits.iter().zip(&guard.rows).map(|(edit, now)| arrived && *now == edit.expected).collect();
         let mut planned = vec![true; steps.len()];
         if let Some((winner, pin)) = &pin {
-            let still = self.writers[*winner].still(&table, &keys, pin).await?;
+            let still = self.writers[*winner].still(&rows, pin).await?;
             for (n, edit) in edits.iter().enumerate() {
                 planned[n] = pin.rows[n] == edit.wanted;
                 go[n] &= planned[n] && still[n];
@@ -298,18 +299,18 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
                 None => tables.push((step.table.clone(), vec![step.key.clone()])),
             }
         }
-        for (table, mut keys) in tables {
+        for (_, keys) in &mut tables {
             keys.sort();
             keys.dedup();
-            let settled =
-                check_keys(&table, &keys, &mut self.writers, &mut self.watermarks, self.bound).await?;
-            for (key, settled) in keys.iter().zip(settled) {
-                match settled {
-                    Settled::Identical(_) => summary.rows_identical += 1,
-                    Settled::Unsettled(..) => summary.rows_unsettled += 1,
-                    Settled::Different(rows) => {
-                        summary.different.push(Divergence::new(&table, key, &rows, &self.names));
-                    }
+        }
+        let settled = check_keys(&tables, &mut self.writers, &mut self.watermarks, self.bound).await?;
+        let rows = tables.iter().flat_map(|(table, keys)| keys.iter().map(move |key| (table, key)));
+        for ((table, key), settled) in rows.zip(settled) {
+            match settled {
+                Settled::Identical(_) => summary.rows_identical += 1,
+                Settled::Unsettled(..) => summary.rows_unsettled += 1,
+                Settled::Different(rows) => {
+                    summary.different.push(Divergence::new(table, key, &rows, &self.names));
                 }
             }
         }

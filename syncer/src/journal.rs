@@ -218,8 +218,13 @@ mod tests {
     use std::sync::Arc;
 
     fn step(id: i64) -> Step {
-        let column =
-            Column { name: "id".into(), definition: "int".into(), kind: Kind::Integer, generated: false };
+        let column = Column {
+            name: "id".into(),
+            definition: "int".into(),
+            kind: Kind::Integer,
+            generated: false,
+            restamped: false,
+        };
         let table = Table {
             database: "shop".into(),
             name: "stock".into(),

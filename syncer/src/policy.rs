@@ -200,6 +200,7 @@ mod tests {
             definition: "int".into(),
             kind: Kind::Integer,
             generated: false,
+            restamped: false,
         };
         let table = Arc::new(Table {
             database: "shop".into(),

@@ -12,7 +12,7 @@ use checker::{Divergence, Report};
 use database::memory::{Cluster, Connection};
 use database::{
     Checksum, Chunk, Column, Edit, Key, Kind, Ledger, Mending, Pin, Position, Reader, Result, Row, Rows,
-    Table, Value, Watermark, Writer,
+    RowsOf, Table, Value, Watermark, Writer,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -53,6 +53,7 @@ fn table() -> Table {
         definition: "int".into(),
         kind: Kind::Integer,
         generated: false,
+        restamped: false,
     };
     Table {
         database: "shop".into(),
@@ -111,15 +112,18 @@ impl Reader for Watched {
     async fn rows_by_key(&mut self, table: &Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
         self.inner.rows_by_key(table, keys).await
     }
-    async fn pin(&mut self, table: &Table, keys: &[Key]) -> Result<Pin> {
+    async fn pin(&mut self, rows: &[RowsOf<'_>]) -> Result<Pin> {
         self.reach(Moment::BeforePin);
-        let pin = self.inner.pin(table, keys).await;
+        let pin = self.inner.pin(rows).await;
         self.reach(Moment::BetweenPinAndGuard);
         pin
     }
-    async fn still(&mut self, table: &Table, keys: &[Key], pin: &Pin) -> Result<Vec<bool>> {
+    async fn still(&mut self, rows: &[RowsOf<'_>], pin: &Pin) -> Result<Vec<bool>> {
         self.reach(Moment::BeforeRelease);
-        self.inner.still(table, keys, pin).await
+        self.inner.still(rows, pin).await
+    }
+    fn pins_lock(&self) -> bool {
+        self.inner.pins_lock()
     }
 }
 

@@ -5,12 +5,12 @@ use crate::edit::{Edit, Mending};
 use crate::row::{Key, Row, Rows};
 use crate::table::{Chunk, Column, Kind, Table};
 use crate::value::Value;
-use crate::{Reader, Writer};
+use crate::{Reader, RowsOf, Writer};
 use std::collections::HashSet;
 use std::sync::Arc;
 
 fn column(name: &str, definition: &str, kind: Kind) -> Column {
-    Column { name: name.into(), definition: definition.into(), kind, generated: false }
+    Column { name: name.into(), definition: definition.into(), kind, generated: false, restamped: false }
 }
 
 /// A key of one column, and values of several kinds.
@@ -221,42 +221,62 @@ pub(super) async fn rows_by_key_come_in_the_order_asked<F: Fixture>(fixture: &mu
 pub(super) async fn a_quiet_row_is_still_and_a_written_one_is_not<F: Fixture>(fixture: &mut F) -> Case {
     load(fixture).await?;
     let keys = [id(20), id(50)];
-    let pin = fixture.node().pin(&orders(), &keys).await?;
+    let pin = fixture.node().pin(&[RowsOf { table: &orders(), keys: &keys }]).await?;
     equal("pinned", &pin.rows, &vec![Some(order(20, "customer 2")), Some(order(50, "customer 5"))])?;
-    equal("quiet", &fixture.node().still(&orders(), &keys, &pin).await?, &vec![true, true])?;
+    equal(
+        "quiet",
+        &fixture.node().still(&[RowsOf { table: &orders(), keys: &keys }], &pin).await?,
+        &vec![true, true],
+    )?;
 
-    let pin = fixture.node().pin(&orders(), &keys).await?;
+    let pin = fixture.node().pin(&[RowsOf { table: &orders(), keys: &keys }]).await?;
     let other = write(fixture, &orders(), id(200), Some(order(200, "new"))).await?;
     equal("a write to a row that is not pinned went through", &other, &true)?;
     let other = write(fixture, &stock(), item_key(2, "Oslo"), Some(item(2, "Oslo", 1))).await?;
     equal("a write to another table went through", &other, &true)?;
-    equal("still", &fixture.node().still(&orders(), &keys, &pin).await?, &vec![true, true])?;
+    equal(
+        "still",
+        &fixture.node().still(&[RowsOf { table: &orders(), keys: &keys }], &pin).await?,
+        &vec![true, true],
+    )?;
 
-    let pin = fixture.node().pin(&orders(), &keys).await?;
+    let pin = fixture.node().pin(&[RowsOf { table: &orders(), keys: &keys }]).await?;
     let wrote = write(fixture, &orders(), id(50), Some(order(50, "new"))).await?;
-    equal("still", &fixture.node().still(&orders(), &keys, &pin).await?, &vec![true, !wrote])
+    equal(
+        "still",
+        &fixture.node().still(&[RowsOf { table: &orders(), keys: &keys }], &pin).await?,
+        &vec![true, !wrote],
+    )
 }
 
 pub(super) async fn a_row_written_and_written_back_is_not_still<F: Fixture>(fixture: &mut F) -> Case {
     load(fixture).await?;
-    let pin = fixture.node().pin(&orders(), &[id(20)]).await?;
+    let pin = fixture.node().pin(&[RowsOf { table: &orders(), keys: &[id(20)] }]).await?;
     let wrote = write(fixture, &orders(), id(20), Some(order(20, "other"))).await?;
     if wrote {
         write(fixture, &orders(), id(20), Some(order(20, "customer 2"))).await?;
     }
-    equal("still", &fixture.node().still(&orders(), &[id(20)], &pin).await?, &vec![!wrote])?;
+    equal(
+        "still",
+        &fixture.node().still(&[RowsOf { table: &orders(), keys: &[id(20)] }], &pin).await?,
+        &vec![!wrote],
+    )?;
     equal("the row", &order_now(fixture, 20).await?, &Some(order(20, "customer 2")))
 }
 
 pub(super) async fn a_pinned_gap_is_watched<F: Fixture>(fixture: &mut F) -> Case {
     load(fixture).await?;
-    let pin = fixture.node().pin(&orders(), &[id(25)]).await?;
+    let pin = fixture.node().pin(&[RowsOf { table: &orders(), keys: &[id(25)] }]).await?;
     equal("pinned", &pin.rows, &vec![None])?;
     let wrote = write(fixture, &orders(), id(25), Some(order(25, "new"))).await?;
     if wrote {
         write(fixture, &orders(), id(25), None).await?;
     }
-    equal("still", &fixture.node().still(&orders(), &[id(25)], &pin).await?, &vec![!wrote])
+    equal(
+        "still",
+        &fixture.node().still(&[RowsOf { table: &orders(), keys: &[id(25)] }], &pin).await?,
+        &vec![!wrote],
+    )
 }
 
 pub(super) async fn edits_of_all_kinds_are_made_outside_the_log<F: Fixture>(fixture: &mut F) -> Case {
@@ -286,9 +306,13 @@ pub(super) async fn edits_of_all_kinds_are_made_outside_the_log<F: Fixture>(fixt
     let chunk = Chunk { table: orders(), lower: None, upper: None };
     equal("rows of orders", &fixture.node().rows(&chunk, 100).await?.len(), &25)?;
     // the session is back in the log: what the application does after it is seen by a pin
-    let pin = fixture.node().pin(&orders(), &[id(20)]).await?;
+    let pin = fixture.node().pin(&[RowsOf { table: &orders(), keys: &[id(20)] }]).await?;
     let wrote = write(fixture, &orders(), id(20), Some(order(20, "again"))).await?;
-    equal("still", &fixture.node().still(&orders(), &[id(20)], &pin).await?, &vec![!wrote])
+    equal(
+        "still",
+        &fixture.node().still(&[RowsOf { table: &orders(), keys: &[id(20)] }], &pin).await?,
+        &vec![!wrote],
+    )
 }
 
 pub(super) async fn an_edit_called_off_changes_nothing<F: Fixture>(fixture: &mut F) -> Case {

@@ -2,7 +2,7 @@ use super::*;
 use std::sync::Arc;
 
 fn column(name: &str, definition: &str, kind: Kind) -> Column {
-    Column { name: name.into(), definition: definition.into(), kind, generated: false }
+    Column { name: name.into(), definition: definition.into(), kind, generated: false, restamped: false }
 }
 
 fn table(key: &[usize]) -> Table {
@@ -12,7 +12,7 @@ fn table(key: &[usize]) -> Table {
         columns: vec![
             column("a", "int NOT NULL", Kind::Integer),
             column("b", "varchar(20) utf8mb4 utf8mb4_bin NOT NULL", Kind::Text),
-            column("c", "datetime(3) NULL", Kind::DateTime),
+            Column { restamped: true, ..column("c", "datetime(3) NULL", Kind::DateTime) },
         ],
         key: key.to_vec(),
         key_name: "PRIMARY".into(),

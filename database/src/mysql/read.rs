@@ -15,7 +15,7 @@ use crate::dialect::{self, KEYS_PER_STATEMENT, Lock};
 use crate::error::Result;
 use crate::row::{Key, Row, Rows};
 use crate::table::{Chunk, Column, Table};
-use crate::{Pin, Position, Reader};
+use crate::{Pin, Position, Reader, RowsOf};
 use std::collections::{HashMap, HashSet};
 
 impl Reader for Connection {
@@ -51,39 +51,56 @@ impl Reader for Connection {
         rows.map_err(|fault| self.error(fault, &format!("reading rows of {table}")))
     }
 
-    async fn pin(&mut self, table: &Table, keys: &[Key]) -> Result<Pin> {
+    async fn pin(&mut self, rows: &[RowsOf<'_>]) -> Result<Pin> {
         self.release().await;
+        let tables: Vec<(&Table, &[Key])> = rows.iter().map(|of| (of.table, of.keys)).collect();
         let pin = match self.watch {
-            Watch::Log => log_pin(&mut self.main, &[(table, keys)], true).await,
-            Watch::Locks => self.lock_pin(table, keys).await,
+            Watch::Log => log_pin(&mut self.main, &tables, true).await,
+            Watch::Locks => self.lock_pin(&tables).await,
         };
-        pin.map_err(|fault| self.error(fault, &format!("watching rows of {table}")))
+        pin.map_err(|fault| self.error(fault, "watching rows"))
     }
 
-    async fn still(&mut self, table: &Table, keys: &[Key], pin: &Pin) -> Result<Vec<bool>> {
+    async fn still(&mut self, rows: &[RowsOf<'_>], pin: &Pin) -> Result<Vec<bool>> {
         if self.watch == Watch::Locks {
             let mut still = self.release().await;
-            if still.len() != keys.len() {
-                still = vec![false; keys.len()];
+            if still.len() != pin.rows.len() {
+                still = vec![false; pin.rows.len()];
             }
             return Ok(still);
         }
-        match changes(&mut self.main, table, &pin.since).await {
-            Ok(changed) => Ok(keys.iter().map(|key| !changed.contains(key)).collect()),
-            // the log does not reach back, or the definition changed: nothing is certain
-            Err(Fault::Server { .. }) => Ok(vec![false; keys.len()]),
-            Err(fault) => Err(self.error(fault, &format!("asking for changes of {table}"))),
+        let mut still = Vec::with_capacity(pin.rows.len());
+        for RowsOf { table, keys } in rows {
+            match changes(&mut self.main, table, &pin.since).await {
+                Ok(changed) => still.extend(keys.iter().map(|key| !changed.contains(key))),
+                // the log does not reach back, or the definition changed: nothing is certain
+                Err(Fault::Server { .. }) => still.extend(keys.iter().map(|_| false)),
+                Err(fault) => return Err(self.error(fault, &format!("asking for changes of {table}"))),
+            }
         }
+        Ok(still)
+    }
+
+    fn pins_lock(&self) -> bool {
+        self.watch == Watch::Locks
     }
 }
 
 impl Connection {
-    async fn lock_pin(&mut self, table: &Table, keys: &[Key]) -> std::result::Result<Pin, Fault> {
-        if locks_rows(&mut self.main, table).await? {
-            let locked = self.lock(&[(table, keys)], Lock::Share, true).await?;
+    /// Locks the rows. Where one of the tables cannot lock its rows, nothing is held of any: the rows are only read.
+    async fn lock_pin(&mut self, tables: &[(&Table, &[Key])]) -> std::result::Result<Pin, Fault> {
+        let mut lockable = true;
+        for (table, _) in tables {
+            lockable &= locks_rows(&mut self.main, table).await?;
+        }
+        if lockable {
+            let locked = self.lock(tables, Lock::Share, true).await?;
             return Ok(Pin { rows: locked.rows, since: Position("locks".into()) });
         }
-        let rows = by_key(&mut self.main, table, keys, Lock::None, true).await?;
+        let mut rows = Vec::new();
+        for (table, keys) in tables {
+            rows.extend(by_key(&mut self.main, table, keys, Lock::None, true).await?);
+        }
         Ok(Pin { rows, since: Position("nothing".into()) })
     }
 }

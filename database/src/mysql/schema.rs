@@ -110,6 +110,7 @@ fn column(row: &[Option<String>]) -> Option<Column> {
         definition: definition.into(),
         // not DEFAULT_GENERATED, which is MySQL's word for a default that is an expression
         generated: ["VIRTUAL", "STORED GENERATED", "PERSISTENT"].iter().any(|word| extra.contains(word)),
+        restamped: extra.contains("ON UPDATE"),
     })
 }
 
@@ -212,6 +213,7 @@ mod tests {
                 definition: "int".into(),
                 kind: Kind::Integer,
                 generated: false,
+                restamped: false,
             })
             .to_vec();
         let index = |name, column, prefix, null| row(&[Some(name), Some(column), prefix, Some(null)]);

@@ -281,6 +281,7 @@ mod tests {
             definition: definition.into(),
             kind,
             generated: false,
+            restamped: false,
         };
         assert_eq!(
             Field::of(&column("tinyint unsigned NULL", Kind::Integer), "BOOLEAN").unwrap(),
