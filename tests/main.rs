@@ -13,7 +13,10 @@
 mod cluster;
 mod commands;
 mod demo;
+mod kill;
+mod live;
 mod real_input;
 mod scenarios;
 mod soak;
 mod tidy;
+mod workload;

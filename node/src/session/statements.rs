@@ -28,7 +28,9 @@ impl Desk {
     /// Ends a snapshot that only served one statement.
     pub fn rollback_reading(&self, state: &mut State) {
         if state.mode == Mode::Reading {
-            self.rollback(state);
+            // Only the snapshot ends: what the client has begun goes on.
+            let _ = state.conn.execute_batch("ROLLBACK");
+            state.mode = Mode::Idle;
         }
     }
 }

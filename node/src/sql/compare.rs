@@ -62,7 +62,7 @@ impl Translator<'_> {
             (Kind::Null, _) => return Ok(piece),
             (Kind::Int { .. }, Kind::Int { .. }) => sql,
             (Kind::Int { unsigned }, Kind::Text(_) | Kind::Binary) => {
-                format!("my_int(my_double({sql}), {})", i32::from(unsigned))
+                format!("my_int(my_truncate(my_double({sql}), 0), {})", i32::from(unsigned))
             }
             (Kind::Int { unsigned }, _) => {
                 format!("my_int({}, {})", self.digits(sql, from), i32::from(unsigned))
@@ -101,14 +101,23 @@ impl Translator<'_> {
     pub fn align(&mut self, left: Piece, right: Piece) -> Result<(Piece, Piece), SqlError> {
         if left.literal.is_none() == right.literal.is_none() {
             let kind = meeting(left.kind, right.kind);
-            return Ok((self.convert(left, kind)?, self.convert(right, kind)?));
+            return Ok((self.meet(left, kind)?, self.meet(right, kind)?));
         }
         if left.literal.is_some() {
             let (right, left) = self.align(right, left)?;
             return Ok((left, right));
         }
         let kind = literal_meeting(left.kind, &right)?;
-        Ok((self.convert(left, kind)?, self.convert(right, kind)?))
+        Ok((self.meet(left, kind)?, self.meet(right, kind)?))
+    }
+
+    /// The value in the kind of a comparison. Decimals compare by value whatever their scale, and rounding one
+    /// to the other's would make unequal numbers equal.
+    fn meet(&mut self, piece: Piece, kind: Kind) -> Result<Piece, SqlError> {
+        match (piece.kind, kind) {
+            (Kind::Decimal { .. }, Kind::Decimal { .. }) => Ok(piece),
+            _ => self.convert(piece, kind),
+        }
     }
 
     /// `left op right`, compared as MySQL does.
@@ -208,7 +217,10 @@ fn convert_literal(value: &Stored, from: Kind, to: Kind) -> Result<Option<Stored
     };
     Ok(match to {
         Kind::Int { .. } => match from {
-            Kind::Text(_) => Decimal::parse_prefix(text().trim()).0.unwrap_or_else(Decimal::zero).rounded(),
+            // As MySQL does, text loses its fraction where a number is rounded.
+            Kind::Text(_) => {
+                Decimal::parse_prefix(text().trim()).0.unwrap_or_else(Decimal::zero).truncate(0).rounded()
+            }
             _ => number().to_int(),
         }
         .and_then(int_stored),

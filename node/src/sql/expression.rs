@@ -201,6 +201,9 @@ impl<'a> Translator<'a> {
             Expr::Case { operand, conditions, else_result, .. } => {
                 self.case(operand.as_deref(), conditions, else_result.as_deref())
             }
+            Expr::Cast { kind: CastKind::Cast, expr, data_type: DataType::Binary(None), .. } => {
+                self.binary_prefix(expr)
+            }
             Expr::Cast { kind: CastKind::Cast, expr, data_type, .. } => {
                 let piece = self.expr(expr)?;
                 self.cast(piece, data_type)
@@ -238,7 +241,11 @@ impl<'a> Translator<'a> {
                 let text = typed.value.clone().into_string().unwrap_or_default();
                 self.cast(Piece::text(text), &typed.data_type)
             }
-            Expr::Prefixed { value, .. } => self.expr(value),
+            Expr::Prefixed { prefix, value } => {
+                let piece = self.expr(value)?;
+                let binary = prefix.value.eq_ignore_ascii_case("_binary");
+                if binary { self.convert(piece, Kind::Binary) } else { Ok(piece) }
+            }
             Expr::Tuple(_) => Err(SqlError::new(1241, "21000", "Operand should contain 1 column(s)")),
             other => self.call_expr(other),
         }
@@ -474,7 +481,7 @@ impl<'a> Translator<'a> {
         Ok(Piece::sql(parts.concat(), Kind::INT))
     }
 
-    fn tuples(&mut self, lefts: &[Expr], op: &str, rights: &[Expr]) -> Result<Piece, SqlError> {
+    pub(super) fn tuples(&mut self, lefts: &[Expr], op: &str, rights: &[Expr]) -> Result<Piece, SqlError> {
         if lefts.len() != rights.len() {
             return Err(SqlError::new(
                 1241,
@@ -496,6 +503,32 @@ impl<'a> Translator<'a> {
     /// The scope of innermost names.
     pub fn scope(&self) -> Option<&Scope> {
         self.scopes.last()
+    }
+
+    /// `BINARY a = b`: the parser takes all that follows as the operand, MySQL only the next value.
+    fn binary_prefix(&mut self, expr: &Expr) -> Result<Piece, SqlError> {
+        match expr {
+            Expr::BinaryOp { left, op, right } => {
+                let inner = Expr::Cast {
+                    kind: CastKind::Cast,
+                    expr: left.clone(),
+                    data_type: DataType::Binary(None),
+                    format: None,
+                };
+                self.binary(&inner, op, right)
+            }
+            Expr::Between { .. }
+            | Expr::InList { .. }
+            | Expr::Like { .. }
+            | Expr::IsNull(_)
+            | Expr::IsNotNull(_) => {
+                Err(SqlError::unsupported("BINARY before this operator; use CAST(.. AS BINARY)"))
+            }
+            operand => {
+                let piece = self.expr(operand)?;
+                self.convert(piece, Kind::Binary)
+            }
+        }
     }
 
     /// CAST(piece AS type).

@@ -62,28 +62,35 @@ impl Translator<'_> {
     }
 
     fn tuples_in(&mut self, lefts: &[Expr], list: &[Expr], not: &str) -> Result<Piece, SqlError> {
-        let lefts = lefts.iter().map(|e| self.expr(e)).collect::<Result<Vec<_>, _>>()?;
-        let mut rows = Vec::with_capacity(list.len());
+        let columns = lefts.iter().map(|e| self.expr(e)).collect::<Result<Vec<_>, _>>()?;
+        let (mut rows, mut tests) = (Vec::with_capacity(list.len()), Vec::new());
         for item in list {
-            let parts = as_tuple(item).filter(|parts| parts.len() == lefts.len()).ok_or_else(|| {
-                SqlError::new(1241, "21000", format!("Operand should contain {} column(s)", lefts.len()))
+            let parts = as_tuple(item).filter(|parts| parts.len() == columns.len()).ok_or_else(|| {
+                SqlError::new(1241, "21000", format!("Operand should contain {} column(s)", columns.len()))
             })?;
             let mut row = Vec::with_capacity(parts.len());
-            for (left, part) in lefts.iter().zip(parts) {
+            for (column, part) in columns.iter().zip(parts) {
                 let part = self.expr(part)?;
-                let part = self.convert(part, left.kind)?;
-                row.push(self.emit(&part));
+                let (left, right) = self.align(column.clone(), part)?;
+                if left.sql != column.sql || left.literal.is_some() {
+                    break;
+                }
+                row.push(self.emit(&right));
             }
-            rows.push(format!("({})", row.join(", ")));
+            // A row that compares in other kinds than the columns' own is compared by itself.
+            match row.len() == parts.len() {
+                true => rows.push(format!("({})", row.join(", "))),
+                false => tests.push(self.tuples(lefts, "=", parts)?.sql),
+            }
         }
-        let names: Vec<String> = lefts
-            .iter()
-            .map(|left| {
-                let collate = self.collate(left.kind, left.kind);
-                format!("{}{collate}", self.emit(left))
-            })
-            .collect();
-        Ok(Piece::sql(format!("({not}(({}) IN (VALUES {})))", names.join(", "), rows.join(", ")), Kind::INT))
+        if !rows.is_empty() {
+            let names: Vec<String> = columns
+                .iter()
+                .map(|column| format!("{}{}", column.sql, self.collate(column.kind, column.kind)))
+                .collect();
+            tests.push(format!("(({}) IN (VALUES {}))", names.join(", "), rows.join(", ")));
+        }
+        Ok(Piece::sql(format!("({not}({}))", tests.join(" OR ")), Kind::INT))
     }
 
     pub(super) fn in_subquery(

@@ -1,6 +1,6 @@
 //! SHOW and DESCRIBE: the catalog and the session's variables as results, with LIKE and WHERE.
 
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use sqlparser::dialect::MySqlDialect;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;

@@ -63,6 +63,7 @@ fn readers_keep_their_snapshot_and_never_wait() {
 fn an_idle_writer_is_rolled_back_for_those_who_wait() {
     let inside = Inside::new();
     let (mut a, mut b) = (table(&inside), inside.session());
+    inside.logged();
     run(&mut a, "SET innodb_lock_wait_timeout = 1");
     run(&mut a, "BEGIN");
     run(&mut a, "UPDATE t SET v = 'lost'");

@@ -1,0 +1,17 @@
+//! Runs the conformance kit against any server behind MySQL's protocol. It drops and makes a database `shop` there.
+//!
+//! `cargo run -p database --example conformance -- mysql://root@127.0.0.1:3306`
+
+#![allow(clippy::print_stdout, reason = "its report")]
+
+use database::Target;
+use database::conformance::{self, SqlFixture};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let target: Target = std::env::args().nth(1).ok_or("which server? mysql://user@host:port")?.parse()?;
+    let mut fixture = SqlFixture::connect(&target, None).await?;
+    let outcome = conformance::run(&mut fixture).await;
+    println!("{outcome}");
+    if outcome.failed.is_empty() { Ok(()) } else { Err("not all cases passed".into()) }
+}
