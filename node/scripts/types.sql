@@ -56,7 +56,7 @@ SELECT SUM(d), AVG(d), MIN(d), MAX(u), COUNT(*), SUM(i), AVG(i) FROM t
 
 SELECT u + 1 FROM t
 ---
-error 1690 BIGINT value is out of range
+error 1690 BIGINT UNSIGNED value is out of range
 
 SELECT 7 / 2, 7 DIV 2, 7 MOD 4, 7 % 4, -7 DIV 2, 1 / 0, 0.1 + 0.2, 1e0 / 3, 2 * 1.50, '3' + 4
 ---
@@ -92,3 +92,15 @@ t|CREATE TABLE `t` (
   `id` int NOT NULL AUTO_INCREMENT,
   PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci
+
+SELECT u - u - 1 FROM t
+---
+error 1690 BIGINT UNSIGNED value is out of range
+
+SELECT 9223372036854775807 + 1
+---
+error 1690 BIGINT value is out of range
+
+SELECT ROUND(2.5e0), ROUND(2.5), ROUND(1234.5, -2), TRUNCATE(-1.999, 1)
+---
+2|3|1200|-1.9

@@ -62,9 +62,9 @@ impl Session {
         let mut writers: HashMap<(&str, &str), RowWriter> = HashMap::new();
         for change in changes {
             let name = (change.database.as_ref(), change.table.as_ref());
-            if !writers.contains_key(&name) {
+            if let std::collections::hash_map::Entry::Vacant(e) = writers.entry(name) {
                 let table = catalog.require(name.0, name.1)?;
-                writers.insert(name, RowWriter::new(Arc::clone(table)));
+                e.insert(RowWriter::new(Arc::clone(table)));
             }
             if let Some(writer) = writers.get(&name) {
                 writer.apply(conn, change)?;

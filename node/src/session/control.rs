@@ -44,9 +44,7 @@ impl Session {
                 desk.write(&mut state, self.lock_wait())?;
                 state.set_savepoint(&last())
             }
-            ["ROLLBACK", rest @ ..] if matches!(rest, ["TO", ..] | ["WORK", "TO", ..]) => {
-                self.desk.lock().rollback_to(&last())
-            }
+            ["ROLLBACK", "TO", ..] | ["ROLLBACK", "WORK", "TO", ..] => self.desk.lock().rollback_to(&last()),
             ["RELEASE", "SAVEPOINT", ..] if count == 3 => self.desk.lock().release(&last()),
             _ => Err(syntax(words)),
         }

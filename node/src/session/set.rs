@@ -74,14 +74,12 @@ impl Session {
         let next = parser.peek_nth_token(1).token;
         if let (Token::Word(word), Token::Comma | Token::EOF | Token::SemiColon) =
             (&parser.peek_token().token, next)
+            && !word.value.starts_with('@')
+            && !["NULL", "TRUE", "FALSE"].contains(&word.value.to_ascii_uppercase().as_str())
         {
-            if !word.value.starts_with('@')
-                && !["NULL", "TRUE", "FALSE"].contains(&word.value.to_ascii_uppercase().as_str())
-            {
-                let text = word.value.clone();
-                parser.next_token();
-                return Ok((Stored::Text(text), Kind::TEXT));
-            }
+            let text = word.value.clone();
+            parser.next_token();
+            return Ok((Stored::Text(text), Kind::TEXT));
         }
         let expr = parser.parse_expr().map_err(|e| syntax(&e))?;
         let desk = Arc::clone(&self.desk);

@@ -84,7 +84,7 @@ const DEFAULTS: [(&str, &str, bool); 62] = [
 ];
 
 /// Variables that are ON or OFF, and 1 or 0 in a SELECT.
-const SWITCHES: [&str; 18] = [
+const SWITCHES: [&str; 17] = [
     "autocommit",
     "enforce_gtid_consistency",
     "foreign_key_checks",
@@ -102,7 +102,6 @@ const SWITCHES: [&str; 18] = [
     "super_read_only",
     "transaction_read_only",
     "unique_checks",
-    "_",
 ];
 
 /// Variables of the server only.

@@ -2,12 +2,11 @@
 
 use sqlparser::ast::{
     CeilFloorKind, DateTimeField, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArguments, Interval, TrimWhereField,
+    FunctionArgumentClause, FunctionArguments, TrimWhereField,
 };
 
-use super::decimal::{DIVISION_SCALE, MAX_SCALE};
 use super::expression::{Piece, Translator};
-use super::temporal::DateTime;
+use super::time_calls::is_field;
 use super::types::Kind;
 use crate::SqlError;
 
@@ -45,7 +44,7 @@ const TEXT_FUNCTIONS: [(&str, &str, usize, Kind); 23] = [
     ("JSON_VALID", "json_valid", 1, Kind::INT),
 ];
 
-const MATH_FUNCTIONS: [(&str, &str); 16] = [
+const MATH_FUNCTIONS: [(&str, &str); 15] = [
     ("SQRT", "my_sqrt"),
     ("EXP", "my_exp"),
     ("LN", "my_ln"),
@@ -61,33 +60,15 @@ const MATH_FUNCTIONS: [(&str, &str); 16] = [
     ("DEGREES", "my_degrees"),
     ("RADIANS", "my_radians"),
     ("COT", "my_cot"),
-    ("_", "_"),
-];
-
-const FIELDS: [(&str, &str); 14] = [
-    ("YEAR", "YEAR"),
-    ("QUARTER", "QUARTER"),
-    ("MONTH", "MONTH"),
-    ("DAY", "DAY"),
-    ("DAYOFMONTH", "DAY"),
-    ("HOUR", "HOUR"),
-    ("MINUTE", "MINUTE"),
-    ("SECOND", "SECOND"),
-    ("MICROSECOND", "MICROSECOND"),
-    ("DAYOFWEEK", "DAYOFWEEK"),
-    ("WEEKDAY", "WEEKDAY"),
-    ("DAYOFYEAR", "DAYOFYEAR"),
-    ("TO_DAYS", "TO_DAYS"),
-    ("_", "_"),
 ];
 
 /// The arguments of a call.
-struct Call<'c> {
-    name: String,
-    args: Vec<&'c Expr>,
-    star: bool,
-    distinct: bool,
-    clauses: &'c [FunctionArgumentClause],
+pub(super) struct Call<'c> {
+    pub name: String,
+    pub args: Vec<&'c Expr>,
+    pub star: bool,
+    pub distinct: bool,
+    pub clauses: &'c [FunctionArgumentClause],
 }
 
 impl<'c> Call<'c> {
@@ -116,7 +97,7 @@ impl<'c> Call<'c> {
         Ok(call)
     }
 
-    fn exactly<const N: usize>(&self) -> Result<[&'c Expr; N], SqlError> {
+    pub fn exactly<const N: usize>(&self) -> Result<[&'c Expr; N], SqlError> {
         <[&Expr; N]>::try_from(self.args.as_slice()).map_err(|_| wrong_count(&self.name))
     }
 }
@@ -166,19 +147,19 @@ impl Translator<'_> {
         Ok(Piece::sql(format!("{function}({sql})"), kind))
     }
 
-    fn text_arg(&mut self, expr: &Expr) -> Result<String, SqlError> {
+    pub(super) fn text_arg(&mut self, expr: &Expr) -> Result<String, SqlError> {
         let piece = self.expr(expr)?;
         let piece = if piece.kind == Kind::Binary { piece } else { self.convert(piece, Kind::TEXT)? };
         Ok(self.emit(&piece))
     }
 
-    fn int_arg(&mut self, expr: &Expr) -> Result<String, SqlError> {
+    pub(super) fn int_arg(&mut self, expr: &Expr) -> Result<String, SqlError> {
         let piece = self.expr(expr)?;
         let piece = self.convert(piece, Kind::INT)?;
         Ok(self.emit(&piece))
     }
 
-    fn number_arg(&mut self, expr: &Expr) -> Result<Piece, SqlError> {
+    pub(super) fn number_arg(&mut self, expr: &Expr) -> Result<Piece, SqlError> {
         let piece = self.expr(expr)?;
         self.numeric(piece)
     }
@@ -208,90 +189,6 @@ impl Translator<'_> {
         Ok(Piece::sql(format!("my_substr({})", sql.join(", ")), Kind::TEXT))
     }
 
-    fn field(&mut self, name: &str, expr: &Expr) -> Result<Piece, SqlError> {
-        let field =
-            FIELDS.iter().find(|(mysql, _)| *mysql == name).ok_or_else(|| SqlError::unsupported(name))?.1;
-        let text = self.text_arg(expr)?;
-        Ok(Piece::sql(format!("my_field({text}, '{field}')"), Kind::INT))
-    }
-
-    /// DATE_ADD and DATE_SUB.
-    pub(super) fn date_add(
-        &mut self,
-        base: &Expr,
-        interval: &Interval,
-        sign: i32,
-    ) -> Result<Piece, SqlError> {
-        let unit =
-            interval.leading_field.as_ref().map_or(String::new(), ToString::to_string).to_ascii_uppercase();
-        let unit = unit.strip_suffix('S').unwrap_or(&unit).to_owned();
-        if !["MICROSECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR"]
-            .contains(&unit.as_str())
-        {
-            return Err(SqlError::unsupported(format_args!("INTERVAL {unit}")));
-        }
-        let base = self.expr(base)?;
-        let kind = match base.kind {
-            Kind::Date if ["DAY", "WEEK", "MONTH", "QUARTER", "YEAR"].contains(&unit.as_str()) => Kind::Date,
-            Kind::Date => Kind::DateTime(0),
-            Kind::DateTime(f) => Kind::DateTime(f),
-            _ => Kind::TEXT,
-        };
-        let base = self.convert(base, if kind == Kind::TEXT { Kind::TEXT } else { base_kind(kind) })?;
-        let amount = self.expr(&interval.value)?;
-        let amount = self.convert(amount, Kind::TEXT)?;
-        let (base, amount) = (self.emit(&base), self.emit(&amount));
-        Ok(Piece::sql(format!("my_date_add({base}, {amount}, '{unit}', {sign})"), kind))
-    }
-
-    /// Names that are calls without parentheses.
-    pub(super) fn bare_call(&mut self, name: &str) -> Result<Option<Piece>, SqlError> {
-        let name = name.to_ascii_uppercase();
-        let calls = [
-            "CURRENT_TIMESTAMP",
-            "LOCALTIMESTAMP",
-            "LOCALTIME",
-            "CURRENT_DATE",
-            "CURRENT_TIME",
-            "CURRENT_USER",
-        ];
-        if calls.contains(&name.as_str()) { self.session_call(&name, 0) } else { Ok(None) }
-    }
-
-    pub(super) fn bare_time(&mut self, name: &str) -> Result<Piece, SqlError> {
-        self.session_call(name, 0)?.ok_or_else(|| super::expression::unknown_column(name))
-    }
-
-    /// Calls whose value depends on the session or the time of the statement.
-    fn session_call(&mut self, name: &str, digits: u8) -> Result<Option<Piece>, SqlError> {
-        let facts = self.env.facts;
-        let local = DateTime::from_micros(facts.now.micros() + facts.zone_offset * 1_000_000);
-        let text = |text: String, kind| Piece { kind, ..Piece::text(text) };
-        let clock = |moment: &DateTime| super::temporal::clock_text(moment.clock(), digits);
-        Ok(Some(match name {
-            "NOW" | "CURRENT_TIMESTAMP" | "LOCALTIMESTAMP" | "LOCALTIME" | "SYSDATE" => {
-                text(local.text(digits), Kind::DateTime(digits))
-            }
-            "UTC_TIMESTAMP" => text(facts.now.text(digits), Kind::DateTime(digits)),
-            "CURDATE" | "CURRENT_DATE" => text(local.date_text(), Kind::Date),
-            "UTC_DATE" => text(facts.now.date_text(), Kind::Date),
-            "CURTIME" | "CURRENT_TIME" => text(clock(&local), Kind::Time(digits)),
-            "UTC_TIME" => text(clock(&facts.now), Kind::Time(digits)),
-            "DATABASE" | "SCHEMA" => match self.env.database {
-                "" => Piece { kind: Kind::TEXT, ..Piece::null() },
-                database => Piece::text(database),
-            },
-            "USER" | "CURRENT_USER" | "SESSION_USER" | "SYSTEM_USER" => Piece::text(facts.user.as_str()),
-            "VERSION" => Piece::text(self.env.variables.select("version")?),
-            "CONNECTION_ID" => Piece::uint(u64::from(facts.connection_id)),
-            "LAST_INSERT_ID" => Piece::uint(facts.last_insert_id),
-            "ROW_COUNT" => Piece::int(facts.row_count),
-            "FOUND_ROWS" => Piece::uint(facts.found_rows),
-            "PI" => Piece::sql("3.141592653589793".into(), Kind::Double),
-            _ => return Ok(None),
-        }))
-    }
-
     fn call(&mut self, function: &Function) -> Result<Piece, SqlError> {
         let call = Call::of(function)?;
         let name = call.name.as_str();
@@ -302,22 +199,22 @@ impl Translator<'_> {
             [Expr::Value(value)] => value.value.to_string().parse().unwrap_or(0).min(6),
             _ => 0,
         };
-        if name != "LAST_INSERT_ID" || call.args.is_empty() {
-            if let Some(piece) = self.session_call(name, digits)? {
-                return Ok(piece);
-            }
+        if (name != "LAST_INSERT_ID" || call.args.is_empty())
+            && let Some(piece) = self.session_call(name, digits)?
+        {
+            return Ok(piece);
         }
         if let Some((_, sqlite, count, kind)) = TEXT_FUNCTIONS.iter().find(|(mysql, ..)| *mysql == name) {
             return self.text_call(&call, sqlite, *count, *kind);
         }
-        if let Some((_, sqlite)) = MATH_FUNCTIONS.iter().find(|(mysql, _)| *mysql == name) {
-            if let [arg] = call.args.as_slice() {
-                let arg = self.number_arg(arg)?;
-                let arg = self.emit(&arg);
-                return Ok(Piece::sql(format!("{sqlite}({arg})"), Kind::Double));
-            }
+        if let Some((_, sqlite)) = MATH_FUNCTIONS.iter().find(|(mysql, _)| *mysql == name)
+            && let [arg] = call.args.as_slice()
+        {
+            let arg = self.number_arg(arg)?;
+            let arg = self.emit(&arg);
+            return Ok(Piece::sql(format!("{sqlite}({arg})"), Kind::Double));
         }
-        if FIELDS.iter().any(|(mysql, _)| *mysql == name) {
+        if is_field(name) {
             let [arg] = call.exactly()?;
             return self.field(name, arg);
         }
@@ -418,7 +315,6 @@ impl Translator<'_> {
     }
 
     fn other_call(&mut self, call: &Call<'_>) -> Result<Piece, SqlError> {
-        let offset = self.env.facts.zone_offset;
         let piece = match (call.name.as_str(), call.args.as_slice()) {
             ("SUBSTRING" | "SUBSTR" | "MID", args) => return self.substring(args),
             ("LEFT", [text, length]) => {
@@ -455,59 +351,12 @@ impl Translator<'_> {
                     (self.text_arg(needle)?, self.text_arg(text)?, self.int_arg(from)?);
                 Piece::sql(format!("my_locate({needle}, {text}, {from})"), Kind::INT)
             }
-            ("UUID", []) => Piece::sql("my_uuid()".into(), Kind::TEXT),
-            ("RAND", []) => Piece::sql("my_rand()".into(), Kind::Double),
-            ("UNIX_TIMESTAMP", []) => Piece::int(self.env.facts.now.micros() / 1_000_000),
-            ("UNIX_TIMESTAMP", [moment]) => {
-                let moment = self.expr(moment)?;
-                let kind = match moment.kind {
-                    Kind::DateTime(f) if f > 0 => Kind::Decimal { scale: f },
-                    _ => Kind::INT,
-                };
-                let moment = self.convert(moment, Kind::TEXT)?;
-                let moment = self.emit(&moment);
-                let sql = format!("my_unix({moment}, {offset})");
-                match kind {
-                    Kind::Decimal { scale } => Piece::sql(format!("my_decimal({sql}, {scale})"), kind),
-                    _ => Piece::sql(format!("my_int({sql}, 0)"), kind),
-                }
-            }
-            ("FROM_UNIXTIME", [number]) => {
-                let number = self.number_arg(number)?;
-                let kind = Kind::DateTime(if matches!(number.kind, Kind::Int { .. }) { 0 } else { 6 });
-                let number = self.emit(&number);
-                Piece::sql(format!("my_from_unix({number}, {offset})"), kind)
-            }
-            ("DATE_ADD" | "ADDDATE", [base, Expr::Interval(interval)]) => {
-                return self.date_add(base, interval, 1);
-            }
-            ("DATE_SUB" | "SUBDATE", [base, Expr::Interval(interval)]) => {
-                return self.date_add(base, interval, -1);
-            }
-            ("TIMESTAMPDIFF", [unit, a, b]) => {
-                let unit = unit.to_string().to_ascii_uppercase();
-                let unit = Piece::text(unit.trim_matches('`'));
-                let (unit, a, b) = (self.emit(&unit), self.text_arg(a)?, self.text_arg(b)?);
-                Piece::sql(format!("my_timestampdiff({unit}, {a}, {b})"), Kind::INT)
-            }
-            ("TIMESTAMP", [moment]) => {
-                let moment = self.expr(moment)?;
-                return self.convert(moment, Kind::DateTime(6));
-            }
-            ("JSON_EXTRACT", [json, path]) => {
-                let (json, path) = (self.text_arg(json)?, self.text_arg(path)?);
-                Piece::sql(format!("({json} -> {path})"), Kind::TEXT)
-            }
-            ("JSON_UNQUOTE", [json]) => {
-                let json = self.text_arg(json)?;
-                Piece::sql(format!("({json} ->> '$')"), Kind::TEXT)
-            }
-            _ => return self.number_call(call),
+            _ => return self.time_call(call),
         };
         Ok(piece)
     }
 
-    fn number_call(&mut self, call: &Call<'_>) -> Result<Piece, SqlError> {
+    pub(super) fn number_call(&mut self, call: &Call<'_>) -> Result<Piece, SqlError> {
         let scale_of = |kind| if let Kind::Decimal { scale } = kind { scale } else { 0 };
         let piece = match (call.name.as_str(), call.args.as_slice()) {
             ("ABS", [number]) => {
@@ -544,7 +393,10 @@ impl Translator<'_> {
                     other => other,
                 };
                 let (a, b) = (self.emit(&a), self.emit(&b));
-                Piece::sql(format!("my_mod({a}, {b})"), kind)
+                Piece::sql(
+                    format!("my_mod({a}, {b}, {})", i32::from(kind == Kind::Int { unsigned: true })),
+                    kind,
+                )
             }
             ("POW" | "POWER", [a, b]) => {
                 let (a, b) = (self.number_arg(a)?, self.number_arg(b)?);
@@ -557,83 +409,5 @@ impl Translator<'_> {
             }
         };
         Ok(piece)
-    }
-
-    fn aggregate(&mut self, call: &Call<'_>) -> Result<Option<Piece>, SqlError> {
-        let distinct = if call.distinct { "DISTINCT " } else { "" };
-        let single = || call.exactly::<1>().map(|[arg]| arg);
-        Ok(Some(match call.name.as_str() {
-            "COUNT" if call.star => Piece::sql("count(*)".into(), Kind::INT),
-            "COUNT" => {
-                let piece = self.expr(single()?)?;
-                let collate =
-                    if call.distinct { self.collate(piece.kind, piece.kind) } else { String::new() };
-                let sql = self.emit(&piece);
-                Piece::sql(format!("count({distinct}{sql}{collate})"), Kind::INT)
-            }
-            "SUM" | "AVG" => {
-                let piece = self.number_arg(single()?)?;
-                let sql = self.emit(&piece);
-                let average = call.name == "AVG";
-                let extra = if average { DIVISION_SCALE } else { 0 };
-                let kind = match piece.kind {
-                    Kind::Double | Kind::Float => Kind::Double,
-                    Kind::Decimal { scale } => {
-                        let scale = (usize::from(scale) + extra).min(MAX_SCALE);
-                        Kind::Decimal { scale: u8::try_from(scale).unwrap_or(30) }
-                    }
-                    _ => Kind::Decimal { scale: u8::try_from(extra).unwrap_or(0) },
-                };
-                let function = if average { "my_avg" } else { "my_sum" };
-                Piece::sql(format!("{function}({distinct}{sql})"), kind)
-            }
-            "MIN" | "MAX" => {
-                let piece = self.expr(single()?)?;
-                let collate = self.collate(piece.kind, piece.kind);
-                let sql = self.emit(&piece);
-                Piece::sql(format!("{}({sql}{collate})", call.name.to_lowercase()), piece.kind)
-            }
-            "BIT_XOR" | "BIT_OR" | "BIT_AND" => {
-                let piece = self.number_arg(single()?)?;
-                let sql = self.emit(&piece);
-                let function = format!("my_{}", call.name.to_lowercase());
-                Piece::sql(format!("{function}({distinct}{sql})"), Kind::Int { unsigned: true })
-            }
-            "GROUP_CONCAT" => self.group_concat(call, distinct)?,
-            _ => return Ok(None),
-        }))
-    }
-
-    fn group_concat(&mut self, call: &Call<'_>, distinct: &str) -> Result<Piece, SqlError> {
-        let pieces = call.args.iter().map(|arg| self.expr(arg)).collect::<Result<Vec<_>, _>>()?;
-        let piece = if pieces.len() == 1 { pieces.into_iter().next() } else { Some(self.concat(pieces)?) };
-        let piece = self.convert(piece.unwrap_or_else(Piece::null), Kind::TEXT)?;
-        let sql = self.emit(&piece);
-        let (mut separator, mut order) = (None, String::new());
-        for clause in call.clauses {
-            match clause {
-                FunctionArgumentClause::Separator(value) => separator = Some(self.value(&value.value)?),
-                FunctionArgumentClause::OrderBy(keys) => {
-                    order = format!(" ORDER BY {}", self.order_keys(keys)?)
-                }
-                other => return Err(SqlError::unsupported(other)),
-            }
-        }
-        if call.distinct {
-            if separator.is_some() {
-                return Err(SqlError::unsupported("GROUP_CONCAT(DISTINCT .. SEPARATOR ..)"));
-            }
-            return Ok(Piece::sql(format!("group_concat({distinct}{sql}{order})"), Kind::TEXT));
-        }
-        let separator = separator.unwrap_or_else(|| Piece::text(","));
-        let separator = self.emit(&separator);
-        Ok(Piece::sql(format!("group_concat({sql}, {separator}{order})"), Kind::TEXT))
-    }
-}
-
-fn base_kind(kind: Kind) -> Kind {
-    match kind {
-        Kind::DateTime(f) => Kind::DateTime(f),
-        other => other,
     }
 }

@@ -235,14 +235,14 @@ fn label(labels: &[String], text: &str, kind: Kind) -> Option<String> {
 
 fn limited(column: &ColumnDef, mut text: String, limit: u32, context: &Context) -> Result<Stored, SqlError> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    if text.len() > limit {
-        if let Some((end, _)) = text.char_indices().nth(limit) {
-            // Spaces that do not fit are cut without a word, as in MySQL.
-            if !text[end..].bytes().all(|b| b == b' ') {
-                return Err(context.too_long(column));
-            }
-            text.truncate(end);
+    if text.len() > limit
+        && let Some((end, _)) = text.char_indices().nth(limit)
+    {
+        // Spaces that do not fit are cut without a word, as in MySQL.
+        if !text[end..].bytes().all(|b| b == b' ') {
+            return Err(context.too_long(column));
         }
+        text.truncate(end);
     }
     Ok(Stored::Text(text))
 }

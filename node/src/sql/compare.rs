@@ -50,10 +50,10 @@ impl Translator<'_> {
         if piece.literal == Some(Stored::Null) {
             return Ok(Piece { kind, ..piece });
         }
-        if let Some(value) = &piece.literal {
-            if let Some(converted) = convert_literal(value, piece.kind, kind)? {
-                return Ok(Piece::literal(converted, kind));
-            }
+        if let Some(value) = &piece.literal
+            && let Some(converted) = convert_literal(value, piece.kind, kind)?
+        {
+            return Ok(Piece::literal(converted, kind));
         }
         let from = piece.kind;
         let sql = self.emit(&piece);

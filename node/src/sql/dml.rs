@@ -15,8 +15,8 @@ use sqlparser::ast::{
 
 use super::coerce::{self, coerce};
 use super::expression::{Environment, Piece, Translator, unknown_column};
+use super::from::table_name;
 use super::scope::{Scope, Source};
-use super::select::table_name;
 use super::temporal::DateTime;
 use super::types::{ColumnType, Kind};
 use crate::SqlError;

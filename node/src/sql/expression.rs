@@ -8,13 +8,11 @@
 use std::collections::HashMap;
 
 use rusqlite::types::Value as Stored;
-use sqlparser::ast::{BinaryOperator, CastKind, DataType, Expr, Ident, UnaryOperator, Value};
+use sqlparser::ast::{BinaryOperator, CastKind, DataType, Expr, Ident, UnaryOperator};
 
 use super::collation::Collation;
-use super::decimal::Decimal;
-use super::number::{Number, great_int, int_stored};
+use super::number::int_stored;
 use super::scope::{Origin, Scope};
-use super::string_functions::unhex;
 use super::temporal::DateTime;
 use super::types::Kind;
 use crate::SqlError;
@@ -204,11 +202,8 @@ impl<'a> Translator<'a> {
             Expr::Cast { kind: CastKind::Cast, expr, data_type: DataType::Binary(None), .. } => {
                 self.binary_prefix(expr)
             }
-            Expr::Cast { kind: CastKind::Cast, expr, data_type, .. } => {
-                let piece = self.expr(expr)?;
-                self.cast(piece, data_type)
-            }
-            Expr::Convert { expr, data_type: Some(data_type), .. } => {
+            Expr::Cast { kind: CastKind::Cast, expr, data_type, .. }
+            | Expr::Convert { expr, data_type: Some(data_type), .. } => {
                 let piece = self.expr(expr)?;
                 self.cast(piece, data_type)
             }
@@ -249,30 +244,6 @@ impl<'a> Translator<'a> {
             Expr::Tuple(_) => Err(SqlError::new(1241, "21000", "Operand should contain 1 column(s)")),
             other => self.call_expr(other),
         }
-    }
-
-    /// A literal of the text, or a placeholder's value.
-    pub fn value(&mut self, value: &Value) -> Result<Piece, SqlError> {
-        Ok(match value {
-            Value::Number(text, _) => number_literal(text)?,
-            Value::SingleQuotedString(text)
-            | Value::DoubleQuotedString(text)
-            | Value::NationalStringLiteral(text) => Piece::text(text.as_str()),
-            Value::HexStringLiteral(text) => {
-                let bytes = unhex(text).ok_or_else(|| SqlError::syntax(format!("x'{text}' is not hex")))?;
-                Piece::literal(Stored::Blob(bytes), Kind::Binary)
-            }
-            Value::Boolean(value) => Piece::int(i64::from(*value)),
-            Value::Null => Piece::null(),
-            Value::Placeholder(mark) => {
-                let n: usize = mark.trim_start_matches('?').parse().unwrap_or(0);
-                match n.checked_sub(1).and_then(|at| self.env.params.get(at)) {
-                    Some(param) => param_piece(param),
-                    None => return Err(SqlError::new(1210, "HY000", "Incorrect arguments to EXECUTE")),
-                }
-            }
-            other => return Err(SqlError::unsupported(other)),
-        })
     }
 
     fn name(&mut self, name: &Ident) -> Result<Piece, SqlError> {
@@ -384,31 +355,6 @@ impl<'a> Translator<'a> {
         }
     }
 
-    fn negate(&mut self, piece: Piece) -> Result<Piece, SqlError> {
-        if let Some(value) = &piece.literal {
-            let negative = match (value, piece.kind) {
-                (Stored::Integer(n), _) => int_stored(-i128::from(*n)),
-                (Stored::Blob(bytes), Kind::Int { .. }) => {
-                    great_int(bytes).and_then(|n| int_stored(-i128::from(n)))
-                }
-                (Stored::Real(x), _) => Some(Stored::Real(-x)),
-                (Stored::Text(text), Kind::Decimal { .. }) => {
-                    Decimal::parse(text).map(|d| Stored::Text(d.negate().to_string()))
-                }
-                (Stored::Null, _) => Some(Stored::Null),
-                _ => None,
-            };
-            if let Some(negative) = negative {
-                let kind = if matches!(piece.kind, Kind::Int { .. }) { Kind::INT } else { piece.kind };
-                return Ok(Piece::literal(negative, kind));
-            }
-        }
-        let piece = self.numeric(piece)?;
-        let sql = self.emit(&piece);
-        let kind = if matches!(piece.kind, Kind::Int { .. }) { Kind::INT } else { piece.kind };
-        Ok(Piece::sql(format!("my_neg({sql})"), kind))
-    }
-
     /// A value as arithmetic takes it: a number as it is, everything else as a double.
     pub fn numeric(&mut self, piece: Piece) -> Result<Piece, SqlError> {
         match piece.kind {
@@ -419,7 +365,12 @@ impl<'a> Translator<'a> {
         }
     }
 
-    fn binary(&mut self, left: &Expr, op: &BinaryOperator, right: &Expr) -> Result<Piece, SqlError> {
+    pub(super) fn binary(
+        &mut self,
+        left: &Expr,
+        op: &BinaryOperator,
+        right: &Expr,
+    ) -> Result<Piece, SqlError> {
         let operator = match op {
             BinaryOperator::And => return self.chain(left, op, right, " AND "),
             BinaryOperator::Or => return self.chain(left, op, right, " OR "),
@@ -504,72 +455,6 @@ impl<'a> Translator<'a> {
     pub fn scope(&self) -> Option<&Scope> {
         self.scopes.last()
     }
-
-    /// `BINARY a = b`: the parser takes all that follows as the operand, MySQL only the next value.
-    fn binary_prefix(&mut self, expr: &Expr) -> Result<Piece, SqlError> {
-        match expr {
-            Expr::BinaryOp { left, op, right } => {
-                let inner = Expr::Cast {
-                    kind: CastKind::Cast,
-                    expr: left.clone(),
-                    data_type: DataType::Binary(None),
-                    format: None,
-                };
-                self.binary(&inner, op, right)
-            }
-            Expr::Between { .. }
-            | Expr::InList { .. }
-            | Expr::Like { .. }
-            | Expr::IsNull(_)
-            | Expr::IsNotNull(_) => {
-                Err(SqlError::unsupported("BINARY before this operator; use CAST(.. AS BINARY)"))
-            }
-            operand => {
-                let piece = self.expr(operand)?;
-                self.convert(piece, Kind::Binary)
-            }
-        }
-    }
-
-    /// CAST(piece AS type).
-    pub fn cast(&mut self, piece: Piece, data_type: &DataType) -> Result<Piece, SqlError> {
-        let digits = |f: &Option<u64>| f.and_then(|f| u8::try_from(f).ok()).unwrap_or(0).min(6);
-        let kind = match data_type {
-            DataType::Signed | DataType::SignedInteger => Kind::INT,
-            DataType::Unsigned | DataType::UnsignedInteger => {
-                // The bits are kept, so the conversion is never skipped.
-                let piece = self.numeric(piece)?;
-                let sql = self.emit(&piece);
-                return Ok(Piece::sql(format!("my_int({sql}, 1)"), Kind::Int { unsigned: true }));
-            }
-            DataType::Decimal(info) | DataType::Dec(info) | DataType::Numeric(info) => {
-                use sqlparser::ast::ExactNumberInfo::PrecisionAndScale;
-                let scale =
-                    if let PrecisionAndScale(_, s) = info { u8::try_from(*s).unwrap_or(0) } else { 0 };
-                Kind::Decimal { scale: scale.min(30) }
-            }
-            DataType::Float(_) => Kind::Float,
-            DataType::Double(_) | DataType::Real => Kind::Double,
-            DataType::Char(length) | DataType::Character(length) | DataType::Varchar(length) => {
-                use sqlparser::ast::CharacterLength::IntegerLength;
-                let text = self.convert(piece, Kind::TEXT)?;
-                return Ok(match length {
-                    Some(IntegerLength { length, .. }) => {
-                        let sql = self.emit(&text);
-                        Piece::sql(format!("my_substr({sql}, 1, {length})"), Kind::TEXT)
-                    }
-                    _ => text,
-                });
-            }
-            DataType::Binary(_) | DataType::Varbinary(_) => Kind::Binary,
-            DataType::Date => Kind::Date,
-            DataType::Datetime(f) | DataType::Timestamp(f, _) => Kind::DateTime(digits(f)),
-            DataType::Time(f, _) => Kind::Time(digits(f)),
-            DataType::JSON => Kind::Text(Collation::Bin),
-            other => return Err(SqlError::unsupported(format_args!("CAST AS {other}"))),
-        };
-        self.convert(piece, kind)
-    }
 }
 
 /// Error 1054.
@@ -585,32 +470,5 @@ pub fn as_tuple(expr: &Expr) -> Option<&[Expr]> {
         Expr::Tuple(parts) => Some(parts),
         Expr::Nested(inner) => as_tuple(inner),
         _ => None,
-    }
-}
-
-fn number_literal(text: &str) -> Result<Piece, SqlError> {
-    if text.contains(['e', 'E']) {
-        let x: f64 = text.parse().map_err(|_| SqlError::syntax(format!("{text} is no number")))?;
-        return Ok(Piece::literal(Number::Double(x).stored()?, Kind::Double));
-    }
-    if let Some(value) = text.parse::<i128>().ok().and_then(int_stored) {
-        return Ok(Piece::literal(value, Kind::INT));
-    }
-    let exact = Decimal::parse(text).ok_or_else(|| SqlError::syntax(format!("{text} is no number")))?;
-    let scale = u8::try_from(exact.scale()).unwrap_or(30);
-    Ok(Piece::literal(Stored::Text(exact.to_string()), Kind::Decimal { scale }))
-}
-
-/// A placeholder's value.
-#[must_use]
-pub fn param_piece(param: &Param) -> Piece {
-    match param {
-        Param::Null => Piece::null(),
-        Param::Int(n) => Piece::int(*n),
-        Param::Uint(n) => Piece::uint(*n),
-        Param::Float(x) => Piece::literal(Stored::Real(f64::from(*x)), Kind::Float),
-        Param::Double(x) => Piece::literal(Stored::Real(*x), Kind::Double),
-        Param::Text(text) => Piece::text(text.as_str()),
-        Param::Bytes(bytes) => Piece::literal(Stored::Blob(bytes.clone()), Kind::Binary),
     }
 }

@@ -11,7 +11,7 @@ use rusqlite::{Connection, Error, Result};
 
 use super::decimal::Decimal;
 use super::number::{
-    Number, Operator, compute, double_text, float_text, great_int, int_stored, text_to_double,
+    Number, Operator, compute, double_text, float_text, great_int, int_stored, out_of_range, text_to_double,
 };
 use super::temporal::{self, DateTime};
 use super::{string_functions, time_functions};
@@ -68,11 +68,21 @@ fn arithmetic(conn: &Connection) -> Result<()> {
         ("my_mod", Operator::Modulo),
     ];
     for (name, operator) in operators {
-        conn.create_scalar_function(name, 2, PURE, move |ctx| {
+        // The third argument says whether an integer result is unsigned.
+        conn.create_scalar_function(name, 3, PURE, move |ctx| {
             let (Some(a), Some(b)) = (Number::of(ctx.get_raw(0)), Number::of(ctx.get_raw(1))) else {
                 return Ok(Stored::Null);
             };
-            give(compute(operator, &a, &b).map_err(|e| fail(&e))?)
+            let result = compute(operator, &a, &b).map_err(|e| fail(&e))?;
+            if let Some(Number::Int(n)) = result {
+                let unsigned = matches!(ctx.get_raw(2), ValueRef::Integer(1));
+                let fits = if unsigned { u64::try_from(n).is_ok() } else { i64::try_from(n).is_ok() };
+                if !fits {
+                    let what = if unsigned { "BIGINT UNSIGNED" } else { "BIGINT" };
+                    return Err(fail(&out_of_range(what)));
+                }
+            }
+            give(result)
         })?;
     }
     conn.create_scalar_function("my_neg", 1, PURE, |ctx| match Number::of(ctx.get_raw(0)) {
@@ -181,6 +191,9 @@ fn floor(d: &Decimal) -> Decimal {
     }
 }
 
+/// A function of one double.
+type OfDouble = fn(f64) -> f64;
+
 fn mathematics(conn: &Connection) -> Result<()> {
     exact(conn, "my_abs", |d| if d.is_negative() { d.clone().negate() } else { d.clone() }, f64::abs)?;
     exact(conn, "my_floor", floor, f64::floor)?;
@@ -194,7 +207,7 @@ fn mathematics(conn: &Connection) -> Result<()> {
     conn.create_scalar_function("my_sign", 1, PURE, |ctx| {
         Ok(Number::of(ctx.get_raw(0)).map(|n| n.to_f64()).map(|x| i64::from(x > 0.0) - i64::from(x < 0.0)))
     })?;
-    let of_one: [(&str, fn(f64) -> f64); 14] = [
+    let of_one: [(&str, OfDouble); 14] = [
         ("my_sqrt", f64::sqrt),
         ("my_exp", f64::exp),
         ("my_ln", f64::ln),
@@ -224,11 +237,20 @@ fn mathematics(conn: &Connection) -> Result<()> {
     })
 }
 
+/// Rounds a double as the C library does: ties go to the even neighbour.
+fn round_double(x: f64, places: i64, cut: bool) -> f64 {
+    let power = 10f64.powi(i32::try_from(places.abs().min(308)).unwrap_or(308));
+    let scaled = if places < 0 { x / power } else { x * power };
+    let whole = if cut { scaled.trunc() } else { scaled.round_ties_even() };
+    let rounded = if places < 0 { whole * power } else { whole / power };
+    if rounded.is_finite() { rounded } else { x }
+}
+
 fn round(number: &Number, places: i64, cut: bool) -> Number {
-    let exact = match number {
-        Number::Double(x) => Decimal::parse(&double_text(*x)).unwrap_or_else(Decimal::zero),
-        other => other.to_decimal(),
-    };
+    if let Number::Double(x) = number {
+        return Number::Double(round_double(*x, places, cut));
+    }
+    let exact = number.to_decimal();
     let scale = usize::try_from(places.clamp(0, 30)).unwrap_or(0);
     let to = |d: &Decimal, scale| if cut { d.truncate(scale) } else { d.rescale(scale) };
     let rounded = match places < 0 {

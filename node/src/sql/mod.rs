@@ -4,6 +4,8 @@
 //! carries the kind of its value, so that decimals, times and text compare in MySQL's way. What writes is
 //! executed here row by row (`dml`, `ddl`) on top of `storage`.
 
+pub mod aggregates;
+pub mod alter;
 pub mod calls;
 pub mod coerce;
 pub mod collation;
@@ -12,9 +14,11 @@ pub mod ddl;
 pub mod decimal;
 pub mod dml;
 pub mod expression;
+pub mod from;
 pub mod functions;
 pub mod information_schema;
 pub mod insert;
+pub mod literals;
 pub mod number;
 pub mod output;
 pub mod parse;
@@ -25,6 +29,7 @@ pub mod show;
 mod string_functions;
 pub mod table_statements;
 pub mod temporal;
+mod time_calls;
 mod time_functions;
 pub mod types;
 

@@ -179,10 +179,10 @@ pub fn float_text(x: f32) -> String {
 fn scientific(text: &str) -> String {
     let Some((mantissa, exponent)) = text.split_once('e') else { return text.to_owned() };
     let power: i32 = exponent.parse().unwrap_or(0);
-    if (-SCIENTIFIC_FROM..SCIENTIFIC_FROM).contains(&power) {
-        if let Some(plain) = Decimal::parse(text) {
-            return plain.to_string();
-        }
+    if (-SCIENTIFIC_FROM..SCIENTIFIC_FROM).contains(&power)
+        && let Some(plain) = Decimal::parse(text)
+    {
+        return plain.to_string();
     }
     format!("{mantissa}e{power}")
 }

@@ -235,7 +235,8 @@ impl Translator<'_> {
         };
         let kind = arithmetic_kind(a.kind, op, b.kind);
         let (a, b) = (self.emit(&a), self.emit(&b));
-        Ok(Piece::sql(format!("{function}({a}, {b})"), kind))
+        let unsigned = i32::from(kind == Kind::Int { unsigned: true });
+        Ok(Piece::sql(format!("{function}({a}, {b}, {unsigned})"), kind))
     }
 }
 

@@ -6,10 +6,11 @@ use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
 use super::expression::{Environment, Translator};
+use super::from::table_name;
 use super::information_schema::{self, View, default_text, extra, key_mark};
 use super::parse::{Text, expect_end, syntax};
 use super::scope::{Scope, Source, SourceColumn};
-use super::select::{Compiled, Output, table_name};
+use super::select::{Compiled, Output};
 use super::types::{ColumnType, Kind};
 use crate::SqlError;
 use crate::storage::definition::{ColumnDef, DefaultValue, TableDef, backtick, quote};

@@ -171,8 +171,9 @@ fn add(text: &str, amount: &str, unit: &str, sign: i64) -> Option<String> {
         return Some(moved.date_text());
     }
     let digits = text.split_once('.').map_or(0, |(_, fraction)| fraction.len().min(6));
-    let digits = if moved.micro != 0 { 6 } else { u8::try_from(digits).unwrap_or(6) };
-    Some(moved.text(digits))
+    let digits = u8::try_from(digits).unwrap_or(6);
+    // As many digits as there were, unless the interval brought finer ones.
+    Some(moved.text(if moved.round(digits) == moved { digits } else { 6 }))
 }
 
 fn format(moment: &DateTime, pattern: &str) -> String {

@@ -97,10 +97,10 @@ impl Store {
     pub fn catalog(&self, conn: &Connection) -> Result<Arc<Catalog>, SqlError> {
         let version: i64 = conn.prepare_cached("PRAGMA schema_version")?.query_row([], |row| row.get(0))?;
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((cached, catalog)) = shared.as_ref() {
-            if *cached == version {
-                return Ok(Arc::clone(catalog));
-            }
+        if let Some((cached, catalog)) = shared.as_ref()
+            && *cached == version
+        {
+            return Ok(Arc::clone(catalog));
         }
         let catalog = Arc::new(Catalog::read(conn)?);
         *shared = Some((version, Arc::clone(&catalog)));
@@ -112,10 +112,10 @@ impl From<rusqlite::Error> for SqlError {
     fn from(error: rusqlite::Error) -> SqlError {
         use rusqlite::ErrorCode;
         // A function of ours that failed carries the error that the client is to see.
-        if let rusqlite::Error::UserFunctionError(inner) = &error {
-            if let Some(own) = inner.downcast_ref::<SqlError>() {
-                return own.clone();
-            }
+        if let rusqlite::Error::UserFunctionError(inner) = &error
+            && let Some(own) = inner.downcast_ref::<SqlError>()
+        {
+            return own.clone();
         }
         if let Some(own) = functions::carried_error(&error) {
             return own;

@@ -145,10 +145,10 @@ impl RowWriter {
                 self.table.physical(),
                 tests.join(" AND ")
             );
-            if let Some(found) = self.first_key(conn, &sql, values.into_iter())? {
-                if except != Some(&found) {
-                    return Ok(Some((key, found)));
-                }
+            if let Some(found) = self.first_key(conn, &sql, values.into_iter())?
+                && except != Some(&found)
+            {
+                return Ok(Some((key, found)));
             }
         }
         Ok(None)
@@ -161,10 +161,10 @@ impl RowWriter {
         row: &[Stored],
         except: Option<&RowKey>,
     ) -> SqlError {
-        if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) {
-            if let Ok(Some((key, _))) = self.conflict(conn, row, except) {
-                return duplicate(key, row);
-            }
+        if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
+            && let Ok(Some((key, _))) = self.conflict(conn, row, except)
+        {
+            return duplicate(key, row);
         }
         error.into()
     }

@@ -66,22 +66,22 @@ impl WriterLock {
                 return Ok(ticket);
             }
             let mut nap = timeout.saturating_sub(started.elapsed());
-            if state.queue.front() == Some(&ticket) {
-                if let Some(held) = &state.held {
-                    let overdue = held.since.elapsed();
-                    if overdue >= held.lease {
-                        let (victim, victim_ticket) = (Arc::clone(&held.holder), held.ticket);
-                        let runaway = overdue >= held.lease * RUNAWAY_LEASES;
-                        drop(state);
-                        let evicted = relieve(victim.as_ref(), victim_ticket, runaway);
-                        state = self.state();
-                        if evicted {
-                            continue;
-                        }
-                        nap = nap.min(Duration::from_millis(RETRY_MS));
-                    } else {
-                        nap = nap.min(held.lease - overdue);
+            if state.queue.front() == Some(&ticket)
+                && let Some(held) = &state.held
+            {
+                let overdue = held.since.elapsed();
+                if overdue >= held.lease {
+                    let (victim, victim_ticket) = (Arc::clone(&held.holder), held.ticket);
+                    let runaway = overdue >= held.lease * RUNAWAY_LEASES;
+                    drop(state);
+                    let evicted = relieve(victim.as_ref(), victim_ticket, runaway);
+                    state = self.state();
+                    if evicted {
+                        continue;
                     }
+                    nap = nap.min(Duration::from_millis(RETRY_MS));
+                } else {
+                    nap = nap.min(held.lease - overdue);
                 }
             }
             if started.elapsed() >= timeout {

@@ -1,0 +1,147 @@
+//! FROM: tables, derived tables, joins.
+
+use sqlparser::ast::{
+    Join, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor, TableWithJoins,
+};
+
+use super::expression::Translator;
+use super::information_schema;
+use super::scope::{Source, SourceColumn};
+use super::select::aliased;
+use super::types::Kind;
+use crate::SqlError;
+use crate::storage::definition::quote;
+
+/// Database and table of a name; the default database if it names none.
+pub fn table_name<'n>(name: &'n ObjectName, default: &'n str) -> Result<(&'n str, &'n str), SqlError> {
+    let parts: Option<Vec<&str>> =
+        name.0.iter().map(|part| part.as_ident().map(|ident| ident.value.as_str())).collect();
+    match parts.unwrap_or_default().as_slice() {
+        [table] if default.is_empty() => {
+            let _ = table;
+            Err(SqlError::new(1046, "3D000", "No database selected"))
+        }
+        [table] => Ok((default, table)),
+        [database, table] => Ok((database, table)),
+        _ => Err(SqlError::new(1103, "42000", format!("Incorrect table name '{name}'"))),
+    }
+}
+
+impl Translator<'_> {
+    pub(super) fn from(&mut self, from: &[TableWithJoins]) -> Result<String, SqlError> {
+        let is_dual = |t: &TableWithJoins| matches!(&t.relation, TableFactor::Table { name, .. } if name.to_string().eq_ignore_ascii_case("dual"));
+        let mut parts = Vec::with_capacity(from.len());
+        for table in from.iter().filter(|t| !is_dual(t)) {
+            parts.push(self.joined(table)?);
+        }
+        Ok(if parts.is_empty() { String::new() } else { format!(" FROM {}", parts.join(", ")) })
+    }
+
+    fn joined(&mut self, table: &TableWithJoins) -> Result<String, SqlError> {
+        let mut sql = self.factor(&table.relation)?;
+        for join in &table.joins {
+            sql += &self.join(join)?;
+        }
+        Ok(sql)
+    }
+
+    fn join(&mut self, join: &Join) -> Result<String, SqlError> {
+        let (word, constraint) = match &join.join_operator {
+            JoinOperator::Join(c) | JoinOperator::Inner(c) | JoinOperator::CrossJoin(c) => ("JOIN", c),
+            JoinOperator::StraightJoin(c) => ("CROSS JOIN", c),
+            JoinOperator::Left(c) | JoinOperator::LeftOuter(c) => ("LEFT JOIN", c),
+            JoinOperator::Right(c) | JoinOperator::RightOuter(c) => ("RIGHT JOIN", c),
+            _ => return Err(SqlError::unsupported("this kind of JOIN")),
+        };
+        let before = self.scope().map_or(0, |scope| scope.sources.len());
+        let right = self.factor(&join.relation)?;
+        let shared: Vec<String> = match constraint {
+            JoinConstraint::On(test) => {
+                let test = self.text_of(test)?;
+                return Ok(format!(" {word} {right} ON {test}"));
+            }
+            JoinConstraint::None => return Ok(format!(" {word} {right}")),
+            JoinConstraint::Using(names) => {
+                names.iter().map(|n| n.to_string().trim_matches('`').to_owned()).collect()
+            }
+            JoinConstraint::Natural => {
+                let scope = self.scope().cloned().unwrap_or_default();
+                let (left, right) = scope.sources.split_at(before);
+                let names = right.iter().flat_map(|s| &s.columns).map(|c| c.name.clone());
+                names.filter(|name| left.iter().any(|s| s.column(name).is_some())).collect()
+            }
+        };
+        if shared.is_empty() {
+            return Ok(format!(" {word} {right}"));
+        }
+        if let Some(scope) = self.scopes.last_mut() {
+            for column in scope.sources.iter_mut().skip(before).flat_map(|source| &mut source.columns) {
+                column.merged |= shared.iter().any(|name| name.eq_ignore_ascii_case(&column.name));
+            }
+        }
+        let names: Vec<String> = shared.iter().map(|name| quote(name)).collect();
+        Ok(format!(" {word} {right} USING ({})", names.join(", ")))
+    }
+
+    fn factor(&mut self, factor: &TableFactor) -> Result<String, SqlError> {
+        match factor {
+            TableFactor::Table { name, alias, args: None, .. } => self.table(name, alias.as_ref()),
+            TableFactor::Derived { lateral: false, subquery, alias: Some(alias), .. } => {
+                // Tables of the same FROM are not visible inside a derived table.
+                let scope = self.scopes.pop();
+                let compiled = self.query(subquery, None);
+                self.scopes.extend(scope);
+                let compiled = compiled?;
+                let columns = aliased(&compiled.columns, Some(alias));
+                let name = &alias.name.value;
+                self.add_source(name, "", columns);
+                Ok(format!("({}) AS {}", compiled.sql, quote(name)))
+            }
+            TableFactor::Derived { alias: None, .. } => {
+                Err(SqlError::new(1248, "42000", "Every derived table must have its own alias"))
+            }
+            TableFactor::NestedJoin { table_with_joins, alias: None } => {
+                Ok(format!("({})", self.joined(table_with_joins)?))
+            }
+            other => Err(SqlError::unsupported(other)),
+        }
+    }
+
+    fn add_source(&mut self, alias: &str, database: &str, columns: Vec<(String, Kind)>) {
+        let columns = columns
+            .into_iter()
+            .map(|(name, kind)| SourceColumn { name, kind, origin: None, merged: false })
+            .collect();
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.sources.push(Source { alias: alias.to_owned(), database: database.to_owned(), columns });
+        }
+    }
+
+    fn table(&mut self, name: &ObjectName, alias: Option<&TableAlias>) -> Result<String, SqlError> {
+        if let [part] = name.0.as_slice() {
+            let bare = part.as_ident().map_or("", |ident| ident.value.as_str());
+            if let Some((_, columns)) = self.named.iter().rev().find(|(named, _)| named == bare).cloned() {
+                let alias = alias.map_or(bare, |alias| alias.name.value.as_str());
+                self.add_source(alias, "", columns);
+                return Ok(format!("{} AS {}", quote(bare), quote(alias)));
+            }
+        }
+        let (database, table) = table_name(name, self.env.database)?;
+        let alias = alias.map_or(table, |alias| alias.name.value.as_str());
+        if self.scope().is_some_and(|scope| scope.source(Some(database), alias).is_some()) {
+            return Err(SqlError::new(1066, "42000", format!("Not unique table/alias: '{alias}'")));
+        }
+        if let Some(view) = information_schema::view(self.env, database, table)? {
+            let sql = view.derived(self.binds.len() + 1, alias);
+            self.binds.push(view.json.into());
+            self.add_source(alias, database, view.columns);
+            return Ok(sql);
+        }
+        let definition = self.env.catalog.require(database, table)?;
+        let source = Source::of_table(definition, alias);
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.sources.push(source);
+        }
+        Ok(format!("{} AS {}", definition.physical(), quote(alias)))
+    }
+}
