@@ -113,6 +113,7 @@ pub async fn run<F: Fixture>(fixture: &mut F) -> Outcome {
         chunks_are_half_open_and_limited,
         the_filter_limits_readings,
         rows_by_key_come_in_the_order_asked,
+        values_of_every_kind_come_back_bit_for_bit,
         a_quiet_row_is_still_and_a_written_one_is_not,
         a_row_written_and_written_back_is_not_still,
         a_pinned_gap_is_watched,
