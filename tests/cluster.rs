@@ -187,14 +187,6 @@ impl Cluster {
         }
     }
 
-    /// kill -9 while others still use the cluster; [`Cluster::kill`] then takes the node off the list.
-    pub fn kill_running(&self, n: usize) {
-        if let Some(child) = &self.nodes[n - 1].child {
-            let killed = Command::new("kill").args(["-KILL", &child.id().to_string()]).status().unwrap();
-            assert!(killed.success());
-        }
-    }
-
     /// Starts a node that does not run, and waits until it is ready.
     pub fn restart(&mut self, n: usize) {
         let node = &mut self.nodes[n - 1];
