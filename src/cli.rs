@@ -92,7 +92,7 @@ pub struct ClusterArgs {
     /// Read the password of all nodes from the first line of this file
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
-    /// Read the password from [client] or [evensum] of this option file instead of ~/.my.cnf
+    /// Read the password from the groups client or evensum of this option file instead of ~/.my.cnf
     #[arg(long, value_name = "FILE")]
     pub defaults_file: Option<PathBuf>,
     /// Never ask anything

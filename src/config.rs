@@ -111,11 +111,25 @@ impl Config {
             let what = format!("cannot read the configuration {}: {error}", path.display());
             Failure::config(what, "name an existing file with --config")
         })?;
-        Config::parse(&text).map_err(|(line, what)| {
+        let mut config = Config::parse(&text).map_err(|(line, what)| {
             let place = line.map_or(String::new(), |line| format!(":{line}"));
-            let advice = "see the example at the head of the documentation of evensum.toml";
+            let advice = "correct the file; its keys are listed in the documentation of evensum.toml";
             Failure::config(format!("{}{place}: {what}", path.display()), advice)
-        })
+        })?;
+        if let Some(folder) = path.parent() {
+            config.resolve(folder);
+        }
+        Ok(config)
+    }
+
+    /// Takes relative paths as relative to the file that names them, wherever the program is started.
+    fn resolve(&mut self, folder: &Path) {
+        let nodes = self.cluster.nodes.iter_mut().filter_map(|node| match node {
+            Node::Detailed(node) => node.password_file.as_mut(),
+            Node::Address(_) => None,
+        });
+        let own = [self.state.as_mut(), self.cluster.password_file.as_mut()].into_iter().flatten();
+        own.chain(nodes).for_each(|path| *path = folder.join(&*path));
     }
 
     /// Reads the text; the line and the reason if it cannot be.
@@ -169,6 +183,19 @@ mod tests {
         );
         assert_eq!(config.check.filter.as_deref(), Some("id > 5"));
         assert_eq!(config.sync.tables["shop.*"], "majority");
+    }
+
+    #[test]
+    fn relative_paths_belong_to_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("evensum.toml");
+        let text =
+            "state = \"/var/s\"\n[cluster]\nnodes = [{ url = \"mysql://a\", password_file = \"a.txt\" }]\n";
+        std::fs::write(&path, text).unwrap();
+        let config = Config::read(&path).unwrap();
+        assert_eq!(config.state.as_deref(), Some(Path::new("/var/s")));
+        let Node::Detailed(node) = &config.cluster.nodes[0] else { panic!("{config:?}") };
+        assert_eq!(node.password_file, Some(folder.path().join("a.txt")));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The program from outside: real processes, real sockets, real files.
 //!
 //! `tidy` holds the source to the laws of ARCHITECTURE.md. `commands` types commands and reads what they say. `cluster` starts
-//! bundled nodes and breaks what is between them; `scenarios`, `real_input` and `demo` use it.
+//! bundled nodes and breaks what is between them; `scenarios`, `plans`, `live`, `kill`, `real_input` and `demo` use it.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,6 +15,7 @@ mod commands;
 mod demo;
 mod kill;
 mod live;
+mod plans;
 mod real_input;
 mod scenarios;
 mod tidy;

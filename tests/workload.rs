@@ -69,7 +69,7 @@ pub fn create_tables(session: &mut Session, cold: u64) {
 
 /// The first half of a cold row's key.
 pub fn region(id: u64) -> &'static str {
-    if id % 2 == 0 { "south" } else { "north" }
+    if id.is_multiple_of(2) { "south" } else { "north" }
 }
 
 /// What the owners were told is committed.

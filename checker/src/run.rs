@@ -292,11 +292,10 @@ impl<R: Reader + 'static, L: Ledger + 'static> Run<'_, R, L> {
         for Work { report: mut table, rows_by_node, hashes } in self.works {
             if table.verdict != Verdict::Skipped {
                 table.rows = rows_by_node.into_iter().max().unwrap_or(0);
-                let print = |(node, leaves): (_, &Vec<[u8; 32]>)| NodeFingerprint {
-                    node: node.clone(),
-                    root: fingerprint(leaves),
-                };
-                table.fingerprints = report.nodes.iter().zip(&hashes).map(print).collect();
+                let prints = report.nodes.iter().zip(&hashes);
+                table.fingerprints = prints
+                    .map(|(node, leaves)| NodeFingerprint { node: node.clone(), root: fingerprint(leaves) })
+                    .collect();
                 table.verdict = match (table.rows_different, table.rows_unsettled) {
                     (0, 0) if table.reason.is_some() => Verdict::Skipped,
                     (0, 0) => Verdict::Identical,

@@ -5,7 +5,8 @@
 #![allow(clippy::print_stdout, reason = "its report")]
 
 use database::Target;
-use database::conformance::{self, SqlFixture};
+use database::conformance::{self, Fixture, SqlFixture};
+use database::mysql::{LedgerConnection, Options};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -13,5 +14,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut fixture = SqlFixture::connect(&target, None).await?;
     let outcome = conformance::run(&mut fixture).await;
     println!("{outcome}");
-    if outcome.failed.is_empty() { Ok(()) } else { Err("not all cases passed".into()) }
+    let mut ledger = LedgerConnection::connect(&target, None, &Options::default()).await?;
+    let of_ledger = conformance::run_ledger(fixture.node(), &mut ledger).await;
+    println!("{of_ledger}");
+    println!("{:?}\n{:?}", fixture.node().identity().await?, fixture.node().replication().await?);
+    if outcome.failed.is_empty() && of_ledger.failed.is_empty() {
+        Ok(())
+    } else {
+        Err("not all cases passed".into())
+    }
 }

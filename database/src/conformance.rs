@@ -1,4 +1,4 @@
-//! The conformance kit: what every implementation of [`Reader`] and [`Writer`] must do, as cases that run anywhere.
+//! The conformance kit: what every implementation of [`Reader`], [`Writer`] and [`Ledger`] must do, as cases that run anywhere.
 //!
 //! An implementation brings a [`Fixture`], which fills tables and writes to them as an application would. The kit never
 //! asks how rows are watched: where the implementation holds locks, an application's write to a watched row has to
@@ -9,15 +9,17 @@
 //! this file. Not here: speed, and how values of every type of every server arrive, which is each driver's own test.
 
 mod cases;
+mod ledger;
 mod sql;
 
 pub use sql::SqlFixture;
 
-use crate::Writer;
 use crate::edit::Edit;
 use crate::error::Error;
+use crate::ledger::Ledger;
 use crate::row::Row;
 use crate::table::Table;
+use crate::{Reader, Writer};
 use std::fmt;
 use std::future::Future;
 
@@ -81,15 +83,29 @@ fn equal<T: PartialEq + fmt::Debug>(what: &str, found: &T, must: &T) -> Case {
     if found == must { Ok(()) } else { Err(Failure(format!("{what}: found {found:?}, not {must:?}"))) }
 }
 
+impl Outcome {
+    fn note(&mut self, name: &'static str, case: Case) {
+        match case {
+            Ok(()) => self.passed.push(name),
+            Err(Failure(found)) => self.failed.push((name, found)),
+        }
+    }
+}
+
+/// Runs the cases of a ledger; `node` is the same node's reader.
+pub async fn run_ledger<R: Reader, L: Ledger>(node: &mut R, ledger: &mut L) -> Outcome {
+    let mut outcome = Outcome::default();
+    outcome.note("a_ledger_can_be_prepared_twice", ledger::prepared_twice(node, ledger).await);
+    outcome.note("a_mark_is_shown_to_its_run_alone", ledger::marks(node, ledger).await);
+    outcome.note("checksums_go_through_the_log_once", ledger::checksums(node, ledger).await);
+    outcome
+}
+
 /// Runs all cases, one after the other.
 pub async fn run<F: Fixture>(fixture: &mut F) -> Outcome {
     let mut outcome = Outcome::default();
-    let mut note = |name: &'static str, case: Case| match case {
-        Ok(()) => outcome.passed.push(name),
-        Err(Failure(found)) => outcome.failed.push((name, found)),
-    };
     macro_rules! cases {
-        ($($case:ident),* $(,)?) => { $(note(stringify!($case), cases::$case(fixture).await);)* };
+        ($($case:ident),* $(,)?) => { $(outcome.note(stringify!($case), cases::$case(fixture).await);)* };
     }
     cases![
         tables_are_listed_in_order_with_their_keys,
@@ -97,6 +113,7 @@ pub async fn run<F: Fixture>(fixture: &mut F) -> Outcome {
         chunks_are_half_open_and_limited,
         the_filter_limits_readings,
         rows_by_key_come_in_the_order_asked,
+        values_of_every_kind_come_back_bit_for_bit,
         a_quiet_row_is_still_and_a_written_one_is_not,
         a_row_written_and_written_back_is_not_still,
         a_pinned_gap_is_watched,

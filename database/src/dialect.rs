@@ -12,7 +12,7 @@
 //! Not here: sending anything; the words of one server only (`SHOW …`), which stand beside their use.
 
 use crate::row::{Key, Row};
-use crate::table::{Chunk, Column, Kind, Table};
+use crate::table::{Chunk, Column, Table};
 use crate::value::Value;
 use std::fmt::Write;
 

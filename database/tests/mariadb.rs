@@ -6,7 +6,7 @@
 
 use database::conformance::{self, SqlFixture};
 use database::mysql::{Connection, LedgerConnection, Options, Watch};
-use database::{Checksum, Chunk, Digest, Key, Ledger, Reader, RowsOf, Target, Value, Watermark};
+use database::{Chunk, Key, Reader, RowsOf, Target, Value};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -203,34 +203,9 @@ async fn every_type_is_written_back_bit_for_bit(server: &Server, fixture: &mut S
 }
 
 async fn the_ledger_is_written_through_the_log(server: &Server) {
-    let options = Options::default();
-    let mut ledger = LedgerConnection::connect(&server.target, None, &options).await.unwrap();
-    ledger.prepare().await.unwrap();
-    ledger.prepare().await.unwrap();
-    let mut node = connect(server).await;
-    let (table, _) = types_rows(&mut node).await;
-    assert!(node.tables().await.unwrap().iter().all(|table| &*table.database != "evensum"));
-    let before = node.position().await.unwrap();
-    let mark = Watermark { writer: "it's \\ north".into(), number: 3 };
-    ledger.mark("run 1", &mark).await.unwrap();
-    assert_ne!(node.position().await.unwrap(), before);
-    assert_eq!(ledger.marks("run 1", 3).await.unwrap(), [mark]);
-    assert_eq!(ledger.marks("run 1", 2).await.unwrap(), []);
-    assert_eq!(ledger.marks("run 2", 3).await.unwrap(), []);
-    let checksum = |number| Checksum {
-        run: "run 1".into(),
-        node: "north".into(),
-        number,
-        chunk: Chunk {
-            table: table.clone(),
-            lower: Some(Key::new(&[Value::Text("'ü".repeat(900).into())])),
-            upper: None,
-        },
-        digest: Digest { rows: u64::MAX, hash: [0xab; 32] },
-    };
-    let checksums: Vec<Checksum> = (0..450).map(checksum).collect();
-    ledger.push(&checksums).await.unwrap();
-    assert!(ledger.push(&checksums[..1]).await.is_err(), "a checksum row is inserted once");
+    let mut ledger = LedgerConnection::connect(&server.target, None, &Options::default()).await.unwrap();
+    let outcome = conformance::run_ledger(&mut connect(server).await, &mut ledger).await;
+    assert!(outcome.failed.is_empty(), "{outcome}");
 }
 
 async fn side_effects_are_refused(server: &Server, fixture: &mut SqlFixture) {

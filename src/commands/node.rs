@@ -7,7 +7,7 @@ use crate::cli::NodeArgs;
 use crate::error::{Failure, Outcome};
 use crate::output;
 use crate::signals::Signals;
-use node::Config;
+use node::{Config, StartError};
 use std::io::Read;
 use std::path::Path;
 
@@ -19,8 +19,10 @@ pub async fn run(args: NodeArgs) -> Result<Outcome, Failure> {
     for key in &config.without_effect {
         output::note(&format!("evensum: {key} is read and changes nothing on this node"));
     }
-    let node = node::Node::start(config)
-        .map_err(|error| Failure::node(format!("the node on port {port} does not start: {error}")))?;
+    let node = node::Node::start(config).map_err(|error| match error {
+        StartError::Config(error) => Failure::config(error.to_string(), "correct the node's configuration"),
+        error => Failure::node(format!("the node on port {port} does not start: {error}")),
+    })?;
     output::print(&format!("node {number} ready on {}\n", node.address()))?;
     if args.until_input_ends {
         tokio::select! {

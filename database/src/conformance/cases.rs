@@ -86,6 +86,60 @@ fn some_stock() -> Vec<Row> {
     rows
 }
 
+/// A column for each kind of value that every engine has.
+fn kinds() -> Arc<Table> {
+    let columns = vec![
+        column("id", "int NOT NULL", Kind::Integer),
+        column("small", "tinyint NULL", Kind::Integer),
+        column("big", "bigint unsigned NULL", Kind::Integer),
+        column("f", "float NULL", Kind::Float),
+        column("d", "double NULL", Kind::Double),
+        column("n", "decimal(30,10) NULL", Kind::Decimal),
+        column("t", "text utf8mb4 utf8mb4_bin NULL", Kind::Text),
+        column("b", "varbinary(20) NULL", Kind::Bytes),
+        column("day", "date NULL", Kind::Date),
+        column("at", "datetime(3) NULL", Kind::DateTime),
+        column("whole", "datetime NULL", Kind::DateTime),
+        column("span", "time(2) NULL", Kind::Time),
+    ];
+    Arc::new(Table { name: "kinds".into(), columns, ..(*orders()).clone() })
+}
+
+fn rows_of_kinds() -> Vec<Row> {
+    let text = |text: &str| Value::Text(text.into());
+    let mut nulls = vec![Value::Int(1)];
+    nulls.resize(12, Value::Null);
+    let full = vec![
+        Value::Int(2),
+        Value::Int(-128),
+        Value::Uint(u64::MAX),
+        Value::Float(0.1),
+        Value::Double(0.1 + 0.2),
+        Value::Decimal("-12345678901234567890.0123456789".into()),
+        text("it's \\ a\nline\0 ü 𝄞 "),
+        Value::Bytes([0, 255, 39, 92].into()),
+        Value::Date("2026-02-28".into()),
+        Value::DateTime("2026-02-28 13:14:15.120000".into()),
+        Value::DateTime("1000-01-01 00:00:00.000000".into()),
+        Value::Time("-838:59:58.010000".into()),
+    ];
+    let edge = vec![
+        Value::Int(3),
+        Value::Int(127),
+        Value::Int(0),
+        Value::Float(16_777_216.0),
+        Value::Double(f64::MIN_POSITIVE),
+        Value::Decimal("0.0000000000".into()),
+        text(""),
+        Value::Bytes([].into()),
+        Value::Date("0000-00-00".into()),
+        Value::DateTime("0000-00-00 00:00:00.000000".into()),
+        Value::DateTime("9999-12-31 23:59:59.000000".into()),
+        Value::Time("00:00:00.000000".into()),
+    ];
+    [nulls, full, edge].map(|values| Row::new(&values)).to_vec()
+}
+
 async fn load<F: Fixture>(fixture: &mut F) -> Case {
     let tables = [((*orders()).clone(), some_orders(25)), ((*stock()).clone(), some_stock())];
     Ok(fixture.load(&tables).await?)
@@ -216,6 +270,35 @@ pub(super) async fn rows_by_key_come_in_the_order_asked<F: Fixture>(fixture: &mu
     let rows = fixture.node().rows_by_key(&orders(), &many).await?;
     let there: Vec<usize> = (0..700).filter(|&place| rows[place].is_some()).collect();
     equal("many keys", &there, &(1..=25).map(|n| n * 10 - 1).collect())
+}
+
+pub(super) async fn values_of_every_kind_come_back_bit_for_bit<F: Fixture>(fixture: &mut F) -> Case {
+    let (table, rows) = (kinds(), rows_of_kinds());
+    fixture.load(&[((*table).clone(), rows.clone())]).await?;
+    let chunk = Chunk { table: table.clone(), lower: None, upper: None };
+    let read = |found: &Rows| found.iter().map(Row::from_bytes).collect::<Vec<Row>>();
+    equal("loaded", &read(&fixture.node().rows(&chunk, 9).await?), &rows)?;
+    // each row gets the values of the next one, and a fourth is new
+    let renumbered = |row: &Row, number: i64| {
+        let mut values = row.values();
+        values[0] = Value::Int(number);
+        Row::new(&values)
+    };
+    let wanted: Vec<Row> =
+        (1..=4).zip(rows.iter().cycle().skip(1)).map(|(number, row)| renumbered(row, number)).collect();
+    let edits: Vec<Edit> = (1..=4)
+        .zip(&wanted)
+        .zip(rows.iter().cloned().map(Some).chain([None]))
+        .map(|((number, wanted), expected)| Edit {
+            table: table.clone(),
+            key: id(number),
+            expected,
+            wanted: Some(wanted.clone()),
+        })
+        .collect();
+    let guard = fixture.node().guard(&edits).await?;
+    equal("mended", &fixture.node().mend(&edits, &guard, &[true; 4]).await?, &vec![Mending::Mended; 4])?;
+    equal("written", &read(&fixture.node().rows(&chunk, 9).await?), &wanted)
 }
 
 pub(super) async fn a_quiet_row_is_still_and_a_written_one_is_not<F: Fixture>(fixture: &mut F) -> Case {

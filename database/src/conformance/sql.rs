@@ -47,6 +47,7 @@ impl SqlFixture {
         for sql in [
             "SET NAMES utf8mb4",
             "SET SESSION time_zone='+00:00'",
+            "SET SESSION sql_mode='STRICT_ALL_TABLES,ALLOW_INVALID_DATES'",
             // a write to a row that is watched by locks shall give up soon
             "SET SESSION innodb_lock_wait_timeout=1",
         ] {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::Kind;
 use std::sync::Arc;
 
 fn column(name: &str, definition: &str, kind: Kind) -> Column {

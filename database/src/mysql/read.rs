@@ -194,6 +194,11 @@ pub(super) async fn changes(
     let Some((file, offset)) = since.0.rsplit_once(':') else {
         return Err(Fault::Odd(format!("'{since}' is no position of a log")));
     };
+    if &*table.key_name != "PRIMARY" {
+        // the server answers in primary keys; another key of as many columns would be taken for it
+        let message = format!("{table} has no primary key by which its log could be asked");
+        return Err(Fault::Server { number: NO_KEY, message });
+    }
     let columns: Vec<&Column> = table.key_columns().collect();
     let sql = format!(
         "SHOW BINLOG CHANGES FOR {} FROM '{}' {offset}",
@@ -204,5 +209,7 @@ pub(super) async fn changes(
     Ok(rows.iter().map(Key::from_bytes).collect())
 }
 
+/// "This table type requires a primary key".
+const NO_KEY: u16 = 1173;
 /// How many changed keys are taken in; the bundled node ends its list there too.
 const CHANGES_MOST: u64 = 1_000_000;
