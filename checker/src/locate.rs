@@ -7,6 +7,9 @@
 use database::{Key, Row, Rows, Table};
 use std::collections::HashMap;
 
+/// How many contents of a row are remembered per node; the oldest goes first.
+const READINGS_MAX: usize = 64;
+
 /// A row that was not the same on all nodes in some reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
@@ -14,7 +17,7 @@ pub struct Candidate {
     pub key: Key,
     /// What each node was seen to hold, in the order of the cluster; the latest reading last.
     pub readings: Vec<Vec<Option<Row>>>,
-    /// Whether the latest reading was as the one before on every node.
+    /// Whether every reading since this was set was as the one before, on every node.
     pub still: bool,
 }
 
@@ -27,10 +30,12 @@ impl Candidate {
 
     /// Adds one more reading per node; a reading like the last one adds nothing.
     pub fn read_again(&mut self, rows: &[Option<Row>]) {
-        self.still = true;
         for (readings, row) in self.readings.iter_mut().zip(rows) {
             if readings.last() != Some(row) {
                 self.still = false;
+                if readings.len() == READINGS_MAX {
+                    readings.remove(0);
+                }
                 readings.push(row.clone());
             }
         }

@@ -11,9 +11,12 @@
 //! 2. The rows are *pinned* on every node: read, and watched from then on.
 //! 3. Marks are exchanged, while the pins hold.
 //! 4. The pins are let go. A row that every node vouches for is decided: *identical* or *different*.
-//! 5. The others moved, and are read once more. A row of which every node has by now been seen to hold one and the same
-//!    content is *identical*: these readings were made at different moments, and so are the readings of any two chunks that
-//!    have equal digests. What is left is asked again, a bounded number of times.
+//! 5. The others moved. A row of which every node has been seen to hold one and the same content is *identical*: these
+//!    readings were made at different moments, and so are the readings of any two chunks that have equal digests. What is
+//!    left is asked again, a bounded number of times.
+//!
+//! While marks are on their way the open rows are *sampled*: read again and again, so that a content that travels from node
+//! to node is met on each of them. So rows that are written several times a second settle in one attempt.
 //!
 //! # Why *different* is exact
 //!
@@ -36,13 +39,20 @@ use crate::watermark::{Exchange, Watermarks};
 use database::{Key, Ledger, Reader, Result, Row, RowsOf, Table};
 use futures_util::future::try_join_all;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
 /// How often a row that keeps moving is asked again.
 pub const ATTEMPTS: u32 = 12;
 
 /// The pause after an attempt, times the attempt's number.
 const ATTEMPT_PAUSE_MS: u64 = 15;
+
+/// The shortest pause between two samples.
+const SAMPLE_PAUSE_MS: u64 = 60;
+
+/// How many times as long as a sample took the pause after it is, so that sampling is a small part of a node's work.
+const SAMPLE_PAUSE_FACTOR: u32 = 4;
 
 /// What became of a candidate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,7 +146,8 @@ async fn attempt_once<R: Reader, L: Ledger + 'static>(
 ) -> Result<Exchange> {
     let mut chosen: Vec<usize> = (0..open.len()).collect();
     if readers.iter().any(Reader::pins_lock) {
-        let exchange = watermarks.exchange(bound).await?;
+        open.iter_mut().for_each(|row| row.candidate.still = true);
+        let exchange = exchange_and_sample(open, readers, watermarks, bound).await?;
         read_again(open, readers).await?;
         close(open, results, agreed);
         if exchange != Exchange::Complete {
@@ -154,9 +165,38 @@ fn agreed(row: &Open) -> Option<Settled> {
     row.candidate.agreed().cloned().map(Settled::Identical)
 }
 
-/// Reads the open rows again on every node.
+/// Exchanges marks, and samples the open rows until that is done.
+async fn exchange_and_sample<R: Reader, L: Ledger + 'static>(
+    open: &mut [Open],
+    readers: &mut [R],
+    watermarks: &mut Watermarks<L>,
+    bound: Duration,
+) -> Result<Exchange> {
+    let over = Notify::new();
+    let exchange = async {
+        let exchange = watermarks.exchange(bound).await;
+        over.notify_one();
+        exchange
+    };
+    let samples = async {
+        let mut pause = Duration::from_millis(SAMPLE_PAUSE_MS);
+        loop {
+            if tokio::time::timeout(pause, over.notified()).await.is_ok() {
+                return Ok(());
+            }
+            let start = Instant::now();
+            read_again(open, readers).await?;
+            pause = pause.max(start.elapsed() * SAMPLE_PAUSE_FACTOR);
+        }
+    };
+    let (exchange, samples) = futures_util::future::join(exchange, samples).await;
+    samples.and(exchange)
+}
+
+/// Reads those open rows again on every node that have not been seen to agree.
 async fn read_again<R: Reader>(open: &mut [Open], readers: &mut [R]) -> Result<()> {
-    for group in groups(open, 0..open.len()) {
+    let restless: Vec<usize> = (0..open.len()).filter(|&n| open[n].candidate.agreed().is_none()).collect();
+    for group in groups(open, restless.into_iter()) {
         let readings =
             try_join_all(readers.iter_mut().map(|reader| reader.rows_by_key(&group.table, &group.keys)))
                 .await?;
@@ -184,7 +224,7 @@ async fn vouch<R: Reader, L: Ledger + 'static>(
     let rows: Vec<RowsOf<'_>> =
         groups.iter().map(|group| RowsOf { table: &group.table, keys: &group.keys }).collect();
     let pins = try_join_all(readers.iter_mut().map(|reader| reader.pin(&rows))).await?;
-    let exchange = watermarks.exchange(bound).await?;
+    let exchange = exchange_and_sample(open, readers, watermarks, bound).await?;
     let vouched =
         try_join_all(readers.iter_mut().zip(&pins).map(|(reader, pin)| reader.still(&rows, pin))).await?;
     let mut decided: Vec<Option<Settled>> = (0..open.len()).map(|_| None).collect();
