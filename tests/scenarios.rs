@@ -174,7 +174,14 @@ fn a_stopped_replication_is_never_identical_and_never_different() {
     cluster.heal(2);
     cluster.settle();
     assert_eq!(check(&cluster).0, 0);
-    assert_eq!(cluster.evensum(&["status", "--json"]).status.code(), Some(0));
+    cluster.run(2, "SET GLOBAL read_only = 1");
+    let (code, out, _) = said(&cluster.evensum(&["status", "--json"]));
+    let nodes = &json(&out)["nodes"];
+    assert_eq!(
+        (code, nodes[0]["read_only"].as_bool(), nodes[1]["read_only"].as_bool()),
+        (0, Some(false), Some(true))
+    );
+    assert_eq!(nodes[1]["links"][0]["source"], format!("127.0.0.1:{}", cluster.port(1)));
 }
 
 #[test]

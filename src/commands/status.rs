@@ -28,6 +28,8 @@ pub struct Answer {
     pub identity: String,
     /// Its version.
     pub version: String,
+    /// Whether ordinary clients may not write.
+    pub read_only: bool,
     /// The links by which it is fed.
     pub links: Vec<LinkState>,
 }
@@ -66,6 +68,7 @@ async fn ask(mut node: Connected) -> Result<Answer, Failure> {
         server_id: node.identity.server_id,
         identity: node.identity.server_uuid,
         version: node.identity.version,
+        read_only: node.identity.read_only,
         links,
     })
 }

@@ -132,7 +132,8 @@ pub fn status(nodes: &[NodeStatus]) -> Value {
                     .collect();
                 json!({
                     "name": node.name, "reachable": true, "server_id": answer.server_id,
-                    "identity": answer.identity, "version": answer.version, "links": links,
+                    "identity": answer.identity, "version": answer.version,
+                    "read_only": answer.read_only, "links": links,
                 })
             }
         })

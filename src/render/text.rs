@@ -205,8 +205,12 @@ pub fn status(nodes: &[NodeStatus]) -> String {
         };
         let _ = writeln!(
             text,
-            "{}\n  server {} ({}), {}",
-            node.name, answer.server_id, answer.identity, answer.version
+            "{}\n  server {} ({}), {}{}",
+            node.name,
+            answer.server_id,
+            answer.identity,
+            answer.version,
+            if answer.read_only { ", read-only" } else { "" }
         );
         if answer.links.is_empty() {
             let _ = writeln!(text, "  replicates from nobody");

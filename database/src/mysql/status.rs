@@ -33,6 +33,8 @@ pub struct Identity {
     pub server_uuid: String,
     /// Its version, in its own words.
     pub version: String,
+    /// Whether ordinary clients may not write.
+    pub read_only: bool,
 }
 
 impl Connection {
@@ -89,6 +91,13 @@ impl Connection {
             }
             Err(fault) => return Err(self.error(fault, what)),
         };
-        Ok(Identity { server_id, server_uuid, version })
+        let answer = self.main.ask("SELECT @@global.read_only").await;
+        // MariaDB has names for the values, MySQL and older servers have numbers
+        let read_only = match answer {
+            Ok(answer) => !matches!(first(answer, 0).to_ascii_uppercase().as_str(), "0" | "OFF" | ""),
+            Err(fault) if fault.is_server() => false,
+            Err(fault) => return Err(self.error(fault, what)),
+        };
+        Ok(Identity { server_id, server_uuid, version, read_only })
     }
 }
