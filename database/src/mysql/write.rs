@@ -235,7 +235,7 @@ async fn mend_by_log(
                 moved.extend(touched.map(|(&place, _)| place));
             }
             // the log does not reach back, or the table was altered: nothing is certain of any of them
-            Err(Fault::Server { .. }) => moved.extend(group.places.iter().copied()),
+            Err(fault) if fault.is_server() && !fault.is_lock() => moved.extend(group.places.iter().copied()),
             Err(fault) => return Err(fault),
         }
     }
