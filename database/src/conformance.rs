@@ -8,12 +8,16 @@
 //! Invariant: each case loads its own tables, and says in its error what it found, so a report can be read without
 //! this file. Not here: speed, and how values of every type of every server arrive, which is each driver's own test.
 
-mod cases;
 mod ledger;
+mod reading;
+mod sample;
 mod sql;
+mod writing;
 
 pub use sql::SqlFixture;
 
+use self::reading::*;
+use self::writing::*;
 use crate::edit::Edit;
 use crate::error::Error;
 use crate::ledger::Ledger;
@@ -37,6 +41,11 @@ pub trait Fixture {
     /// Puts or deletes a row as an application does: through the log, in a transaction of its own, whatever was there.
     /// False if it had to wait for a lock and gave up.
     fn write(&mut self, edit: &Edit) -> impl Future<Output = Result<bool, String>> + Send;
+
+    /// Whether a condition in SQL can limit what is read ([`Table::filter`]).
+    fn knows_conditions(&self) -> bool {
+        true
+    }
 
     /// Whether a NULL in a NOT NULL column is refused.
     fn enforces_types(&self) -> bool {
@@ -105,7 +114,7 @@ pub async fn run_ledger<R: Reader, L: Ledger>(node: &mut R, ledger: &mut L) -> O
 pub async fn run<F: Fixture>(fixture: &mut F) -> Outcome {
     let mut outcome = Outcome::default();
     macro_rules! cases {
-        ($($case:ident),* $(,)?) => { $(outcome.note(stringify!($case), cases::$case(fixture).await);)* };
+        ($($case:ident),* $(,)?) => { $(outcome.note(stringify!($case), $case(fixture).await);)* };
     }
     cases![
         tables_are_listed_in_order_with_their_keys,

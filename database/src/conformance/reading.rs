@@ -1,0 +1,212 @@
+//! Cases of reading: tables, boundaries, chunks, rows by key, values of every kind, and rows under watch.
+
+use super::sample::*;
+use super::{Case, Failure, Fixture, equal};
+use crate::edit::{Edit, Mending};
+use crate::row::{Key, Row, Rows};
+use crate::table::{Chunk, Kind, Table};
+use crate::value::Value;
+use crate::{Reader, RowsOf, Writer};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+pub(super) async fn tables_are_listed_in_order_with_their_keys<F: Fixture>(fixture: &mut F) -> Case {
+    load(fixture).await?;
+    let found: Vec<Table> =
+        fixture.node().tables().await?.into_iter().filter(|table| &*table.database == "shop").collect();
+    let list = |tables: &[Table]| -> Vec<String> {
+        tables.iter().map(|table| format!("{table} {} {}", table.definition(), table.key_name)).collect()
+    };
+    equal("tables", &list(&found), &list(&[(*orders()).clone(), (*stock()).clone()]))?;
+    let kinds = |table: &Table| -> Vec<Kind> { table.columns.iter().map(|column| column.kind).collect() };
+    equal("kinds", &found.iter().map(kinds).collect(), &vec![kinds(&orders()), kinds(&stock())])
+}
+
+/// All chunks of `step` rows, with what is in them.
+async fn walk<R: Reader>(node: &mut R, table: &Arc<Table>, step: u64) -> Result<Vec<Rows>, Failure> {
+    let mut lower = None;
+    let mut chunks = Vec::new();
+    loop {
+        let upper = node.boundary(table, lower.as_ref(), step).await?;
+        let chunk = Chunk { table: table.clone(), lower: lower.clone(), upper: upper.clone() };
+        chunks.push(node.rows(&chunk, 1_000).await?);
+        if upper.is_none() {
+            return Ok(chunks);
+        }
+        if chunks.len() > 1_000 {
+            return Err(Failure(format!("the boundaries of {table} do not end")));
+        }
+        lower = upper;
+    }
+}
+
+pub(super) async fn boundaries_cover_every_row_exactly_once<F: Fixture>(fixture: &mut F) -> Case {
+    load(fixture).await?;
+    for (table, rows) in [(orders(), some_orders(25)), (stock(), some_stock())] {
+        for step in [1, 2, 7, 24, 25, 1_000] {
+            let chunks = walk(fixture.node(), &table, step).await?;
+            let (last, full) = chunks.split_last().ok_or_else(|| Failure("no chunk".into()))?;
+            if !full.iter().all(|chunk| chunk.len() as u64 == step) || last.len() as u64 > step {
+                let sizes: Vec<usize> = chunks.iter().map(Rows::len).collect();
+                return Err(Failure(format!("chunks of {table} by {step} hold {sizes:?} rows")));
+            }
+            let found: Vec<Row> = chunks.iter().flat_map(|chunk| chunk.iter().map(Row::from_bytes)).collect();
+            equal("number of rows", &found.len(), &rows.len())?;
+            equal("rows", &found.into_iter().collect(), &rows.iter().cloned().collect::<HashSet<_>>())?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn chunks_are_half_open_and_limited<F: Fixture>(fixture: &mut F) -> Case {
+    load(fixture).await?;
+    for (lower, upper, limit, must) in [
+        (Some(20), Some(40), 9, vec![20, 30]),
+        (Some(15), Some(41), 9, vec![20, 30, 40]),
+        (None, Some(20), 9, vec![10]),
+        (Some(240), None, 9, vec![240, 250]),
+        (Some(20), Some(20), 9, vec![]),
+        (None, None, 2, vec![10, 20]),
+        (Some(-5), Some(10), 9, vec![]),
+    ] {
+        let chunk = Chunk { table: orders(), lower: lower.map(id), upper: upper.map(id) };
+        let rows = fixture.node().rows(&chunk, limit).await?;
+        let keys: Vec<Key> = rows.iter().map(|row| orders().key_of(row)).collect();
+        equal(&chunk.to_string(), &keys, &must.into_iter().map(id).collect())?;
+    }
+    let chunk =
+        Chunk { table: stock(), lower: Some(item_key(2, "Tallinn")), upper: Some(item_key(3, "Tallinn")) };
+    let rows = fixture.node().rows(&chunk, 100).await?;
+    let keys: HashSet<Key> = rows.iter().map(|row| stock().key_of(row)).collect();
+    let must = [(2, "Tallinn"), (2, "it's"), (2, "Åbo"), (3, "Oslo")];
+    equal(
+        &chunk.to_string(),
+        &keys,
+        &must.into_iter().map(|(number, place)| item_key(number, place)).collect(),
+    )
+}
+
+pub(super) async fn the_filter_limits_readings<F: Fixture>(fixture: &mut F) -> Case {
+    if !fixture.knows_conditions() {
+        return Ok(());
+    }
+    load(fixture).await?;
+    // an implementation without SQL cannot know a filter, and must then say so
+    let table = Arc::new(Table { filter: Some("id >= 100".into()), ..(*orders()).clone() });
+    let chunk = Chunk { table: table.clone(), lower: None, upper: Some(id(120)) };
+    match fixture.node().rows(&chunk, 100).await {
+        Err(_) if !fixture.enforces_types() => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(rows) => {
+            let keys: Vec<Key> = rows.iter().map(|row| table.key_of(row)).collect();
+            equal("rows", &keys, &vec![id(100), id(110)])?;
+            let found = fixture.node().rows_by_key(&table, &[id(90), id(100)]).await?;
+            equal("by key", &found.iter().map(Option::is_some).collect(), &vec![false, true])
+        }
+    }
+}
+
+pub(super) async fn rows_by_key_come_in_the_order_asked<F: Fixture>(fixture: &mut F) -> Case {
+    load(fixture).await?;
+    let rows = fixture.node().rows_by_key(&orders(), &[id(30), id(31), id(10), id(30)]).await?;
+    let third = order(30, "customer 3");
+    equal("rows", &rows, &vec![Some(third.clone()), None, Some(order(10, "customer 1")), Some(third)])?;
+    let keys = [item_key(3, "it's"), item_key(3, "IT'S"), item_key(3, "Åbo")];
+    let rows = fixture.node().rows_by_key(&stock(), &keys).await?;
+    equal("rows", &rows, &vec![Some(item(3, "it's", 300)), None, Some(item(3, "Åbo", 300))])?;
+    equal("no keys", &fixture.node().rows_by_key(&orders(), &[]).await?, &vec![])?;
+    let many: Vec<Key> = (1..=700).map(id).collect();
+    let rows = fixture.node().rows_by_key(&orders(), &many).await?;
+    let there: Vec<usize> = (0..700).filter(|&place| rows[place].is_some()).collect();
+    equal("many keys", &there, &(1..=25).map(|n| n * 10 - 1).collect())
+}
+
+pub(super) async fn values_of_every_kind_come_back_bit_for_bit<F: Fixture>(fixture: &mut F) -> Case {
+    let (table, rows) = (kinds(), rows_of_kinds());
+    fixture.load(&[((*table).clone(), rows.clone())]).await?;
+    let chunk = Chunk { table: table.clone(), lower: None, upper: None };
+    let read = |found: &Rows| found.iter().map(Row::from_bytes).collect::<Vec<Row>>();
+    equal("loaded", &read(&fixture.node().rows(&chunk, 9).await?), &rows)?;
+    // each row gets the values of the next one, and a fourth is new
+    let renumbered = |row: &Row, number: i64| {
+        let mut values = row.values();
+        values[0] = Value::Int(number);
+        Row::new(&values)
+    };
+    let wanted: Vec<Row> =
+        (1..=4).zip(rows.iter().cycle().skip(1)).map(|(number, row)| renumbered(row, number)).collect();
+    let edits: Vec<Edit> = (1..=4)
+        .zip(&wanted)
+        .zip(rows.iter().cloned().map(Some).chain([None]))
+        .map(|((number, wanted), expected)| Edit {
+            table: table.clone(),
+            key: id(number),
+            expected,
+            wanted: Some(wanted.clone()),
+        })
+        .collect();
+    let guard = fixture.node().guard(&edits).await?;
+    equal("mended", &fixture.node().mend(&edits, &guard, &[true; 4]).await?, &vec![Mending::Mended; 4])?;
+    equal("written", &read(&fixture.node().rows(&chunk, 9).await?), &wanted)
+}
+
+pub(super) async fn a_quiet_row_is_still_and_a_written_one_is_not<F: Fixture>(fixture: &mut F) -> Case {
+    load(fixture).await?;
+    let keys = [id(20), id(50)];
+    let pin = fixture.node().pin(&[RowsOf { table: &orders(), keys: &keys }]).await?;
+    equal("pinned", &pin.rows, &vec![Some(order(20, "customer 2")), Some(order(50, "customer 5"))])?;
+    equal(
+        "quiet",
+        &fixture.node().still(&[RowsOf { table: &orders(), keys: &keys }], &pin).await?,
+        &vec![true, true],
+    )?;
+
+    let pin = fixture.node().pin(&[RowsOf { table: &orders(), keys: &keys }]).await?;
+    let other = write(fixture, &orders(), id(200), Some(order(200, "new"))).await?;
+    equal("a write to a row that is not pinned went through", &other, &true)?;
+    let other = write(fixture, &stock(), item_key(2, "Oslo"), Some(item(2, "Oslo", 1))).await?;
+    equal("a write to another table went through", &other, &true)?;
+    equal(
+        "still",
+        &fixture.node().still(&[RowsOf { table: &orders(), keys: &keys }], &pin).await?,
+        &vec![true, true],
+    )?;
+
+    let pin = fixture.node().pin(&[RowsOf { table: &orders(), keys: &keys }]).await?;
+    let wrote = write(fixture, &orders(), id(50), Some(order(50, "new"))).await?;
+    equal(
+        "still",
+        &fixture.node().still(&[RowsOf { table: &orders(), keys: &keys }], &pin).await?,
+        &vec![true, !wrote],
+    )
+}
+
+pub(super) async fn a_row_written_and_written_back_is_not_still<F: Fixture>(fixture: &mut F) -> Case {
+    load(fixture).await?;
+    let pin = fixture.node().pin(&[RowsOf { table: &orders(), keys: &[id(20)] }]).await?;
+    let wrote = write(fixture, &orders(), id(20), Some(order(20, "other"))).await?;
+    if wrote {
+        write(fixture, &orders(), id(20), Some(order(20, "customer 2"))).await?;
+    }
+    equal(
+        "still",
+        &fixture.node().still(&[RowsOf { table: &orders(), keys: &[id(20)] }], &pin).await?,
+        &vec![!wrote],
+    )?;
+    equal("the row", &order_now(fixture, 20).await?, &Some(order(20, "customer 2")))
+}
+
+pub(super) async fn a_pinned_gap_is_watched<F: Fixture>(fixture: &mut F) -> Case {
+    load(fixture).await?;
+    let pin = fixture.node().pin(&[RowsOf { table: &orders(), keys: &[id(25)] }]).await?;
+    equal("pinned", &pin.rows, &vec![None])?;
+    let wrote = write(fixture, &orders(), id(25), Some(order(25, "new"))).await?;
+    if wrote {
+        write(fixture, &orders(), id(25), None).await?;
+    }
+    equal(
+        "still",
+        &fixture.node().still(&[RowsOf { table: &orders(), keys: &[id(25)] }], &pin).await?,
+        &vec![!wrote],
+    )
+}
