@@ -16,6 +16,9 @@ const COLD_ROWS: u64 = 4_000;
 const PLANTED: u64 = 100;
 /// Transactions a second, on all nodes together. The promise is 300; a little more, so that a slow moment does not break it.
 const RATE: u64 = 400;
+/// How long a check may take to settle: rows that are written more often than marks travel stay unsettled, and waiting
+/// longer does not change that.
+const SETTLE: &str = "8s";
 /// How late a link may be.
 const DELAY_MS: &str = "0:2000";
 
@@ -79,7 +82,7 @@ fn found(report: &Value) -> BTreeSet<ColdKey> {
 /// One live check: exactly what was planted is found. The number of rows that were on their way.
 fn live_check(cluster: &Cluster, planted: &BTreeSet<ColdKey>, context: &str) -> (u64, u64) {
     let (code, out, err) =
-        said(&cluster.evensum(&["check", "--tables", "live.*", "--json", "--settle", "60s"]));
+        said(&cluster.evensum(&["check", "--tables", "live.*", "--json", "--settle", SETTLE]));
     let report: Value =
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error} in {out} {err} {context}"));
     assert_eq!(code, 1, "{context} {err}");

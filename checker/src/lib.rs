@@ -10,7 +10,8 @@
 //!
 //! # What a verdict says
 //!
-//! * *identical*: for every row there is one content that every node was seen to hold during the run.
+//! * *identical*: the chunks that were read were equal; and each row that was not, in those readings made at slightly
+//!   different moments, was found equal in the same way in which a row is found different.
 //! * *different*: the row was the same on each node from before the watermarks were written until after every
 //!   node had shown all of them, and yet not the same on all nodes. No write that had been committed anywhere
 //!   was still on its way; so nothing that replication does can make these nodes agree.
@@ -31,10 +32,12 @@ pub mod report;
 pub mod run;
 pub mod selection;
 pub mod settle;
+pub mod stop;
 pub mod walk;
 pub mod watermark;
 
 pub use progress::{Progress, Silent, Step};
 pub use report::{Divergence, NodeFingerprint, Report, TableReport, Unsettled, Verdict, Version};
-pub use run::{Member, Options, Stop, check, check_keys};
+pub use run::{Member, Options, check, check_keys};
 pub use selection::{Selection, SelectionError};
+pub use stop::Stop;

@@ -7,46 +7,13 @@
 use database::{Key, Row, Rows, Table};
 use std::collections::HashMap;
 
-/// How many contents of a row are remembered per node; the oldest goes first.
-const READINGS_MAX: usize = 64;
-
 /// A row that was not the same on all nodes in some reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// Its key.
     pub key: Key,
-    /// What each node was seen to hold, in the order of the cluster; the latest reading last.
-    pub readings: Vec<Vec<Option<Row>>>,
-    /// Whether every reading since this was set was as the one before, on every node.
-    pub still: bool,
-}
-
-impl Candidate {
-    /// A candidate with one reading per node.
-    #[must_use]
-    pub fn new(key: Key, rows: Vec<Option<Row>>) -> Candidate {
-        Candidate { key, readings: rows.into_iter().map(|row| vec![row]).collect(), still: false }
-    }
-
-    /// Adds one more reading per node; a reading like the last one adds nothing.
-    pub fn read_again(&mut self, rows: &[Option<Row>]) {
-        for (readings, row) in self.readings.iter_mut().zip(rows) {
-            if readings.last() != Some(row) {
-                self.still = false;
-                if readings.len() == READINGS_MAX {
-                    readings.remove(0);
-                }
-                readings.push(row.clone());
-            }
-        }
-    }
-
-    /// Some content that every node was seen to hold, if there is one.
-    #[must_use]
-    pub fn agreed(&self) -> Option<&Option<Row>> {
-        let (first, others) = self.readings.split_first()?;
-        first.iter().rev().find(|row| others.iter().all(|readings| readings.contains(row)))
-    }
+    /// What each node held when it was read last, in the order of the cluster.
+    pub rows: Vec<Option<Row>>,
 }
 
 /// The rows that are not the same in all readings, and the rest of the chunk.
@@ -86,7 +53,7 @@ pub fn locate(table: &Table, readings: &[Rows]) -> Located {
             }
             false => {
                 let rows = held.iter().map(|row| row.map(Row::from_bytes)).collect();
-                candidates.push(Candidate::new(key, rows));
+                candidates.push(Candidate { key, rows });
             }
         }
     }

@@ -11,12 +11,12 @@ use crate::progress::{Progress, Step};
 use crate::report::{Divergence, NodeFingerprint, Report, TableReport, Unsettled, Verdict};
 use crate::selection::Selection;
 use crate::settle::{Settled, settle};
+use crate::stop::Stop;
 use crate::walk::{CANDIDATES_MAX, Leaf, Walked, checksums, walk};
 use crate::watermark::Watermarks;
 use database::{Checksum, Error, Key, Ledger, Reader, Result, Row, Table};
 use futures_util::future::try_join_all;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The most rows that a report lists as different or unsettled; more are counted.
@@ -46,29 +46,6 @@ pub struct Options {
     pub settle_bound: Duration,
 }
 
-/// A flag that asks a run to end after the chunk at hand.
-#[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    /// A flag that is not raised.
-    #[must_use]
-    pub fn new() -> Stop {
-        Stop::default()
-    }
-
-    /// Raises it.
-    pub fn raise(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it is raised.
-    #[must_use]
-    pub fn raised(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 /// Compares the selected tables on all members. `scout` is a second connection to the first member.
 ///
 /// # Errors
@@ -87,7 +64,7 @@ pub async fn check<R: Reader + 'static, L: Ledger + 'static>(
     let lists = try_join_all(readers.iter_mut().map(Reader::tables)).await?;
     let lined = line_up(&names, &lists, &options.selection);
     readers.push(scout);
-    let mut watermarks = Watermarks::new(&options.run, &names, ledgers);
+    let mut watermarks = Watermarks::new(&options.run, &names, ledgers, stop.clone());
     try_join_all(watermarks.ledgers().iter_mut().map(Ledger::prepare)).await?;
     let comparable = || lined.iter().filter(|lined| lined.reason.is_none()).map(|lined| &lined.table);
     progress.step(Step::Started {
@@ -150,7 +127,7 @@ pub async fn check_keys<R: Reader, L: Ledger + 'static>(
         let readings = try_join_all(readers.iter_mut().map(|reader| reader.rows_by_key(table, keys))).await?;
         candidates.extend(keys.iter().enumerate().map(|(n, key)| {
             let held = readings.iter().map(|rows| rows[n].clone()).collect();
-            (table.clone(), Candidate::new(key.clone(), held))
+            (table.clone(), Candidate { key: key.clone(), rows: held })
         }));
     }
     settle(candidates, readers, watermarks, bound, &crate::progress::Silent).await

@@ -5,9 +5,10 @@
 //! whatever way it took round a ring.
 //!
 //! Assumes that appliers make commits visible in the order of the source's log (the default everywhere; MySQL with
-//! `replica_preserve_commit_order=OFF` is the exception, and `doctor` warns of it), and that no filter keeps the
+//! `replica_preserve_commit_order=OFF`, and MariaDB with out-of-order domains, are the exceptions), and that no filter keeps the
 //! ledger from replicating. Where a mark does not arrive within the bound nothing is concluded.
 
+use crate::stop::Stop;
 use database::{Ledger, Result, Watermark};
 use futures_util::future::try_join_all;
 use std::collections::BTreeSet;
@@ -23,6 +24,7 @@ pub struct Watermarks<L> {
     names: Vec<Box<str>>,
     ledgers: Vec<L>,
     number: u64,
+    stop: Stop,
 }
 
 /// What came of an exchange.
@@ -35,10 +37,16 @@ pub enum Exchange {
 }
 
 impl<L: Ledger + 'static> Watermarks<L> {
-    /// The marks of `run`, by the ledgers of the named nodes.
+    /// The marks of `run`, by the ledgers of the named nodes. When `stop` is raised nobody waits any longer.
     #[must_use]
-    pub fn new(run: &str, names: &[Box<str>], ledgers: Vec<L>) -> Watermarks<L> {
-        Watermarks { run: run.into(), names: names.to_vec(), ledgers, number: 0 }
+    pub fn new(run: &str, names: &[Box<str>], ledgers: Vec<L>, stop: Stop) -> Watermarks<L> {
+        Watermarks { run: run.into(), names: names.to_vec(), ledgers, number: 0, stop }
+    }
+
+    /// Whether the run was asked to end.
+    #[must_use]
+    pub fn stopped(&self) -> bool {
+        self.stop.raised()
     }
 
     /// The ledgers, in the order of the nodes.
@@ -61,7 +69,7 @@ impl<L: Ledger + 'static> Watermarks<L> {
     /// If a node cannot be written or read.
     pub async fn carry(&mut self, writers: &[usize], readers: &[usize], bound: Duration) -> Result<Exchange> {
         self.number += 1;
-        let (run, number, names) = (&self.run, self.number, &self.names);
+        let (run, number, names, stop) = (&self.run, self.number, &self.names, &self.stop);
         let deadline = Instant::now() + bound;
         let wanted: BTreeSet<&str> = writers.iter().map(|&node| names[node].as_ref()).collect();
         let writes = self.ledgers.iter_mut().enumerate().filter(|(node, _)| writers.contains(node));
@@ -71,7 +79,9 @@ impl<L: Ledger + 'static> Watermarks<L> {
         .await?;
         let reads = self.ledgers.iter_mut().enumerate().filter(|(node, _)| readers.contains(node));
         let missing = try_join_all(reads.map(async |(node, ledger)| {
-            let missing = await_marks(ledger, run, number, &wanted, deadline).await?;
+            let missing =
+                await_marks(ledger, run, number, &wanted, &|| stop.raised() || Instant::now() >= deadline)
+                    .await?;
             Ok(missing.into_iter().map(|writer| (writer, names[node].clone())).collect::<Vec<_>>())
         }))
         .await?
@@ -80,13 +90,13 @@ impl<L: Ledger + 'static> Watermarks<L> {
     }
 }
 
-/// Looks for the wanted marks until all are there or the deadline has passed; the writers whose marks are missing.
+/// Looks for the wanted marks until all are there or the time is over; the writers whose marks are missing.
 async fn await_marks<L: Ledger>(
     ledger: &mut L,
     run: &str,
     number: u64,
     wanted: &BTreeSet<&str>,
-    deadline: Instant,
+    over: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<Box<str>>> {
     let mut pause_ms = LOOK_PAUSE_MS[0];
     loop {
@@ -96,7 +106,7 @@ async fn await_marks<L: Ledger>(
             .filter(|writer| shown.iter().all(|mark| mark.writer.as_ref() != **writer))
             .map(|writer| Box::from(*writer))
             .collect();
-        if missing.is_empty() || Instant::now() >= deadline {
+        if missing.is_empty() || over() {
             return Ok(missing);
         }
         tokio::time::sleep(Duration::from_millis(pause_ms)).await;

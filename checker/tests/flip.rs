@@ -5,6 +5,7 @@
 //! 0 on one node and 1 on the other, with all watermarks in place, and yet replication is about to make them agree.
 
 #![allow(clippy::expect_used, reason = "a test stops at its first surprise")]
+#![allow(clippy::cast_possible_wrap, reason = "the numbers are small")]
 
 use checker::{Member, Options, Selection, Silent, Stop, Verdict, check};
 use database::memory::{Cluster, Connection};
@@ -86,5 +87,59 @@ async fn a_row_that_flips_in_step_with_the_checker_is_never_called_different() {
         Options { run: "flip".into(), selection: Selection::default(), settle_bound: Duration::from_secs(5) };
     let report = check(members, cluster.connect(0), &options, &Silent, &Stop::new()).await.expect("memory");
     assert!(flips.load(Ordering::Relaxed) > 10, "the adversary hardly acted");
+    assert_eq!(report.verdict(), Verdict::Unsettled, "{report:?}");
+}
+
+/// A ledger beside which both nodes flip their own flag, out of step, and nothing is carried.
+struct OutOfStep {
+    inner: Connection,
+    cluster: Cluster,
+    flips: Arc<AtomicUsize>,
+}
+
+impl Ledger for OutOfStep {
+    async fn prepare(&mut self) -> Result<()> {
+        self.inner.prepare().await
+    }
+
+    async fn push(&mut self, checksums: &[Checksum]) -> Result<()> {
+        self.inner.push(checksums).await
+    }
+
+    async fn mark(&mut self, run: &str, watermark: &Watermark) -> Result<()> {
+        self.inner.mark(run, watermark).await
+    }
+
+    async fn marks(&mut self, run: &str, number: u64) -> Result<Vec<Watermark>> {
+        let flip = self.flips.fetch_add(1, Ordering::Relaxed).cast_signed() as i64;
+        let (table, key) = (table(), Key::new(&[Value::Int(1)]));
+        for node in 0..2 {
+            self.cluster.write(node, &table, &key, Some(row((flip + node as i64) % 2)));
+        }
+        self.inner.marks(run, number).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_that_show_each_others_contents_in_turn_are_never_called_identical() {
+    let (cluster, flips) = (Cluster::ring(2), Arc::new(AtomicUsize::new(0)));
+    for node in 0..2 {
+        cluster.define(node, &table());
+        cluster.write(node, &table(), &Key::new(&[Value::Int(1)]), Some(row(node as i64)));
+    }
+    let members = (0..2)
+        .map(|n| Member {
+            name: format!("n{}", n + 1).into(),
+            reader: cluster.connect(n),
+            ledger: OutOfStep { inner: cluster.connect(n), cluster: cluster.clone(), flips: flips.clone() },
+        })
+        .collect();
+    let options = Options {
+        run: "out".into(),
+        selection: Selection::default(),
+        settle_bound: Duration::from_millis(300),
+    };
+    let report = check(members, cluster.connect(0), &options, &Silent, &Stop::new()).await.expect("memory");
+    assert!(flips.load(Ordering::Relaxed) > 5, "they hardly flipped");
     assert_eq!(report.verdict(), Verdict::Unsettled, "{report:?}");
 }

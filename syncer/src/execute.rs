@@ -4,6 +4,8 @@
 //!
 //! A batch has one node to mend `B`, one winner `A`, and rows of one table.
 //!
+//! 0. Where a guard locks rows: all nodes exchange watermarks first, so that little is on its way to rows that will be
+//!    locked; and the exchange of step 3 is short, because a change that waits for a locked row keeps the mark behind it.
 //! 1. The batch goes into the journal, durably, with every row as it was.
 //! 2. On `A` the rows are pinned. On `B` they are guarded: looked at and watched (where the server has row locks: written
 //!    in an open transaction, outside the log). A row that is not as the plan expects is out.
@@ -42,10 +44,10 @@
 
 use crate::journal::{Journal, JournalError};
 use crate::plan::{Plan, Step};
-use checker::settle::Settled;
+use checker::settle::{LOCKED_EXCHANGE_MS, Settled};
 use checker::watermark::{Exchange, Watermarks};
 use checker::{Divergence, Stop, check_keys};
-use database::{Edit, Error, Key, Ledger, Mending, RowsOf, Table, Writer};
+use database::{Edit, Error, Key, Ledger, Mending, Reader, RowsOf, Table, Writer};
 use futures_util::future::try_join_all;
 use std::fmt;
 use std::sync::Arc;
@@ -53,6 +55,8 @@ use std::time::Duration;
 
 /// The most rows of a batch: what one watermark exchange is spent on, and what one crash leaves in doubt.
 const BATCH_ROWS: usize = 100;
+/// The same where a guard locks rows: what is locked while marks travel.
+const BATCH_ROWS_LOCKED: usize = 20;
 /// How often a row is tried that is as planned on both sides, but was written at the wrong moment.
 const ROUNDS: u32 = 6;
 
@@ -193,7 +197,7 @@ pub async fn execute<W: Writer, L: Ledger + 'static>(
     }
     let (writers, ledgers): (Vec<W>, Vec<L>) =
         members.into_iter().map(|member| (member.writer, member.ledger)).unzip();
-    let watermarks = Watermarks::new(&options.run, &names, ledgers);
+    let watermarks = Watermarks::new(&options.run, &names, ledgers, stop.clone());
     let mut site = Site { names, writers, watermarks, journal, bound: options.settle_bound };
     try_join_all(site.watermarks.ledgers().iter_mut().map(Ledger::prepare)).await?;
     let outcomes = site.mend_all(&plan.steps, progress, stop).await?;
@@ -219,9 +223,11 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
     ) -> Result<Vec<Option<Mending>>, ExecuteError> {
         let mut outcomes: Vec<Option<Mending>> = vec![None; steps.len()];
         let mut pending: Vec<usize> = (0..steps.len()).collect();
+        let locks = self.writers.iter().any(Reader::pins_lock);
+        let batch_rows = if locks { BATCH_ROWS_LOCKED } else { BATCH_ROWS };
         for round in 1..=ROUNDS {
             let mut again = Vec::new();
-            for batch in batches(steps, &pending) {
+            for batch in batches(steps, &pending, batch_rows) {
                 if stop.raised() {
                     return Ok(outcomes);
                 }
@@ -256,13 +262,18 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
         let keys: Vec<Key> = steps.iter().map(|step| step.key.clone()).collect();
         let edits: Vec<Edit> = steps.iter().map(|step| step.edit()).collect();
         let rows = [RowsOf { table: &table, keys: &keys }];
+        let locks = self.writers.iter().any(Reader::pins_lock);
+        if locks && self.watermarks.exchange(self.bound).await? != Exchange::Complete {
+            return Ok(vec![(Mending::CalledOff, false); steps.len()]);
+        }
+        let bound = if locks { Duration::from_millis(LOCKED_EXCHANGE_MS) } else { self.bound };
         let intent = self.journal.intend(steps)?;
         let pin = match winner {
             Some(winner) => Some((winner, self.writers[winner].pin(&rows).await?)),
             None => None,
         };
         let guard = self.writers[node].guard(&edits).await?;
-        let arrived = self.watermarks.exchange(self.bound).await? == Exchange::Complete;
+        let arrived = self.watermarks.exchange(bound).await? == Exchange::Complete;
         let mut go: Vec<bool> =
             edits.iter().zip(&guard.rows).map(|(edit, now)| arrived && *now == edit.expected).collect();
         let mut planned = vec![true; steps.len()];
@@ -277,7 +288,7 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
         let mut tried = Vec::new();
         for (n, outcome) in outcomes.iter_mut().enumerate() {
             // called off is what an interrupted repair leaves; here the row was looked at, and was not as planned
-            if *outcome == Mending::CalledOff && arrived {
+            if *outcome == Mending::CalledOff && (arrived || locks) {
                 *outcome = Mending::Moved;
             }
             let as_planned = planned[n] && guard.rows[n] == edits[n].expected;
@@ -318,12 +329,12 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
     }
 }
 
-/// Cuts the pending steps into batches of one node, one winner and one table, in order.
-fn batches(steps: &[Step], pending: &[usize]) -> Vec<Vec<usize>> {
+/// Cuts the pending steps into batches of at most `batch_rows`, of one node, one winner and one table, in order.
+fn batches(steps: &[Step], pending: &[usize], batch_rows: usize) -> Vec<Vec<usize>> {
     let mut batches: Vec<Vec<usize>> = Vec::new();
     for &n in pending {
         let fits = |batch: &Vec<usize>| {
-            batch.len() < BATCH_ROWS
+            batch.len() < batch_rows
                 && batch.first().is_some_and(|&first| {
                     let (a, b) = (&steps[first], &steps[n]);
                     (&a.node, &a.winner, &a.table) == (&b.node, &b.winner, &b.table)
