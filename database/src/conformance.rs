@@ -47,6 +47,11 @@ pub trait Fixture {
         true
     }
 
+    /// Whether texts in keys are ordered as their collation says; if not, in some other total order.
+    fn collates(&self) -> bool {
+        true
+    }
+
     /// Whether a NULL in a NOT NULL column is refused.
     fn enforces_types(&self) -> bool {
         true

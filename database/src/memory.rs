@@ -14,7 +14,7 @@ use crate::ledger::{Checksum, Ledger, Watermark};
 use crate::row::{Key, Row, Rows};
 use crate::table::{Chunk, Table};
 use crate::{Pin, Position, Reader, RowsOf, Writer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a log holds.
@@ -191,6 +191,11 @@ impl Connection {
         Ok(reading(state.nodes[self.node].rows.get(&table.to_string()).unwrap_or(&empty)))
     }
 
+    fn twice(&self, what: &str) -> Error {
+        let reason = "the ledger has a row with this key already".to_owned();
+        Error::Refused { node: self.name(), what: what.to_owned(), reason }
+    }
+
     fn since(&self) -> Position {
         Position(self.cluster.state().nodes[self.node].log.len().to_string().into())
     }
@@ -303,6 +308,14 @@ impl Ledger for Connection {
     }
 
     async fn push(&mut self, checksums: &[Checksum]) -> Result<()> {
+        let key = |of: &Checksum| {
+            let table = of.chunk.table.to_string();
+            (of.run.clone(), of.node.clone(), table, of.number)
+        };
+        let mut there: HashSet<_> = self.cluster.state().nodes[self.node].checksums.iter().map(key).collect();
+        if !checksums.iter().all(|checksum| there.insert(key(checksum))) {
+            return Err(self.twice("to write checksums"));
+        }
         for checksum in checksums {
             self.cluster.log(self.node, What::Checksum(checksum.clone()));
         }
@@ -310,6 +323,9 @@ impl Ledger for Connection {
     }
 
     async fn mark(&mut self, run: &str, watermark: &Watermark) -> Result<()> {
+        if self.marks(run, watermark.number).await?.contains(watermark) {
+            return Err(self.twice("to write a watermark"));
+        }
         self.cluster.log(self.node, What::Mark { run: run.to_owned(), watermark: watermark.clone() });
         Ok(())
     }
@@ -371,6 +387,10 @@ mod tests {
         }
 
         fn enforces_types(&self) -> bool {
+            false
+        }
+
+        fn collates(&self) -> bool {
             false
         }
     }

@@ -74,14 +74,21 @@ pub(super) async fn chunks_are_half_open_and_limited<F: Fixture>(fixture: &mut F
         let keys: Vec<Key> = rows.iter().map(|row| orders().key_of(row)).collect();
         equal(&chunk.to_string(), &keys, &must.into_iter().map(id).collect())?;
     }
-    let chunk =
-        Chunk { table: stock(), lower: Some(item_key(2, "Tallinn")), upper: Some(item_key(3, "Tallinn")) };
-    let rows = fixture.node().rows(&chunk, 100).await?;
-    let keys: HashSet<Key> = rows.iter().map(|row| stock().key_of(row)).collect();
+    let (lower, upper) = (item_key(2, "Tallinn"), item_key(3, "Tallinn"));
+    let keys = |rows: &Rows| rows.iter().map(|row| stock().key_of(row)).collect::<Vec<Key>>();
+    let all = Chunk { table: stock(), lower: None, upper: None };
+    let all = keys(&fixture.node().rows(&all, 100).await?);
+    let chunk = Chunk { table: stock(), lower: Some(lower.clone()), upper: Some(upper.clone()) };
+    let found = keys(&fixture.node().rows(&chunk, 100).await?);
+    let must = all.iter().skip_while(|key| **key != lower).take_while(|key| **key != upper);
+    equal(&chunk.to_string(), &found, &must.cloned().collect())?;
+    if !fixture.collates() {
+        return Ok(());
+    }
     let must = [(2, "Tallinn"), (2, "it's"), (2, "Åbo"), (3, "Oslo")];
     equal(
-        &chunk.to_string(),
-        &keys,
+        "the same by collation",
+        &found,
         &must.into_iter().map(|(number, place)| item_key(number, place)).collect(),
     )
 }
