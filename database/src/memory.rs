@@ -181,11 +181,16 @@ impl Connection {
         self.cluster.names[self.node].to_string()
     }
 
-    fn read<T>(&self, table: &Table, reading: impl FnOnce(&BTreeMap<Key, Row>) -> T) -> Result<T> {
+    /// A reading of a range, which a filter would limit.
+    fn walk<T>(&self, table: &Table, reading: impl FnOnce(&BTreeMap<Key, Row>) -> T) -> Result<T> {
         if table.filter.is_some() {
             let reason = "the model in memory knows no conditions".to_owned();
             return Err(Error::Schema { node: self.name(), reason });
         }
+        self.read(table, reading)
+    }
+
+    fn read<T>(&self, table: &Table, reading: impl FnOnce(&BTreeMap<Key, Row>) -> T) -> Result<T> {
         let state = self.cluster.state();
         let empty = BTreeMap::new();
         Ok(reading(state.nodes[self.node].rows.get(&table.to_string()).unwrap_or(&empty)))
@@ -222,7 +227,7 @@ impl Reader for Connection {
 
     async fn boundary(&mut self, table: &Table, lower: Option<&Key>, rows: u64) -> Result<Option<Key>> {
         let skip = usize::try_from(rows).unwrap_or(usize::MAX);
-        self.read(table, |all| match lower {
+        self.walk(table, |all| match lower {
             Some(lower) => all.range(lower..).nth(skip).map(|(key, _)| key.clone()),
             None => all.keys().nth(skip).cloned(),
         })
@@ -230,7 +235,7 @@ impl Reader for Connection {
 
     async fn rows(&mut self, chunk: &Chunk, limit: u64) -> Result<Rows> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        self.read(&chunk.table, |all| {
+        self.walk(&chunk.table, |all| {
             let mut rows = Rows::new();
             all.iter()
                 .filter(|(key, _)| chunk.lower.as_ref().is_none_or(|lower| *key >= lower))
