@@ -47,6 +47,11 @@ pub trait Fixture {
         true
     }
 
+    /// Whether texts in keys are ordered as their collation says; if not, in some other total order.
+    fn collates(&self) -> bool {
+        true
+    }
+
     /// Whether a NULL in a NOT NULL column is refused.
     fn enforces_types(&self) -> bool {
         true
@@ -120,7 +125,8 @@ pub async fn run<F: Fixture>(fixture: &mut F) -> Outcome {
         tables_are_listed_in_order_with_their_keys,
         boundaries_cover_every_row_exactly_once,
         chunks_are_half_open_and_limited,
-        the_filter_limits_readings,
+        the_filter_limits_what_is_walked,
+        a_row_that_left_the_filter_is_found_by_its_key,
         rows_by_key_come_in_the_order_asked,
         values_of_every_kind_come_back_bit_for_bit,
         a_quiet_row_is_still_and_a_written_one_is_not,

@@ -192,9 +192,10 @@ pub fn key_is(table: &Table, key: &Key) -> String {
         .join(" AND ")
 }
 
-/// The rows with these keys, in no order; with `filtered`, as far as the table's filter lets them through.
+/// The rows with these keys, in no order. The table's filter does not matter here: it says which rows are walked, and
+/// a row that left it on one node must not look as if it were missing there.
 #[must_use]
-pub fn rows_by_key(table: &Table, keys: &[Key], lock: Lock, filtered: bool) -> String {
+pub fn rows_by_key(table: &Table, keys: &[Key], lock: Lock) -> String {
     let condition = match table.key.as_slice() {
         [_] => {
             let column: Vec<&Column> = table.key_columns().collect();
@@ -208,17 +209,13 @@ pub fn rows_by_key(table: &Table, keys: &[Key], lock: Lock, filtered: bool) -> S
         }
         _ => keys.iter().map(|key| format!("({})", key_is(table, key))).collect::<Vec<_>>().join(" OR "),
     };
-    let filter = match &table.filter {
-        Some(filter) if filtered => format!(" AND ({filter})"),
-        _ => String::new(),
-    };
     let lock = match lock {
         Lock::None => "",
         Lock::Share => " LOCK IN SHARE MODE",
         Lock::Update => " FOR UPDATE",
     };
     format!(
-        "SELECT {} FROM {} WHERE ({condition}){filter}{lock}",
+        "SELECT {} FROM {} WHERE ({condition}){lock}",
         select_list(table.columns.iter()),
         table_name(table)
     )

@@ -84,7 +84,8 @@ pub trait Reader: Send {
     fn tables(&mut self) -> impl Future<Output = Result<Vec<Table>>> + Send;
     /// Where this node stands in its own log.
     fn position(&mut self) -> impl Future<Output = Result<Position>> + Send;
-    /// The key that stands `rows` rows after `lower` (or after the start), or none if the table ends before.
+    /// The key that stands `rows` rows after `lower` (or after the start), or none if the table ends before; of the rows
+    /// that meet the table's filter.
     fn boundary(
         &mut self,
         table: &Table,
@@ -93,7 +94,8 @@ pub trait Reader: Send {
     ) -> impl Future<Output = Result<Option<Key>>> + Send;
     /// The rows of a chunk in key order, at most `limit` of them.
     fn rows(&mut self, chunk: &Chunk, limit: u64) -> impl Future<Output = Result<Rows>> + Send;
-    /// The rows with these keys, in the order of the keys; `None`: no such row.
+    /// The rows with these keys, in the order of the keys; `None`: no such row. As with pins and guards, the table's
+    /// filter does not matter: a row that meets it on one node only is there on both.
     fn rows_by_key(
         &mut self,
         table: &Table,

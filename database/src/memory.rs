@@ -14,7 +14,7 @@ use crate::ledger::{Checksum, Ledger, Watermark};
 use crate::row::{Key, Row, Rows};
 use crate::table::{Chunk, Table};
 use crate::{Pin, Position, Reader, RowsOf, Writer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a log holds.
@@ -181,14 +181,24 @@ impl Connection {
         self.cluster.names[self.node].to_string()
     }
 
-    fn read<T>(&self, table: &Table, reading: impl FnOnce(&BTreeMap<Key, Row>) -> T) -> Result<T> {
+    /// A reading of a range, which a filter would limit.
+    fn walk<T>(&self, table: &Table, reading: impl FnOnce(&BTreeMap<Key, Row>) -> T) -> Result<T> {
         if table.filter.is_some() {
             let reason = "the model in memory knows no conditions".to_owned();
             return Err(Error::Schema { node: self.name(), reason });
         }
+        self.read(table, reading)
+    }
+
+    fn read<T>(&self, table: &Table, reading: impl FnOnce(&BTreeMap<Key, Row>) -> T) -> Result<T> {
         let state = self.cluster.state();
         let empty = BTreeMap::new();
         Ok(reading(state.nodes[self.node].rows.get(&table.to_string()).unwrap_or(&empty)))
+    }
+
+    fn twice(&self, what: &str) -> Error {
+        let reason = "the ledger has a row with this key already".to_owned();
+        Error::Refused { node: self.name(), what: what.to_owned(), reason }
     }
 
     fn since(&self) -> Position {
@@ -217,7 +227,7 @@ impl Reader for Connection {
 
     async fn boundary(&mut self, table: &Table, lower: Option<&Key>, rows: u64) -> Result<Option<Key>> {
         let skip = usize::try_from(rows).unwrap_or(usize::MAX);
-        self.read(table, |all| match lower {
+        self.walk(table, |all| match lower {
             Some(lower) => all.range(lower..).nth(skip).map(|(key, _)| key.clone()),
             None => all.keys().nth(skip).cloned(),
         })
@@ -225,7 +235,7 @@ impl Reader for Connection {
 
     async fn rows(&mut self, chunk: &Chunk, limit: u64) -> Result<Rows> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        self.read(&chunk.table, |all| {
+        self.walk(&chunk.table, |all| {
             let mut rows = Rows::new();
             all.iter()
                 .filter(|(key, _)| chunk.lower.as_ref().is_none_or(|lower| *key >= lower))
@@ -303,6 +313,14 @@ impl Ledger for Connection {
     }
 
     async fn push(&mut self, checksums: &[Checksum]) -> Result<()> {
+        let key = |of: &Checksum| {
+            let table = of.chunk.table.to_string();
+            (of.run.clone(), of.node.clone(), table, of.number)
+        };
+        let mut there: HashSet<_> = self.cluster.state().nodes[self.node].checksums.iter().map(key).collect();
+        if !checksums.iter().all(|checksum| there.insert(key(checksum))) {
+            return Err(self.twice("to write checksums"));
+        }
         for checksum in checksums {
             self.cluster.log(self.node, What::Checksum(checksum.clone()));
         }
@@ -310,6 +328,9 @@ impl Ledger for Connection {
     }
 
     async fn mark(&mut self, run: &str, watermark: &Watermark) -> Result<()> {
+        if self.marks(run, watermark.number).await?.contains(watermark) {
+            return Err(self.twice("to write a watermark"));
+        }
         self.cluster.log(self.node, What::Mark { run: run.to_owned(), watermark: watermark.clone() });
         Ok(())
     }
@@ -371,6 +392,10 @@ mod tests {
         }
 
         fn enforces_types(&self) -> bool {
+            false
+        }
+
+        fn collates(&self) -> bool {
             false
         }
     }

@@ -69,7 +69,8 @@ pub struct Table {
     pub key_name: Box<str>,
     /// The server's guess at the number of rows; for progress only.
     pub rows_estimate: u64,
-    /// A condition in SQL that limits what is read of it (`--where`).
+    /// A condition in SQL that limits which rows are walked (`--where`); a row that is asked for by its key is read
+    /// whether it meets it or not.
     pub filter: Option<Box<str>>,
 }
 

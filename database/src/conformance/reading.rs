@@ -74,36 +74,59 @@ pub(super) async fn chunks_are_half_open_and_limited<F: Fixture>(fixture: &mut F
         let keys: Vec<Key> = rows.iter().map(|row| orders().key_of(row)).collect();
         equal(&chunk.to_string(), &keys, &must.into_iter().map(id).collect())?;
     }
-    let chunk =
-        Chunk { table: stock(), lower: Some(item_key(2, "Tallinn")), upper: Some(item_key(3, "Tallinn")) };
-    let rows = fixture.node().rows(&chunk, 100).await?;
-    let keys: HashSet<Key> = rows.iter().map(|row| stock().key_of(row)).collect();
+    let (lower, upper) = (item_key(2, "Tallinn"), item_key(3, "Tallinn"));
+    let keys = |rows: &Rows| rows.iter().map(|row| stock().key_of(row)).collect::<Vec<Key>>();
+    let all = Chunk { table: stock(), lower: None, upper: None };
+    let all = keys(&fixture.node().rows(&all, 100).await?);
+    let chunk = Chunk { table: stock(), lower: Some(lower.clone()), upper: Some(upper.clone()) };
+    let found = keys(&fixture.node().rows(&chunk, 100).await?);
+    let must = all.iter().skip_while(|key| **key != lower).take_while(|key| **key != upper);
+    equal(&chunk.to_string(), &found, &must.cloned().collect())?;
+    if !fixture.collates() {
+        return Ok(());
+    }
     let must = [(2, "Tallinn"), (2, "it's"), (2, "Åbo"), (3, "Oslo")];
     equal(
-        &chunk.to_string(),
-        &keys,
+        "the same by collation",
+        &found,
         &must.into_iter().map(|(number, place)| item_key(number, place)).collect(),
     )
 }
 
-pub(super) async fn the_filter_limits_readings<F: Fixture>(fixture: &mut F) -> Case {
-    if !fixture.knows_conditions() {
-        return Ok(());
-    }
+pub(super) async fn the_filter_limits_what_is_walked<F: Fixture>(fixture: &mut F) -> Case {
     load(fixture).await?;
-    // an implementation without SQL cannot know a filter, and must then say so
     let table = Arc::new(Table { filter: Some("id >= 100".into()), ..(*orders()).clone() });
     let chunk = Chunk { table: table.clone(), lower: None, upper: Some(id(120)) };
-    match fixture.node().rows(&chunk, 100).await {
-        Err(_) if !fixture.enforces_types() => Ok(()),
-        Err(error) => Err(error.into()),
-        Ok(rows) => {
-            let keys: Vec<Key> = rows.iter().map(|row| table.key_of(row)).collect();
-            equal("rows", &keys, &vec![id(100), id(110)])?;
-            let found = fixture.node().rows_by_key(&table, &[id(90), id(100)]).await?;
-            equal("by key", &found.iter().map(Option::is_some).collect(), &vec![false, true])
-        }
+    let found = fixture.node().rows(&chunk, 100).await;
+    let boundary = fixture.node().boundary(&table, None, 1).await;
+    if !fixture.knows_conditions() {
+        // what cannot know a condition must say so
+        return equal("refused", &(found.is_err(), boundary.is_err()), &(true, true));
     }
+    let keys: Vec<Key> = found?.iter().map(|row| table.key_of(row)).collect();
+    equal("rows", &keys, &vec![id(100), id(110)])?;
+    equal("boundary", &boundary?, &Some(id(110)))
+}
+
+pub(super) async fn a_row_that_left_the_filter_is_found_by_its_key<F: Fixture>(fixture: &mut F) -> Case {
+    load(fixture).await?;
+    let table = Arc::new(Table { filter: Some("customer <> 'gone'".into()), ..(*orders()).clone() });
+    let gone = Some(order(20, "gone"));
+    let wrote = write(fixture, &table, id(20), gone.clone()).await?;
+    equal("the application wrote", &wrote, &true)?;
+    let found = fixture.node().rows_by_key(&table, &[id(20)]).await?;
+    equal("by key", &found, &vec![gone.clone()])?;
+    let many: Vec<Key> = (1..=700).map(id).collect();
+    let found = fixture.node().rows_by_key(&table, &many).await?;
+    equal("by many keys", &found[19], &gone)?;
+    let rows = [RowsOf { table: &table, keys: &[id(20)] }];
+    let pin = fixture.node().pin(&rows).await?;
+    equal("pinned", &pin.rows, &vec![gone.clone()])?;
+    equal("still", &fixture.node().still(&rows, &pin).await?, &vec![true])?;
+    let edit = Edit { table: table.clone(), key: id(20), expected: gone.clone(), wanted: None };
+    let guard = fixture.node().guard(std::slice::from_ref(&edit)).await?;
+    equal("guarded", &guard.rows, &vec![gone])?;
+    equal("called off", &fixture.node().mend(&[edit], &guard, &[false]).await?, &vec![Mending::CalledOff])
 }
 
 pub(super) async fn rows_by_key_come_in_the_order_asked<F: Fixture>(fixture: &mut F) -> Case {

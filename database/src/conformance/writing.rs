@@ -3,11 +3,10 @@
 use super::sample::*;
 use super::{Case, Failure, Fixture, equal};
 use crate::edit::{Edit, Mending};
-use crate::row::{Key, Row};
+use crate::row::Row;
 use crate::table::Chunk;
 use crate::value::Value;
 use crate::{Reader, RowsOf, Writer};
-use std::sync::Arc;
 
 pub(super) async fn edits_of_all_kinds_are_made_outside_the_log<F: Fixture>(fixture: &mut F) -> Case {
     load(fixture).await?;

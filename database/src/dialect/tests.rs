@@ -41,7 +41,7 @@ fn a_chunk_is_a_half_open_range_in_key_order() {
 }
 
 #[test]
-fn the_filter_limits_what_is_read_and_not_what_is_mended() {
+fn the_filter_limits_what_is_walked_and_not_what_is_read_by_key() {
     let table = Table { filter: Some("a % 2 = 0 OR b = 'x'".into()), ..table(&[0]) };
     let key = Key::new(&[Value::Int(4)]);
     assert_eq!(
@@ -50,11 +50,11 @@ fn the_filter_limits_what_is_read_and_not_what_is_mended() {
     );
     let keys = [key.clone(), Key::new(&[Value::Int(-5)])];
     assert_eq!(
-        rows_by_key(&table, &keys, Lock::None, true),
-        "SELECT `a`, `b`, `c` FROM `shop`.`or``ders` WHERE (`a` IN (4, -5)) AND (a % 2 = 0 OR b = 'x')"
+        rows_by_key(&table, &keys, Lock::None),
+        "SELECT `a`, `b`, `c` FROM `shop`.`or``ders` WHERE (`a` IN (4, -5))"
     );
     assert_eq!(
-        rows_by_key(&table, &keys, Lock::Update, false),
+        rows_by_key(&table, &keys, Lock::Update),
         "SELECT `a`, `b`, `c` FROM `shop`.`or``ders` WHERE (`a` IN (4, -5)) FOR UPDATE"
     );
 }
@@ -62,7 +62,7 @@ fn the_filter_limits_what_is_read_and_not_what_is_mended() {
 #[test]
 fn keys_of_several_columns_are_named_one_by_one() {
     assert_eq!(
-        rows_by_key(&table(&[0, 1]), &[key(1, "x"), key(2, "y")], Lock::Share, false),
+        rows_by_key(&table(&[0, 1]), &[key(1, "x"), key(2, "y")], Lock::Share),
         "SELECT `a`, `b`, `c` FROM `shop`.`or``ders` WHERE ((`a` = 1 AND `b` = 'x') OR (`a` = 2 AND `b` = 'y')) \
          LOCK IN SHARE MODE"
     );

@@ -30,24 +30,17 @@ pub(super) struct Locked {
 
 impl Connection {
     /// Locks rows and remembers it, or reads what cannot be locked.
-    pub(super) async fn lock(
-        &mut self,
-        tables: &[(&Table, &[Key])],
-        lock: Lock,
-        filtered: bool,
-    ) -> Result<Locked, Fault> {
+    pub(super) async fn lock(&mut self, tables: &[(&Table, &[Key])], lock: Lock) -> Result<Locked, Fault> {
         let guard = lock == Lock::Update;
         let mut busy = HashSet::new();
         let mut one_by_one = false;
         while busy.len() <= BUSY_ROWS {
             let mut at = 0;
-            match lock_all(&mut self.locks, tables, lock, filtered, one_by_one.then_some(&busy), &mut at)
-                .await
-            {
+            match lock_all(&mut self.locks, tables, lock, one_by_one.then_some(&busy), &mut at).await {
                 Ok(mut rows) => {
                     let held: Vec<bool> = (0..rows.len()).map(|place| !busy.contains(&place)).collect();
                     self.held = Some(Held { generation: self.locks.generation(), guard, rows: held.clone() });
-                    self.read_others(tables, filtered, &held, &mut rows).await?;
+                    self.read_others(tables, &held, &mut rows).await?;
                     return Ok(Locked { rows, held });
                 }
                 Err(fault) if fault.is_lock() => {
@@ -65,7 +58,7 @@ impl Connection {
         }
         let count = tables.iter().map(|(_, keys)| keys.len()).sum();
         let mut locked = Locked { rows: vec![None; count], held: vec![false; count] };
-        self.read_others(tables, filtered, &locked.held, &mut locked.rows).await?;
+        self.read_others(tables, &locked.held, &mut locked.rows).await?;
         Ok(locked)
     }
 
@@ -73,7 +66,6 @@ impl Connection {
     pub(super) async fn read_others(
         &mut self,
         tables: &[(&Table, &[Key])],
-        filtered: bool,
         held: &[bool],
         rows: &mut [Option<Row>],
     ) -> Result<(), Fault> {
@@ -83,7 +75,7 @@ impl Connection {
             let free: Vec<(usize, &Key)> =
                 of_table.into_iter().filter(|(place, _)| held.get(*place) != Some(&true)).collect();
             let keys: Vec<Key> = free.iter().map(|(_, key)| (*key).clone()).collect();
-            let found = by_key(&mut self.main, table, &keys, Lock::None, filtered).await?;
+            let found = by_key(&mut self.main, table, &keys, Lock::None).await?;
             free.iter().zip(found).for_each(|((place, _), row)| rows[*place] = row);
         }
         Ok(())
@@ -116,7 +108,6 @@ async fn lock_all(
     link: &mut Link,
     tables: &[(&Table, &[Key])],
     lock: Lock,
-    filtered: bool,
     one_by_one: Option<&HashSet<usize>>,
     at: &mut usize,
 ) -> Result<Vec<Option<Row>>, Fault> {
@@ -127,7 +118,7 @@ async fn lock_all(
     let mut rows = Vec::new();
     for (table, keys) in tables {
         let Some(busy) = one_by_one else {
-            rows.extend(by_key(link, table, keys, lock, filtered).await?);
+            rows.extend(by_key(link, table, keys, lock).await?);
             continue;
         };
         for key in *keys {
@@ -135,7 +126,7 @@ async fn lock_all(
             if busy.contains(at) {
                 rows.push(None);
             } else {
-                rows.extend(by_key(link, table, std::slice::from_ref(key), lock, filtered).await?);
+                rows.extend(by_key(link, table, std::slice::from_ref(key), lock).await?);
             }
         }
     }

@@ -44,7 +44,7 @@ impl Reader for Connection {
 
     async fn rows_by_key(&mut self, table: &Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
         let rows = if keys.len() <= KEYS_PER_STATEMENT {
-            by_key(&mut self.main, table, keys, Lock::None, true).await
+            by_key(&mut self.main, table, keys, Lock::None).await
         } else {
             snapshot_by_key(&mut self.main, table, keys).await
         };
@@ -55,7 +55,7 @@ impl Reader for Connection {
         self.release().await;
         let tables: Vec<(&Table, &[Key])> = rows.iter().map(|of| (of.table, of.keys)).collect();
         let pin = match self.watch {
-            Watch::Log => log_pin(&mut self.main, &tables, true).await,
+            Watch::Log => log_pin(&mut self.main, &tables).await,
             Watch::Locks => self.lock_pin(&tables).await,
         };
         pin.map_err(|fault| self.error(fault, "watching rows"))
@@ -94,12 +94,12 @@ impl Connection {
             lockable &= locks_rows(&mut self.main, table).await?;
         }
         if lockable {
-            let locked = self.lock(tables, Lock::Share, true).await?;
+            let locked = self.lock(tables, Lock::Share).await?;
             return Ok(Pin { rows: locked.rows, since: Position("locks".into()) });
         }
         let mut rows = Vec::new();
         for (table, keys) in tables {
-            rows.extend(by_key(&mut self.main, table, keys, Lock::None, true).await?);
+            rows.extend(by_key(&mut self.main, table, keys, Lock::None).await?);
         }
         Ok(Pin { rows, since: Position("nothing".into()) })
     }
@@ -125,12 +125,11 @@ pub(super) async fn by_key(
     table: &Table,
     keys: &[Key],
     lock: Lock,
-    filtered: bool,
 ) -> std::result::Result<Vec<Option<Row>>, Fault> {
     let columns: Vec<&Column> = table.columns.iter().collect();
     let mut found: HashMap<Key, Row> = HashMap::with_capacity(keys.len());
     for some in keys.chunks(KEYS_PER_STATEMENT) {
-        let sql = dialect::rows_by_key(table, some, lock, filtered);
+        let sql = dialect::rows_by_key(table, some, lock);
         let rows = link.read(&sql, &columns, some.len() as u64).await?;
         found.extend(rows.iter().map(|row| (table.key_of(row), Row::from_bytes(row))));
     }
@@ -143,30 +142,22 @@ async fn snapshot_by_key(
     keys: &[Key],
 ) -> std::result::Result<Vec<Option<Row>>, Fault> {
     link.run("START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
-    let rows = by_key(link, table, keys, Lock::None, true).await;
+    let rows = by_key(link, table, keys, Lock::None).await;
     end_snapshot(link, rows).await
 }
 
 /// Rows of several tables and the position of the log, in one snapshot.
-pub(super) async fn log_pin(
-    link: &mut Link,
-    tables: &[(&Table, &[Key])],
-    filtered: bool,
-) -> std::result::Result<Pin, Fault> {
+pub(super) async fn log_pin(link: &mut Link, tables: &[(&Table, &[Key])]) -> std::result::Result<Pin, Fault> {
     link.run("START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
-    let pin = log_pin_inside(link, tables, filtered).await;
+    let pin = log_pin_inside(link, tables).await;
     end_snapshot(link, pin).await
 }
 
-async fn log_pin_inside(
-    link: &mut Link,
-    tables: &[(&Table, &[Key])],
-    filtered: bool,
-) -> std::result::Result<Pin, Fault> {
+async fn log_pin_inside(link: &mut Link, tables: &[(&Table, &[Key])]) -> std::result::Result<Pin, Fault> {
     let since = position(link).await?;
     let mut rows = Vec::new();
     for (table, keys) in tables {
-        rows.extend(by_key(link, table, keys, Lock::None, filtered).await?);
+        rows.extend(by_key(link, table, keys, Lock::None).await?);
     }
     Ok(Pin { rows, since })
 }

@@ -95,7 +95,7 @@ impl Writer for Connection {
         }
         let groups = groups(edits);
         let pin = match self.watch {
-            Watch::Log => log_pin(&mut self.main, &tables(&groups), false).await,
+            Watch::Log => log_pin(&mut self.main, &tables(&groups)).await,
             Watch::Locks => self.lock_guard(&groups).await,
         };
         if self.watch == Watch::Log {
@@ -159,7 +159,7 @@ impl Connection {
                 return Err(Fault::Server { number: NOT_HERE, message });
             }
         }
-        let locked = self.lock(&tables(groups), Lock::Update, false).await?;
+        let locked = self.lock(&tables(groups), Lock::Update).await?;
         Ok(Pin { rows: locked.rows, since: Position("locks".into()) })
     }
 
@@ -226,7 +226,7 @@ async fn mend_by_log(
     let groups = groups(edits);
     let (mut rows, mut moved) = (Vec::new(), HashSet::new());
     for group in &groups {
-        rows.extend(by_key(link, &group.table, &group.keys, Lock::Update, false).await?);
+        rows.extend(by_key(link, &group.table, &group.keys, Lock::Update).await?);
     }
     for group in &groups {
         match changes(link, &group.table, &guard.since).await {
@@ -314,7 +314,7 @@ async fn write(link: &mut Link, edit: &Edit) -> std::result::Result<Mending, Fau
     let Some(sql) = sql else { return Ok(Mending::Mended) };
     link.run("SAVEPOINT evensum_edit").await?;
     let written = match link.run(&sql).await {
-        Ok(_) => by_key(link, &edit.table, std::slice::from_ref(&edit.key), Lock::None, false).await?,
+        Ok(_) => by_key(link, &edit.table, std::slice::from_ref(&edit.key), Lock::None).await?,
         // a deadlock or a lock that was not granted may have ended the whole transaction
         Err(fault) if fault.is_server() && !fault.is_lock() => {
             link.run("ROLLBACK TO SAVEPOINT evensum_edit").await?;
