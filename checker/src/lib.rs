@@ -24,6 +24,7 @@
 //! * Nothing here knows how a node keeps its rows; keys are compared for equality only.
 //! * Every wait and every buffer has a bound; the bounds are constants beside their use.
 
+pub mod cut;
 pub mod fingerprint;
 pub mod lineup;
 pub mod locate;

@@ -13,7 +13,8 @@
 //! 2. The rows are *pinned* on every node: read, and watched from then on.
 //! 3. Marks are exchanged, while the pins hold.
 //! 4. The pins are let go. A row that every node vouches for is decided: *identical* or *different*.
-//! 5. The others moved, and are asked again, until the time or the attempts are used up.
+//! 5. The others moved. Where no pin locks, those that only one node writes are decided by a cut ([`crate::cut`]).
+//! 6. What is left is asked again, until the time or the attempts are used up.
 //!
 //! # Why both words are exact
 //!
@@ -28,16 +29,18 @@
 //! row that looks the same. Two readings that merely look equal decide nothing: of two nodes whose flags flip out of step, each
 //! shows now and then what the other shows.
 //!
-//! The price: a row that is written more often than marks need to travel stays *unsettled*.
+//! The price: a row that several nodes write more often than marks need to travel stays *unsettled*; where pins lock, also one
+//! that a single node writes so often.
 //!
 //! Assumes what [`crate::watermark`] assumes, and that every write goes through the log of the node where it is
 //! committed, except for writes with the log off, which replication does not carry and which are what a check is
 //! there to find.
 
+use crate::cut::cut;
 use crate::locate::Candidate;
 use crate::progress::{Progress, Step};
 use crate::watermark::{Exchange, Watermarks};
-use database::{Key, Ledger, Reader, Result, Row, RowsOf, Table};
+use database::{Key, Ledger, Pin, Reader, Result, Row, RowsOf, Table};
 use futures_util::future::try_join_all;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -66,21 +69,38 @@ pub enum Settled {
 }
 
 /// A candidate, and what is known of it.
-struct Open {
+pub(crate) struct Open {
     table: Arc<Table>,
     candidate: Candidate,
     settled: Option<Settled>,
 }
 
+impl Open {
+    /// Decides the row by what each node certainly holds.
+    pub(crate) fn decide(&mut self, held: Vec<Option<Row>>) {
+        self.settled = Some(match held.windows(2).all(|pair| pair[0] == pair[1]) {
+            true => Settled::Identical(held.into_iter().next().flatten()),
+            false => Settled::Different(held),
+        });
+    }
+}
+
 /// Rows of one table, by their places in the list of candidates, and their keys.
-struct Group {
+pub(crate) struct Group {
     table: Arc<Table>,
     places: Vec<usize>,
     keys: Vec<Key>,
 }
 
+impl Group {
+    /// The rows as a reader takes them.
+    pub(crate) fn rows(&self) -> RowsOf<'_> {
+        RowsOf { table: &self.table, keys: &self.keys }
+    }
+}
+
 /// Groups rows by table; rows of one table stand together already.
-fn groups(rows: &[Open], chosen: &[usize]) -> Vec<Group> {
+pub(crate) fn groups(rows: &[Open], chosen: &[usize]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for &place in chosen {
         let Open { table, candidate, .. } = &rows[place];
@@ -143,7 +163,11 @@ async fn attempt_once<R: Reader, L: Ledger + 'static>(
 ) -> Result<Exchange> {
     let chosen = open(rows);
     if !readers.iter().any(Reader::pins_lock) {
-        return vouch(rows, &chosen, readers, watermarks, bound).await;
+        let (exchange, pins) = vouch(rows, &chosen, readers, watermarks, bound).await?;
+        if exchange == Exchange::Complete {
+            cut(rows, &open(rows), &pins, readers, watermarks, bound).await?;
+        }
+        return Ok(exchange);
     }
     let exchange = watermarks.exchange(bound).await?;
     if exchange != Exchange::Complete {
@@ -182,10 +206,9 @@ async fn vouch<R: Reader, L: Ledger + 'static>(
     readers: &mut [R],
     watermarks: &mut Watermarks<L>,
     bound: Duration,
-) -> Result<Exchange> {
+) -> Result<(Exchange, Vec<Pin>)> {
     let groups = groups(rows, chosen);
-    let watched: Vec<RowsOf<'_>> =
-        groups.iter().map(|group| RowsOf { table: &group.table, keys: &group.keys }).collect();
+    let watched: Vec<RowsOf<'_>> = groups.iter().map(Group::rows).collect();
     let pins = try_join_all(readers.iter_mut().map(|reader| reader.pin(&watched))).await?;
     let exchange = watermarks.exchange(bound).await?;
     let vouched =
@@ -194,13 +217,10 @@ async fn vouch<R: Reader, L: Ledger + 'static>(
         let held: Vec<Option<Row>> = pins.iter().map(|pin| pin.rows[k].clone()).collect();
         rows[place].candidate.rows.clone_from(&held);
         if exchange == Exchange::Complete && vouched.iter().all(|still| still[k]) {
-            rows[place].settled = Some(match held.windows(2).all(|pair| pair[0] == pair[1]) {
-                true => Settled::Identical(held.into_iter().next().flatten()),
-                false => Settled::Different(held),
-            });
+            rows[place].decide(held);
         }
     }
-    Ok(exchange)
+    Ok((exchange, pins))
 }
 
 fn stalled_reason(missing: &[(Box<str>, Box<str>)], bound: Duration) -> String {

@@ -54,6 +54,17 @@ impl<L: Ledger + 'static> Watermarks<L> {
         &mut self.ledgers
     }
 
+    /// Takes the next number, for marks that the caller writes and looks for by itself.
+    pub fn next_number(&mut self) -> u64 {
+        self.number += 1;
+        self.number
+    }
+
+    /// The name of the run, the names of the nodes, and their ledgers.
+    pub fn parts(&mut self) -> (&str, &[Box<str>], &mut [L]) {
+        (&self.run, &self.names, &mut self.ledgers)
+    }
+
     /// Writes a mark on every node, and waits until every node shows all of them, at most `bound`.
     ///
     /// # Errors

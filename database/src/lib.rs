@@ -106,6 +106,13 @@ pub trait Reader: Send {
     /// For each pinned row, whether it is certain that it was not written since; ends the pin. `rows` are those of the
     /// pin, in the same order.
     fn still(&mut self, rows: &[RowsOf<'_>], pin: &Pin) -> impl Future<Output = Result<Vec<bool>>> + Send;
+    /// For each row, whether it is certain that no transaction that began on this node wrote it since `pin`; what came here by
+    /// replication may have. Does not end the pin.
+    fn received_only(
+        &mut self,
+        rows: &[RowsOf<'_>],
+        pin: &Pin,
+    ) -> impl Future<Output = Result<Vec<bool>>> + Send;
     /// Whether a pin makes those wait who write its rows, so that it should be short and of few rows.
     fn pins_lock(&self) -> bool;
 }

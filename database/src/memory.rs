@@ -58,10 +58,12 @@ impl NodeState {
         };
     }
 
-    fn touched(&self, table: &str, key: &Key, since: usize) -> bool {
+    /// Whether the log holds a write to the row since a place, by any node or by the one named.
+    fn touched(&self, table: &str, key: &Key, since: usize, by: Option<usize>) -> bool {
         self.log
             .iter()
             .skip(since)
+            .filter(|entry| by.is_none_or(|origin| entry.origin == origin))
             .any(|entry| matches!(&entry.what, What::Row { table: t, key: k, .. } if t == table && k == key))
     }
 }
@@ -264,7 +266,18 @@ impl Reader for Connection {
         let node = &state.nodes[self.node];
         let of_table = |of: &RowsOf<'_>| {
             let table = of.table.to_string();
-            of.keys.iter().map(|key| !node.touched(&table, key, since)).collect::<Vec<bool>>()
+            of.keys.iter().map(|key| !node.touched(&table, key, since, None)).collect::<Vec<bool>>()
+        };
+        Ok(rows.iter().flat_map(of_table).collect())
+    }
+
+    async fn received_only(&mut self, rows: &[RowsOf<'_>], pin: &Pin) -> Result<Vec<bool>> {
+        let (state, since) = (self.cluster.state(), log_length(&pin.since));
+        let node = &state.nodes[self.node];
+        let of_table = |of: &RowsOf<'_>| {
+            let table = of.table.to_string();
+            let received = |key| !node.touched(&table, key, since, Some(self.node));
+            of.keys.iter().map(received).collect::<Vec<bool>>()
         };
         Ok(rows.iter().flat_map(of_table).collect())
     }
@@ -297,7 +310,7 @@ impl Writer for Connection {
                 if !go {
                     return Mending::CalledOff;
                 }
-                if now != edit.expected.as_ref() || node.touched(&table, &edit.key, since) {
+                if now != edit.expected.as_ref() || node.touched(&table, &edit.key, since, None) {
                     return Mending::Moved;
                 }
                 node.put(&table, &edit.key, edit.wanted.as_ref());

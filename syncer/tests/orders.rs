@@ -78,7 +78,6 @@ fn row(n: i64) -> Row {
 #[derive(Clone)]
 struct Watched {
     inner: Connection,
-    node: usize,
     cluster: Cluster,
     ambush: Arc<Mutex<Option<Ambush>>>,
 }
@@ -122,6 +121,9 @@ impl Reader for Watched {
         self.reach(Moment::BeforeRelease);
         self.inner.still(rows, pin).await
     }
+    async fn received_only(&mut self, rows: &[RowsOf<'_>], pin: &Pin) -> Result<Vec<bool>> {
+        self.inner.received_only(rows, pin).await
+    }
     fn pins_lock(&self) -> bool {
         self.inner.pins_lock()
     }
@@ -152,9 +154,7 @@ impl Ledger for Watched {
         self.inner.mark(run, watermark).await
     }
     async fn marks(&mut self, run: &str, number: u64) -> Result<Vec<Watermark>> {
-        if self.node == 0 {
-            self.cluster.deliver_all();
-        }
+        self.cluster.deliver_all();
         self.inner.marks(run, number).await
     }
 }
@@ -190,7 +190,7 @@ async fn repair(good: Option<i64>, bad: Option<i64>, ambush: &Ambush) -> bool {
     let waiting = Arc::new(Mutex::new(Some(ambush.clone())));
     let members = (0..2).map(|node| {
         let watched =
-            Watched { inner: cluster.connect(node), node, cluster: cluster.clone(), ambush: waiting.clone() };
+            Watched { inner: cluster.connect(node), cluster: cluster.clone(), ambush: waiting.clone() };
         let name = report.nodes[node].clone();
         Member { identity: name.clone(), name, writer: watched.clone(), ledger: watched }
     });

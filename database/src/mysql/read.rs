@@ -69,16 +69,14 @@ impl Reader for Connection {
             }
             return Ok(still);
         }
-        let mut still = Vec::with_capacity(pin.rows.len());
-        for RowsOf { table, keys } in rows {
-            match changes(&mut self.main, table, &pin.since).await {
-                Ok(changed) => still.extend(keys.iter().map(|key| !changed.contains(key))),
-                // the log does not reach back, or the definition changed: nothing is certain
-                Err(Fault::Server { .. }) => still.extend(keys.iter().map(|_| false)),
-                Err(fault) => return Err(self.error(fault, &format!("asking for changes of {table}"))),
-            }
+        self.untouched(rows, pin, Whose::Anybodys).await
+    }
+
+    async fn received_only(&mut self, rows: &[RowsOf<'_>], pin: &Pin) -> Result<Vec<bool>> {
+        match self.watch {
+            Watch::Locks => Ok(vec![false; pin.rows.len()]),
+            Watch::Log => self.untouched(rows, pin, Whose::Own).await,
         }
-        Ok(still)
     }
 
     fn pins_lock(&self) -> bool {
@@ -87,6 +85,20 @@ impl Reader for Connection {
 }
 
 impl Connection {
+    /// Of which rows it is certain that no such transaction is in the log since the pin.
+    async fn untouched(&mut self, rows: &[RowsOf<'_>], pin: &Pin, whose: Whose) -> Result<Vec<bool>> {
+        let mut untouched = Vec::new();
+        for RowsOf { table, keys } in rows {
+            match changes(&mut self.main, table, &pin.since, whose).await {
+                Ok(changed) => untouched.extend(keys.iter().map(|key| !changed.contains(key))),
+                // the log does not reach back, or the definition changed: nothing is certain
+                Err(Fault::Server { .. }) => untouched.extend(keys.iter().map(|_| false)),
+                Err(fault) => return Err(self.error(fault, &format!("asking for changes of {table}"))),
+            }
+        }
+        Ok(untouched)
+    }
+
     /// Locks the rows. Where one of the tables cannot lock its rows, nothing is held of any: the rows are only read.
     async fn lock_pin(&mut self, tables: &[(&Table, &[Key])]) -> std::result::Result<Pin, Fault> {
         let mut lockable = true;
@@ -176,11 +188,21 @@ async fn end_snapshot<T>(
     }
 }
 
+/// Of whose transactions changes are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// All that the log holds.
+    Anybodys,
+    /// Those that began on this node.
+    Own,
+}
+
 /// The keys of a table that the log holds since a position, as this session sees the log.
 pub(super) async fn changes(
     link: &mut Link,
     table: &Table,
     since: &Position,
+    whose: Whose,
 ) -> std::result::Result<HashSet<Key>, Fault> {
     let Some((file, offset)) = since.0.rsplit_once(':') else {
         return Err(Fault::Odd(format!("'{since}' is no position of a log")));
@@ -192,9 +214,10 @@ pub(super) async fn changes(
     }
     let columns: Vec<&Column> = table.key_columns().collect();
     let sql = format!(
-        "SHOW BINLOG CHANGES FOR {} FROM '{}' {offset}",
+        "SHOW BINLOG CHANGES FOR {} FROM '{}' {offset}{}",
         dialect::table_name(table),
-        file.replace('\'', "''")
+        file.replace('\'', "''"),
+        if whose == Whose::Own { " LOCAL" } else { "" }
     );
     let rows = link.read(&sql, &columns, CHANGES_MOST).await?;
     Ok(rows.iter().map(Key::from_bytes).collect())

@@ -22,7 +22,7 @@
 use super::fault::Fault;
 use super::link::Link;
 use super::locks::locks_rows;
-use super::read::{by_key, changes, log_pin};
+use super::read::{Whose, by_key, changes, log_pin};
 use super::{Connection, Watch};
 use crate::dialect::{self, Lock};
 use crate::edit::{Edit, Mending};
@@ -229,7 +229,7 @@ async fn mend_by_log(
         rows.extend(by_key(link, &group.table, &group.keys, Lock::Update).await?);
     }
     for group in &groups {
-        match changes(link, &group.table, &guard.since).await {
+        match changes(link, &group.table, &guard.since, Whose::Anybodys).await {
             Ok(changed) => {
                 let touched = group.places.iter().zip(&group.keys).filter(|(_, key)| changed.contains(*key));
                 moved.extend(touched.map(|(&place, _)| place));

@@ -15,17 +15,32 @@ use std::collections::BTreeSet;
 /// How many changes are looked at before the caller is told to compare the whole table instead.
 const MAX_CHANGES: usize = 1_000_000;
 
+/// Of whose transactions the changes are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// All that the log holds.
+    Anybodys,
+    /// Those that began on this node.
+    Own,
+}
+
 /// The distinct keys, in the order of their first change. `key` are the places of the key's columns in a row.
 pub fn changed_keys(
     conn: &Connection,
     (database, table): (&str, &str),
     key: &[usize],
     from: LogPosition,
+    whose: Whose,
 ) -> Result<Vec<Vec<Value>>, SqlError> {
     check_place(conn, from)?;
-    let mut query = conn
-        .prepare_cached("SELECT payload FROM _evensum_binlog WHERE n >= ?1 ORDER BY n")
-        .map_err(failed)?;
+    let sql = match whose {
+        Whose::Anybodys => "SELECT payload FROM _evensum_binlog WHERE n >= ?1 ORDER BY n",
+        Whose::Own => {
+            "SELECT payload FROM _evensum_binlog
+             WHERE n >= ?1 AND origin = (SELECT uuid FROM _evensum_server) ORDER BY n"
+        }
+    };
+    let mut query = conn.prepare_cached(sql).map_err(failed)?;
     let mut rows = query.query([from.key()]).map_err(failed)?;
     let (mut keys, mut seen, mut count) = (Vec::new(), BTreeSet::new(), 0);
     while let Some(row) = rows.next().map_err(failed)? {
@@ -121,6 +136,7 @@ mod tests {
     use super::super::binlog::Binlog;
     use super::*;
     use crate::change::{Body, Change};
+    use database::Gtid;
 
     fn row(id: i64, name: &str) -> Option<Vec<Value>> {
         Some(vec![Value::Integer(id), Value::Text(name.to_owned())])
@@ -131,7 +147,7 @@ mod tests {
     }
 
     fn keys(conn: &Connection, from: LogPosition) -> Result<Vec<Vec<Value>>, SqlError> {
-        changed_keys(conn, ("shop", "orders"), &[0], from)
+        changed_keys(conn, ("shop", "orders"), &[0], from, Whose::Anybodys)
     }
 
     #[test]
@@ -146,6 +162,12 @@ mod tests {
         let expected: Vec<Vec<Value>> = [1, 2, 4].map(|id| vec![Value::Integer(id)]).to_vec();
         assert_eq!(keys(&conn, from).unwrap(), expected);
         assert_eq!(keys(&conn, LogPosition::START).unwrap().len(), 4);
+        let foreign = Some(Gtid { origin: "elsewhere".into(), sequence: 7 });
+        let body = Body::Rows(vec![change("orders", None, row(8, "c"))]);
+        log.append(&conn, foreign, 2, 0, &body).unwrap();
+        assert_eq!(keys(&conn, from).unwrap().len(), 4);
+        let own = changed_keys(&conn, ("shop", "orders"), &[0], from, Whose::Own).unwrap();
+        assert_eq!(own, expected);
     }
 
     #[test]

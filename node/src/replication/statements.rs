@@ -360,7 +360,7 @@ fn wait_time(seconds: Option<f64>) -> Duration {
     seconds.map_or(longest, |seconds| Duration::try_from_secs_f64(seconds).unwrap_or(longest).min(longest))
 }
 
-/// `FOR db.table FROM 'file' pos`.
+/// `FOR db.table FROM 'file' pos [LOCAL]`: with LOCAL only what began on this node.
 fn show_changes(words: &mut Words, asking: &Asking<'_>) -> Result<Answer, SqlError> {
     let mut table = words.name()?;
     let mut database = asking.database.to_owned();
@@ -373,10 +373,11 @@ fn show_changes(words: &mut Words, asking: &Asking<'_>) -> Result<Answer, SqlErr
     let name = words.text()?;
     words.sign(',');
     let pos = words.number()?;
+    let whose = if words.take("LOCAL") { changes::Whose::Own } else { changes::Whose::Anybodys };
     words.end()?;
     let place = LogPosition::in_file(&name, pos).ok_or_else(|| no_such_log("SHOW BINLOG CHANGES"))?;
     let key = (asking.key_of)(&database, &table)?;
-    let rows = changes::changed_keys(asking.conn, (&database, &table), &key, place)?;
+    let rows = changes::changed_keys(asking.conn, (&database, &table), &key, place, whose)?;
     Ok(Answer::Keys { database, table, rows })
 }
 
