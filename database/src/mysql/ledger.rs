@@ -27,7 +27,7 @@ const FORGET_ROWS: u32 = 10_000;
 /// How many bytes of a key are shown.
 const KEY_BYTES: usize = 1_000;
 /// The tables, with their columns.
-const TABLES: [(&str, &str); 2] = [
+pub(super) const TABLES: [(&str, &str); 2] = [
     (
         "checksums",
         "run VARCHAR(64) NOT NULL, node VARCHAR(64) NOT NULL, db_name VARCHAR(64) NOT NULL, \
