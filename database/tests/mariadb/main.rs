@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod effects;
+
 use database::conformance::{self, SqlFixture};
 use database::mysql::{Connection, LedgerConnection, Options, Watch};
 use database::{Chunk, Key, Reader, RowsOf, Target, Value};
@@ -90,10 +92,12 @@ async fn the_driver_reads_and_mends_a_mariadb() {
     every_type_arrives_in_its_canonical_form(&server, &mut fixture).await;
     every_type_is_written_back_bit_for_bit(&server, &mut fixture).await;
     the_ledger_is_written_through_the_log(&server).await;
+    old_runs_are_forgotten_in_batches(&server, &mut fixture).await;
     tables_beside_the_ledger_are_listed(&server, &mut fixture).await;
-    tables_with_versions_are_read_and_not_rewritten(&server, &mut fixture).await;
-    side_effects_are_refused(&server, &mut fixture).await;
-    what_is_hidden_is_not_taken_for_absent(&server, &mut fixture).await;
+    effects::tables_with_versions_are_read_and_not_rewritten(&server, &mut fixture).await;
+    a_reading_ends_before_it_fills_the_memory(&server, &mut fixture).await;
+    effects::side_effects_are_refused(&server, &mut fixture).await;
+    effects::what_is_hidden_is_not_taken_for_absent(&server, &mut fixture).await;
     a_busy_row_costs_only_itself(&server, &mut fixture).await;
     a_user_without_the_right_changes_nothing(&server, &mut fixture).await;
     a_statement_that_takes_too_long_is_given_up(&server, &mut fixture).await;
@@ -211,6 +215,23 @@ async fn the_ledger_is_written_through_the_log(server: &Server) {
     assert!(outcome.failed.is_empty(), "{outcome}");
 }
 
+async fn old_runs_are_forgotten_in_batches(server: &Server, fixture: &mut SqlFixture) {
+    use database::Ledger;
+    let watermarks = |number: &str, age: u32| {
+        format!(
+            "INSERT INTO evensum.watermarks SELECT 'old', 'north', {number}, UTC_TIMESTAMP() - INTERVAL {age} DAY \
+             FROM evensum.seq_1_to_25000"
+        )
+    };
+    fixture.run(&watermarks("seq", 3)).await.unwrap();
+    fixture.run(&watermarks("seq + 25000", 0)).await.unwrap();
+    let mut ledger = LedgerConnection::connect(&server.target, None, &Options::default()).await.unwrap();
+    ledger.prepare().await.unwrap();
+    for (number, there) in [(1, 0), (25_000, 0), (25_001, 1)] {
+        assert_eq!(ledger.marks("old", number).await.unwrap().len(), there, "{number}");
+    }
+}
+
 async fn tables_beside_the_ledger_are_listed(server: &Server, fixture: &mut SqlFixture) {
     use database::Ledger;
     fixture.run("CREATE TABLE evensum.guests (id INT PRIMARY KEY)").await.unwrap();
@@ -229,158 +250,31 @@ async fn tables_beside_the_ledger_are_listed(server: &Server, fixture: &mut SqlF
     fixture.run("DROP TABLE evensum.guests, shop.checksums, shop.watermarks").await.unwrap();
 }
 
-async fn tables_with_versions_are_read_and_not_rewritten(server: &Server, fixture: &mut SqlFixture) {
-    use database::{Edit, Mending, Row, Writer};
-    for sql in [
-        "CREATE TABLE shop.past (id INT PRIMARY KEY, v INT) WITH SYSTEM VERSIONING",
-        "INSERT INTO shop.past VALUES (1, 1), (2, 2), (3, 3)",
-        "UPDATE shop.past SET v = 20 WHERE id = 2",
-        "DELETE FROM shop.past WHERE id = 3",
-        "CREATE TABLE shop.periods (id INT PRIMARY KEY, s TIMESTAMP(6) GENERATED ALWAYS AS ROW START, \
-         e TIMESTAMP(6) GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (s, e)) WITH SYSTEM VERSIONING",
-        "INSERT INTO shop.periods (id) VALUES (1)",
-    ] {
-        fixture.run(sql).await.unwrap();
+async fn a_reading_ends_before_it_fills_the_memory(server: &Server, fixture: &mut SqlFixture) {
+    fixture.run("CREATE TABLE shop.wide (id INT PRIMARY KEY, b LONGBLOB)").await.unwrap();
+    for id in 1..=12 {
+        fixture.run(&format!("INSERT INTO shop.wide VALUES ({id}, REPEAT('x', 1000000))")).await.unwrap();
     }
+    fixture
+        .run("INSERT INTO shop.wide VALUES (20, REPEAT('x', 9000000)), (21, 'y'), (22, 'z')")
+        .await
+        .unwrap();
     let mut node = connect(server).await;
     let tables = node.tables().await.unwrap();
-    let table = |name: &str| Arc::new(tables.iter().find(|table| &*table.name == name).unwrap().clone());
-    let chunk = Chunk { table: table("periods"), lower: None, upper: None };
-    assert_eq!(node.rows(&chunk, 10).await.unwrap().len(), 1);
-    let row = |id, v| Row::new(&[Value::Int(id), Value::Int(v)]);
-    let key = |id| Key::new(&[Value::Int(id)]);
-    let chunk = Chunk { table: table("past"), lower: None, upper: None };
-    let rows: Vec<Row> = node.rows(&chunk, 10).await.unwrap().iter().map(Row::from_bytes).collect();
-    assert_eq!(rows, [row(1, 1), row(2, 20)]);
-    let edit = |id, expected, wanted| Edit { table: table("past"), key: key(id), expected, wanted };
-    let edits = [
-        edit(1, Some(row(1, 1)), Some(row(1, 2))),
-        edit(2, Some(row(2, 20)), None),
-        edit(4, None, Some(row(4, 4))),
-    ];
-    let guard = node.guard(&edits).await.unwrap();
-    let done = node.mend(&edits, &guard, &[true; 3]).await.unwrap();
-    for done in &done[..2] {
-        assert!(matches!(done, Mending::Refused(reason) if reason.contains("version")), "{done:?}");
-    }
-    assert_eq!(done[2], Mending::Mended);
-    let rows = node.rows_by_key(&table("past"), &[key(1), key(2), key(4)]).await.unwrap();
-    assert_eq!(rows, [Some(row(1, 1)), Some(row(2, 20)), Some(row(4, 4))]);
-}
-
-async fn side_effects_are_refused(server: &Server, fixture: &mut SqlFixture) {
-    use database::{Edit, Mending, Row, Writer};
-    for sql in [
-        "DROP DATABASE IF EXISTS family",
-        "CREATE DATABASE family",
-        "CREATE TABLE family.parent (id INT PRIMARY KEY, v INT)",
-        "CREATE TABLE family.child (id INT PRIMARY KEY, p INT, \
-         FOREIGN KEY (p) REFERENCES family.parent (id) ON DELETE CASCADE)",
-        "INSERT INTO family.parent VALUES (1, 1), (2, 2), (3, 3), (4, 4)",
-        "INSERT INTO family.child VALUES (1, 1), (4, 4)",
-        "CREATE TRIGGER family.t AFTER INSERT ON family.child FOR EACH ROW DELETE FROM family.parent WHERE id = 2",
-        "CREATE TABLE family.old (id INT PRIMARY KEY) ENGINE=MyISAM",
-        "INSERT INTO family.old VALUES (1)",
+    let table = Arc::new(tables.into_iter().find(|table| &*table.name == "wide").unwrap());
+    let key = |id| Some(Key::new(&[Value::Int(id)]));
+    for (lower, upper, rows, cut) in [
+        (None, None, 9, true),
+        (key(5), None, 9, true),
+        (key(1), key(10), 9, false),
+        // one row alone is more than the bound
+        (key(20), key(21), 1, false),
+        (key(20), key(22), 2, false),
+        (key(20), None, 2, true),
     ] {
-        fixture.run(sql).await.unwrap();
-    }
-    let mut node = connect(server).await;
-    let tables = node.tables().await.unwrap();
-    let table = |name: &str| Arc::new(tables.iter().find(|table| &*table.name == name).unwrap().clone());
-    let row = |values: &[i64]| Row::new(&values.iter().map(|&value| Value::Int(value)).collect::<Vec<_>>());
-    let key = |id| Key::new(&[Value::Int(id)]);
-    let edits = [
-        Edit { table: table("parent"), key: key(1), expected: Some(row(&[1, 1])), wanted: None },
-        Edit {
-            table: table("parent"),
-            key: key(2),
-            expected: Some(row(&[2, 2])),
-            wanted: Some(row(&[2, 3])),
-        },
-        Edit { table: table("child"), key: key(2), expected: None, wanted: Some(row(&[2, 1])) },
-        Edit { table: table("parent"), key: key(3), expected: Some(row(&[3, 3])), wanted: None },
-        // the child goes first, so nothing is left that would follow its parent
-        Edit { table: table("child"), key: key(4), expected: Some(row(&[4, 4])), wanted: None },
-        Edit { table: table("parent"), key: key(4), expected: Some(row(&[4, 4])), wanted: None },
-    ];
-    let guard = node.guard(&edits).await.unwrap();
-    let done = node.mend(&edits, &guard, &[true; 6]).await.unwrap();
-    assert_eq!(done[3..], [Mending::Mended, Mending::Mended, Mending::Mended]);
-    assert!(matches!(&done[0], Mending::Refused(reason) if reason.contains("foreign key")), "{done:?}");
-    assert_eq!(done[1], Mending::Mended);
-    assert!(matches!(&done[2], Mending::Refused(reason) if reason.contains("trigger t ")), "{done:?}");
-    let rows = node.rows_by_key(&table("child"), &[key(1), key(2)]).await.unwrap();
-    assert_eq!(rows, [Some(row(&[1, 1])), None]);
-    // an engine without row locks: never still, never mended
-    let pin = node.pin(&[RowsOf { table: &table("old"), keys: &[key(1)] }]).await.unwrap();
-    assert_eq!(node.still(&[RowsOf { table: &table("old"), keys: &[key(1)] }], &pin).await.unwrap(), [false]);
-    let edit = Edit { table: table("old"), key: key(1), expected: Some(row(&[1])), wanted: None };
-    let refusal = node.guard(&[edit]).await.unwrap_err().to_string();
-    assert!(refusal.contains("does not lock rows"), "{refusal}");
-}
-
-/// The children are in a database on which the user has no right.
-async fn what_is_hidden_is_not_taken_for_absent(server: &Server, fixture: &mut SqlFixture) {
-    use database::{Edit, Mending, Row, Secret, Writer};
-    for sql in [
-        "CREATE DATABASE own",
-        "CREATE DATABASE hidden",
-        "CREATE TABLE own.parent (id INT PRIMARY KEY, u INT, v INT, UNIQUE (u))",
-        "CREATE TABLE hidden.child (id INT PRIMARY KEY, p INT, \
-         FOREIGN KEY (p) REFERENCES own.parent (id) ON DELETE CASCADE)",
-        "INSERT INTO own.parent VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3)",
-        "INSERT INTO hidden.child VALUES (1, 1)",
-        "CREATE TABLE own.orphan (id INT PRIMARY KEY)",
-        "INSERT INTO own.orphan VALUES (1)",
-        "CREATE USER half@'127.0.0.1' IDENTIFIED BY 'x'",
-        "GRANT BINLOG ADMIN ON *.* TO half@'127.0.0.1'",
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON own.* TO half@'127.0.0.1'",
-    ] {
-        fixture.run(sql).await.unwrap();
-    }
-    let target: Target = format!("mysql://half@127.0.0.1:{}", server.target.port).parse().unwrap();
-    let row = |values: &[i64]| Row::new(&values.iter().map(|&value| Value::Int(value)).collect::<Vec<_>>());
-    let key = |id| Key::new(&[Value::Int(id)]);
-    // per right: which of the edits below are refused
-    for (change, refused, missing) in [
-        ("DO 0", [true; 4], "grant TRIGGER"),
-        ("GRANT TRIGGER ON own.* TO", [true, true, false, true], "grant REFERENCES on *.*"),
-        ("GRANT PROCESS ON *.* TO", [true, true, false, false], "grant REFERENCES on *.*"),
-        ("GRANT SELECT ON *.* TO", [true, true, false, false], "grant REFERENCES on *.*"),
-        ("GRANT REFERENCES ON *.* TO", [true, false, false, false], "foreign key"),
-        ("REVOKE SELECT ON *.* FROM", [true, false, false, false], "denied"),
-    ] {
-        let user = if change == "DO 0" { "" } else { "half@'127.0.0.1'" };
-        fixture.run(&format!("{change} {user}")).await.unwrap();
-        fixture.run("REPLACE INTO own.orphan VALUES (1)").await.unwrap();
-        fixture.run("UPDATE own.parent SET u = id, v = id").await.unwrap();
-        let secret = Secret::new("x");
-        let mut node = Connection::connect(&target, Some(&secret), &Options::default()).await.unwrap();
-        let tables = node.tables().await.unwrap();
-        let table =
-            |name: &str| Arc::new(tables.iter().find(|table| table.to_string() == name).unwrap().clone());
-        let parent = |id, wanted| Edit {
-            table: table("own.parent"),
-            key: key(id),
-            expected: Some(row(&[id; 3])),
-            wanted,
-        };
-        let edits = [
-            parent(1, None),
-            parent(2, Some(row(&[2, 20, 2]))),
-            parent(3, Some(row(&[3, 3, 30]))),
-            Edit { table: table("own.orphan"), key: key(1), expected: Some(row(&[1])), wanted: None },
-        ];
-        let guard = node.guard(&edits).await.unwrap();
-        let done = node.mend(&edits, &guard, &[true; 4]).await.unwrap();
-        for (done, refused) in done.iter().zip(refused) {
-            match done {
-                Mending::Refused(reason) if refused => {
-                    assert!(reason.contains(missing), "{change}: {reason}")
-                }
-                done => assert!(!refused && *done == Mending::Mended, "{change}: {done:?}"),
-            }
-        }
+        let chunk = Chunk { table: table.clone(), lower, upper };
+        let found = node.rows(&chunk, 100).await.unwrap();
+        assert_eq!((found.len(), found.cut()), (rows, cut), "{chunk}");
     }
 }
 
