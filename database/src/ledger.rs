@@ -18,7 +18,8 @@ use std::future::Future;
 /// What one node holds in one chunk, as the ledger keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checksum {
-    /// The run; unique among all runs.
+    /// The run. Unique among all runs of all times and places, since the rows of all of them lie in one table on each
+    /// node: whoever names a run, by hand too, appends randomness. At most 96 characters.
     pub run: Box<str>,
     /// The node that was read.
     pub node: Box<str>,

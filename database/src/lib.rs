@@ -92,7 +92,9 @@ pub trait Reader: Send {
         lower: Option<&Key>,
         rows: u64,
     ) -> impl Future<Output = Result<Option<Key>>> + Send;
-    /// The rows of a chunk in key order, at most `limit` of them.
+    /// The rows of a chunk in key order, at most `limit` of them. The reading may also end where the rows have become
+    /// too many bytes to be held at once, though not before the second row, so that a caller who cuts the chunk at the
+    /// last one gets on. In both cases [`Rows::cut`] is set; if it is not, these are all rows of the chunk.
     fn rows(&mut self, chunk: &Chunk, limit: u64) -> impl Future<Output = Result<Rows>> + Send;
     /// The rows with these keys, in the order of the keys; `None`: no such row. As with pins and guards, the table's
     /// filter does not matter: a row that meets it on one node only is there on both.

@@ -244,6 +244,9 @@ impl Reader for Connection {
                 .take_while(|(key, _)| chunk.upper.as_ref().is_none_or(|upper| *key < upper))
                 .take(limit)
                 .for_each(|(_, row)| rows.push(row));
+            if rows.len() == limit {
+                rows.mark_cut();
+            }
             rows
         })
     }

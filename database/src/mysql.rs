@@ -47,6 +47,8 @@ const STATEMENT_TIMEOUT_S: u64 = 60;
 const LOCK_WAIT_S: u64 = 5;
 /// How long a pin or a guard waits for a row lock: somebody is writing the row, so it is not still anyway.
 const PIN_LOCK_WAIT_S: u64 = 1;
+/// The database of evensum's own tables, unless another one is chosen.
+const LEDGER: &str = "evensum";
 
 /// Bounds and names that a caller may choose.
 #[derive(Clone, Debug)]
@@ -55,7 +57,7 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// How long a statement may take.
     pub statement_timeout: Duration,
-    /// The database that holds evensum's own tables; it is not listed among the user's.
+    /// The database that holds evensum's own tables; these are not listed among the user's.
     pub ledger: Box<str>,
 }
 
@@ -64,7 +66,7 @@ impl Default for Options {
         Options {
             connect_timeout: Duration::from_secs(CONNECT_TIMEOUT_S),
             statement_timeout: Duration::from_secs(STATEMENT_TIMEOUT_S),
-            ledger: "evensum".into(),
+            ledger: LEDGER.into(),
         }
     }
 }

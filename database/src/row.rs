@@ -142,6 +142,7 @@ pub fn key_bytes(row: &[u8], columns: &[usize]) -> Vec<u8> {
 pub struct Rows {
     bytes: Vec<u8>,
     ends: Vec<usize>,
+    cut: bool,
 }
 
 impl Rows {
@@ -165,6 +166,17 @@ impl Rows {
     pub fn push(&mut self, row: &Row) {
         self.bytes.extend_from_slice(row.bytes());
         self.end_row();
+    }
+
+    /// A bound ended the reading, so that there may be more rows than these.
+    pub fn mark_cut(&mut self) {
+        self.cut = true;
+    }
+
+    /// Whether the reading ended before the chunk did, or may have: a bound ended it.
+    #[must_use]
+    pub fn cut(&self) -> bool {
+        self.cut
     }
 
     /// How many rows there are.

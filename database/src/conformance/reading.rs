@@ -72,6 +72,7 @@ pub(super) async fn chunks_are_half_open_and_limited<F: Fixture>(fixture: &mut F
         let chunk = Chunk { table: orders(), lower: lower.map(id), upper: upper.map(id) };
         let rows = fixture.node().rows(&chunk, limit).await?;
         let keys: Vec<Key> = rows.iter().map(|row| orders().key_of(row)).collect();
+        equal(&format!("whether {chunk} was cut"), &rows.cut(), &(must.len() as u64 == limit))?;
         equal(&chunk.to_string(), &keys, &must.into_iter().map(id).collect())?;
     }
     let (lower, upper) = (item_key(2, "Tallinn"), item_key(3, "Tallinn"));

@@ -23,21 +23,23 @@ const ROWS_PER_STATEMENT: usize = 200;
 /// After how long a run is forgotten.
 const KEEP_DAYS: u32 = 1;
 /// How many rows are forgotten at once, so that nobody waits long for them.
-const FORGET_ROWS: u32 = 10_000;
+const FORGET_ROWS: u64 = 10_000;
+/// How often at most, so that a run begins although there is much to forget; the next one goes on.
+const FORGET_BATCHES: u32 = 100;
 /// How many bytes of a key are shown.
 const KEY_BYTES: usize = 1_000;
 /// The tables, with their columns.
-const TABLES: [(&str, &str); 2] = [
+pub(super) const TABLES: [(&str, &str); 2] = [
     (
         "checksums",
-        "run VARCHAR(64) NOT NULL, node VARCHAR(64) NOT NULL, db_name VARCHAR(64) NOT NULL, \
+        "run VARCHAR(96) NOT NULL, node VARCHAR(64) NOT NULL, db_name VARCHAR(64) NOT NULL, \
          table_name VARCHAR(64) NOT NULL, chunk BIGINT UNSIGNED NOT NULL, lower_key TEXT NULL, upper_key TEXT NULL, \
          row_count BIGINT UNSIGNED NOT NULL, hash CHAR(64) NOT NULL, pushed_at DATETIME NOT NULL, \
          PRIMARY KEY (run, node, db_name, table_name, chunk)",
     ),
     (
         "watermarks",
-        "run VARCHAR(64) NOT NULL, writer VARCHAR(64) NOT NULL, number BIGINT UNSIGNED NOT NULL, \
+        "run VARCHAR(96) NOT NULL, writer VARCHAR(64) NOT NULL, number BIGINT UNSIGNED NOT NULL, \
          marked_at DATETIME NOT NULL, PRIMARY KEY (run, writer, number)",
     ),
 ];
@@ -119,8 +121,12 @@ impl LedgerConnection {
                 "DELETE FROM {} WHERE {column} < UTC_TIMESTAMP() - INTERVAL {KEEP_DAYS} DAY LIMIT {FORGET_ROWS}",
                 self.table(name)
             );
-            if self.link.run(&sql).await.is_err() {
-                break;
+            for _ in 0..FORGET_BATCHES {
+                match self.link.run(&sql).await {
+                    Ok(rows) if rows >= FORGET_ROWS => {}
+                    // none is left, or this user may not
+                    Ok(_) | Err(_) => break,
+                }
             }
         }
         // a ledger row outside the log would never arrive anywhere

@@ -185,9 +185,39 @@ impl Link {
 
     /// Reads rows in the binary protocol straight into the buffer of `rows`; at most `most` of them.
     pub(super) async fn read(&mut self, sql: &str, columns: &[&Column], most: u64) -> Result<Rows, Fault> {
+        Ok(self.read_bounded(sql, columns, most, usize::MAX).await?.0)
+    }
+
+    /// The same, but ends early once there are two rows or more, of `bytes` together, and another one follows. Then the
+    /// connection is closed, since the rest of the answer is still on its way. What ended early is marked as cut, and
+    /// so is what has as many rows as were asked for.
+    pub(super) async fn read_some(
+        &mut self,
+        sql: &str,
+        columns: &[&Column],
+        most: u64,
+        bytes: usize,
+    ) -> Result<Rows, Fault> {
+        let (mut rows, whole) = self.read_bounded(sql, columns, most, bytes).await?;
+        if !whole {
+            self.close();
+        }
+        if !whole || rows.len() as u64 == most {
+            rows.mark_cut();
+        }
+        Ok(rows)
+    }
+
+    async fn read_bounded(
+        &mut self,
+        sql: &str,
+        columns: &[&Column],
+        most: u64,
+        bytes: usize,
+    ) -> Result<(Rows, bool), Fault> {
         let sql = sql.to_owned();
         self.with(async move |mut connection: MySqlConnection| {
-            let result = stream(&mut connection, sql, columns, most).await;
+            let result = stream(&mut connection, sql, columns, most, bytes).await;
             (connection, result)
         })
         .await
@@ -217,7 +247,8 @@ async fn stream(
     sql: String,
     columns: &[&Column],
     most: u64,
-) -> Result<Rows, Fault> {
+    bytes: usize,
+) -> Result<(Rows, bool), Fault> {
     let mut rows = Rows::new();
     let mut fields: Option<Vec<Field>> = None;
     // prepared, because the text protocol rounds FLOAT; not kept, because the literals make each text unique
@@ -225,6 +256,9 @@ async fn stream(
     let mut stream = connection.fetch_many(query);
     while let Some(item) = poll_fn(|context| stream.as_mut().poll_next(context)).await {
         let Either::Right(row) = item? else { continue };
+        if rows.len() > 1 && rows.bytes().len() >= bytes {
+            return Ok((rows, false));
+        }
         let fields = match &mut fields {
             Some(fields) => fields,
             None => fields.insert(Field::all(columns.iter().copied(), &row)?),
@@ -235,5 +269,5 @@ async fn stream(
             return Err(Fault::Odd(format!("more than the {most} rows that were asked for")));
         }
     }
-    Ok(rows)
+    Ok((rows, true))
 }

@@ -18,6 +18,9 @@ use crate::table::{Chunk, Column, Table};
 use crate::{Pin, Position, Reader, RowsOf};
 use std::collections::{HashMap, HashSet};
 
+/// How many bytes of rows a reading of a chunk takes in before it ends early.
+const CHUNK_BYTES: usize = 8 << 20;
+
 impl Reader for Connection {
     async fn tables(&mut self) -> Result<Vec<Table>> {
         let tables = super::schema::tables(&mut self.main, &self.ledger).await;
@@ -38,7 +41,7 @@ impl Reader for Connection {
 
     async fn rows(&mut self, chunk: &Chunk, limit: u64) -> Result<Rows> {
         let columns: Vec<&Column> = chunk.table.columns.iter().collect();
-        let rows = self.main.read(&dialect::chunk(chunk, limit), &columns, limit).await;
+        let rows = self.main.read_some(&dialect::chunk(chunk, limit), &columns, limit, CHUNK_BYTES).await;
         rows.map_err(|fault| self.error(fault, &format!("reading {chunk}")))
     }
 

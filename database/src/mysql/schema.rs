@@ -6,6 +6,7 @@
 //! Invariant: of several usable keys every node takes the same one: the primary key, else the unique key with the
 //! fewest columns, else the first by name. A key is usable if no column of it is nullable or a prefix.
 
+use super::LEDGER;
 use super::fault::Fault;
 use super::link::{Answer, Link};
 use crate::table::{Column, Kind, Table};
@@ -17,18 +18,17 @@ const SYSTEM: [&str; 5] =
 
 type Name = (String, String);
 
-/// All base tables but the server's own and those of `ledger`, in order of name.
+/// All base tables but the server's own and those of the ledger, in order of name.
+///
+/// MariaDB calls a base table that keeps the former versions of its rows otherwise; what is read of it are the rows
+/// of now. Views and sequences have no rows of their own.
 pub(super) async fn tables(link: &mut Link, ledger: &str) -> Result<Vec<Table>, Fault> {
-    let own: Vec<String> = SYSTEM
-        .iter()
-        .chain(std::iter::once(&ledger))
-        .map(|name| format!("'{}'", name.replace('\\', "\\\\").replace('\'', "''")))
-        .collect();
+    let own = SYSTEM.map(|name| format!("'{name}'"));
     let elsewhere = format!("TABLE_SCHEMA NOT IN ({})", own.join(", "));
     let found = link
         .ask(&format!(
             "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS FROM information_schema.TABLES \
-             WHERE TABLE_TYPE = 'BASE TABLE' AND {elsewhere}"
+             WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND {elsewhere}"
         ))
         .await?;
     let columns = link
@@ -45,7 +45,16 @@ pub(super) async fn tables(link: &mut Link, ledger: &str) -> Result<Vec<Table>, 
              ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX"
         ))
         .await?;
-    Ok(assemble(&found, columns, indexes))
+    let mut tables = assemble(&found, columns, indexes);
+    tables.retain(|table| !is_ledger(table, ledger));
+    Ok(tables)
+}
+
+/// Whether a table is evensum's own, in the database that was chosen for it or in the usual one, where other runs may
+/// keep theirs. Only these: others may share the database. A server may have spelt the database its own way.
+fn is_ledger(table: &Table, ledger: &str) -> bool {
+    [ledger, LEDGER].iter().any(|name| table.database.eq_ignore_ascii_case(name))
+        && super::ledger::TABLES.iter().any(|(name, _)| *table.name == **name)
 }
 
 fn assemble(found: &Answer, columns: Answer, indexes: Answer) -> Vec<Table> {

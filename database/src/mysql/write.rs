@@ -34,6 +34,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 mod effects;
+mod grants;
 
 use effects::{Check, SideEffects};
 
@@ -288,11 +289,15 @@ async fn write_and_commit(
     Ok(fate.into_iter().map(|fate| fate.unwrap_or(Mending::CalledOff)).collect())
 }
 
-/// The reason of the first check that has a row as its answer.
+/// The reason of the first check that has a row as its answer, or that cannot be made.
 async fn refusal(link: &mut Link, checks: &[Check]) -> std::result::Result<Option<String>, Fault> {
     for check in checks {
-        if !link.ask(&check.sql).await?.rows.is_empty() {
-            return Ok(Some(check.refusal.clone()));
+        match link.ask(&check.sql).await {
+            Ok(answer) if answer.rows.is_empty() => {}
+            Ok(_) => return Ok(Some(check.refusal.clone())),
+            // most likely a right on the other table is missing
+            Err(fault) if fault.is_server() && !fault.is_lock() => return Ok(Some(fault.words())),
+            Err(fault) => return Err(fault),
         }
     }
     Ok(None)

@@ -1,11 +1,14 @@
-//! What a server would change by itself with an edit: triggers and foreign keys that cascade.
+//! What a server would change by itself with an edit: triggers, foreign keys that cascade, versions of rows.
 //!
-//! Neither is in the plan, and with `sql_log_bin=0` neither would reach another node: each would be a new difference.
+//! None is in the plan, and with `sql_log_bin=0` none would reach another node: each would be a new difference.
 //! So an edit that would set one off is refused, with the name of what stands in the way. A deletion that only could,
-//! because other rows may follow it by a foreign key, is preceded by the question whether there are such rows.
+//! because other rows may follow it by a foreign key, is preceded by the question whether there are such rows. Where
+//! this user might not be shown what there is ([`super::grants`]), an edit that could set it off is refused too, with the
+//! right that is missing.
 //!
 //! Not here: foreign keys that only refuse; the server does that itself.
 
+use super::grants::Grants;
 use crate::dialect::{identifier, literal};
 use crate::edit::Edit;
 use crate::mysql::fault::Fault;
@@ -17,8 +20,17 @@ use crate::table::{Column, Table};
 pub(super) struct SideEffects {
     /// Event (`INSERT`, `UPDATE`, `DELETE`) and name.
     triggers: Vec<(String, String)>,
+    /// Whether there could be triggers that this user is not shown.
+    hidden_triggers: bool,
+    /// Whether the server keeps what a row was before (MariaDB's system versioning).
+    versions: bool,
     followers: Vec<Follower>,
+    /// If there could be followers that this user is not shown: the columns to which a foreign key can refer.
+    unseen: Option<Vec<String>>,
 }
+
+const TRIGGER_RIGHT: &str = "grant TRIGGER on it";
+const FOREIGN_KEY_RIGHT: &str = "grant REFERENCES on *.*, or PROCESS if there are none";
 
 /// One column of a foreign key of another table.
 #[derive(Debug)]
@@ -42,55 +54,19 @@ pub(super) struct Check {
 impl SideEffects {
     /// Asks the server.
     pub(super) async fn of(link: &mut Link, table: &Table) -> Result<SideEffects, Fault> {
-        let text = |name: &str| name.replace('\\', "\\\\").replace('\'', "''");
-        let (database, name) = (text(&table.database), text(&table.name));
-        let triggers = link
-            .ask(&format!(
-                "SELECT EVENT_MANIPULATION, TRIGGER_NAME FROM information_schema.TRIGGERS \
-                 WHERE EVENT_OBJECT_SCHEMA = '{database}' AND EVENT_OBJECT_TABLE = '{name}'"
-            ))
-            .await?;
-        let followers = link
-            .ask(&format!(
-                "SELECT r.CONSTRAINT_NAME, r.CONSTRAINT_SCHEMA, r.TABLE_NAME, r.DELETE_RULE, r.UPDATE_RULE, \
-                 k.COLUMN_NAME, k.REFERENCED_COLUMN_NAME \
-                 FROM information_schema.REFERENTIAL_CONSTRAINTS r JOIN information_schema.KEY_COLUMN_USAGE k \
-                 ON k.CONSTRAINT_SCHEMA = r.CONSTRAINT_SCHEMA AND k.CONSTRAINT_NAME = r.CONSTRAINT_NAME \
-                 AND k.TABLE_NAME = r.TABLE_NAME \
-                 WHERE r.UNIQUE_CONSTRAINT_SCHEMA = '{database}' AND r.REFERENCED_TABLE_NAME = '{name}'"
-            ))
-            .await?;
-        let follows = |rule: &str| !matches!(rule, "RESTRICT" | "NO ACTION");
+        let answer = link.ask("SHOW GRANTS").await?;
+        let grants = Grants::new(answer.rows.iter().flatten().flatten().map(String::as_str));
+        let followers = followers(link, table).await?;
+        let unseen = match all_seen(link, table, &grants, &followers).await? {
+            true => None,
+            false => Some(indexed(link, table).await?),
+        };
         Ok(SideEffects {
-            triggers: triggers
-                .rows
-                .into_iter()
-                .filter_map(|row| match <[Option<String>; 2]>::try_from(row) {
-                    Ok([Some(event), Some(name)]) => Some((event, name)),
-                    _ => None,
-                })
-                .collect(),
-            followers: followers
-                .rows
-                .into_iter()
-                .filter_map(|row| match <[Option<String>; 7]>::try_from(row) {
-                    Ok(
-                        [
-                            Some(name),
-                            Some(database),
-                            Some(child),
-                            Some(delete),
-                            Some(update),
-                            Some(own),
-                            Some(column),
-                        ],
-                    ) => {
-                        let (on_delete, on_update) = (follows(&delete), follows(&update));
-                        Some(Follower { name, database, child, on_delete, on_update, columns: (own, column) })
-                    }
-                    _ => None,
-                })
-                .collect(),
+            versions: keeps_versions(link, table).await?,
+            triggers: triggers(link, table).await?,
+            hidden_triggers: !grants.show_triggers(table),
+            followers,
+            unseen,
         })
     }
 
@@ -104,6 +80,20 @@ impl SideEffects {
         };
         if let Some((_, name)) = self.triggers.iter().find(|(fires, _)| fires == event) {
             return Some(format!("trigger {name} would fire and change what is not in the plan"));
+        }
+        if self.hidden_triggers {
+            return Some(format!("this user does not see triggers of {}; {TRIGGER_RIGHT}", edit.table));
+        }
+        if self.versions && event != "INSERT" {
+            return Some(format!("{} keeps versions of its rows, and would keep one more", edit.table));
+        }
+        if let Some(indexed) = &self.unseen
+            && (event == "DELETE" || indexed.iter().any(|column| changes(edit, column)))
+        {
+            return Some(format!(
+                "foreign keys of tables that this user does not see may follow {}; {FOREIGN_KEY_RIGHT}",
+                edit.table
+            ));
         }
         let mut followers = self.followers.iter();
         let follower = followers
@@ -152,6 +142,105 @@ impl Follower {
     fn refusal(&self) -> String {
         format!("foreign key {} would change rows of {}, which are not in the plan", self.name, self.child)
     }
+}
+
+fn text(name: &str) -> String {
+    format!("'{}'", name.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+async fn keeps_versions(link: &mut Link, table: &Table) -> Result<bool, Fault> {
+    let answer = link
+        .ask(&format!(
+            "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} \
+             AND TABLE_TYPE <> 'BASE TABLE'",
+            text(&table.database),
+            text(&table.name)
+        ))
+        .await?;
+    Ok(!answer.rows.is_empty())
+}
+
+async fn triggers(link: &mut Link, table: &Table) -> Result<Vec<(String, String)>, Fault> {
+    let triggers = link
+        .ask(&format!(
+            "SELECT EVENT_MANIPULATION, TRIGGER_NAME FROM information_schema.TRIGGERS \
+             WHERE EVENT_OBJECT_SCHEMA = {} AND EVENT_OBJECT_TABLE = {}",
+            text(&table.database),
+            text(&table.name)
+        ))
+        .await?;
+    let named = triggers.rows.into_iter().filter_map(|row| match <[Option<String>; 2]>::try_from(row) {
+        Ok([Some(event), Some(name)]) => Some((event, name)),
+        _ => None,
+    });
+    Ok(named.collect())
+}
+
+/// The columns of foreign keys that refer to the table, as far as this user is shown them.
+async fn followers(link: &mut Link, table: &Table) -> Result<Vec<Follower>, Fault> {
+    let answer = link
+        .ask(&format!(
+            "SELECT r.CONSTRAINT_NAME, r.CONSTRAINT_SCHEMA, r.TABLE_NAME, r.DELETE_RULE, r.UPDATE_RULE, \
+             k.COLUMN_NAME, k.REFERENCED_COLUMN_NAME \
+             FROM information_schema.REFERENTIAL_CONSTRAINTS r JOIN information_schema.KEY_COLUMN_USAGE k \
+             ON k.CONSTRAINT_SCHEMA = r.CONSTRAINT_SCHEMA AND k.CONSTRAINT_NAME = r.CONSTRAINT_NAME \
+             AND k.TABLE_NAME = r.TABLE_NAME \
+             WHERE r.UNIQUE_CONSTRAINT_SCHEMA = {} AND r.REFERENCED_TABLE_NAME = {}",
+            text(&table.database),
+            text(&table.name)
+        ))
+        .await?;
+    let follows = |rule: &str| !matches!(rule, "RESTRICT" | "NO ACTION");
+    let columns = answer.rows.into_iter().filter_map(|row| {
+        let row: Vec<String> = row.into_iter().collect::<Option<_>>()?;
+        let [name, database, child, delete, update, own, column] = <[String; 7]>::try_from(row).ok()?;
+        let (on_delete, on_update) = (follows(&delete), follows(&update));
+        Some(Follower { name, database, child, on_delete, on_update, columns: (own, column) })
+    });
+    Ok(columns.collect())
+}
+
+/// Whether `seen` are provably all columns of foreign keys that refer to the table.
+async fn all_seen(link: &mut Link, table: &Table, grants: &Grants, seen: &[Follower]) -> Result<bool, Fault> {
+    if grants.show_all_foreign_keys() {
+        return Ok(true);
+    }
+    // InnoDB's own list writes names as file names, so only such are looked for as are written alike
+    let plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !grants.show_innodb() || !plain(&table.database) || !plain(&table.name) {
+        return Ok(false);
+    }
+    // MariaDB's name, MySQL's name
+    for list in ["INNODB_SYS_FOREIGN", "INNODB_FOREIGN"] {
+        let sql = format!(
+            "SELECT N_COLS FROM information_schema.{list} WHERE LOWER(REF_NAME) = LOWER('{}/{}')",
+            table.database, table.name
+        );
+        match link.ask(&sql).await {
+            Ok(answer) => {
+                let mut counts = answer.rows.iter().flatten();
+                let count =
+                    counts.try_fold(0, |sum, count| Some(sum + count.as_deref()?.parse::<usize>().ok()?));
+                return Ok(count == Some(seen.len()));
+            }
+            Err(fault) if fault.is_server() => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(false)
+}
+
+/// The columns in any index of the table.
+async fn indexed(link: &mut Link, table: &Table) -> Result<Vec<String>, Fault> {
+    let answer = link
+        .ask(&format!(
+            "SELECT DISTINCT COLUMN_NAME FROM information_schema.STATISTICS \
+             WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+            text(&table.database),
+            text(&table.name)
+        ))
+        .await?;
+    Ok(answer.rows.into_iter().flatten().flatten().collect())
 }
 
 /// Whether an update changes the value of a column.

@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod effects;
+
 use database::conformance::{self, SqlFixture};
 use database::mysql::{Connection, LedgerConnection, Options, Watch};
 use database::{Chunk, Key, Reader, RowsOf, Target, Value};
@@ -90,7 +92,12 @@ async fn the_driver_reads_and_mends_a_mariadb() {
     every_type_arrives_in_its_canonical_form(&server, &mut fixture).await;
     every_type_is_written_back_bit_for_bit(&server, &mut fixture).await;
     the_ledger_is_written_through_the_log(&server).await;
-    side_effects_are_refused(&server, &mut fixture).await;
+    old_runs_are_forgotten_in_batches(&server, &mut fixture).await;
+    tables_beside_the_ledger_are_listed(&server, &mut fixture).await;
+    effects::tables_with_versions_are_read_and_not_rewritten(&server, &mut fixture).await;
+    a_reading_ends_before_it_fills_the_memory(&server, &mut fixture).await;
+    effects::side_effects_are_refused(&server, &mut fixture).await;
+    effects::what_is_hidden_is_not_taken_for_absent(&server, &mut fixture).await;
     a_busy_row_costs_only_itself(&server, &mut fixture).await;
     a_user_without_the_right_changes_nothing(&server, &mut fixture).await;
     a_statement_that_takes_too_long_is_given_up(&server, &mut fixture).await;
@@ -208,55 +215,67 @@ async fn the_ledger_is_written_through_the_log(server: &Server) {
     assert!(outcome.failed.is_empty(), "{outcome}");
 }
 
-async fn side_effects_are_refused(server: &Server, fixture: &mut SqlFixture) {
-    use database::{Edit, Mending, Row, Writer};
-    for sql in [
-        "DROP DATABASE IF EXISTS family",
-        "CREATE DATABASE family",
-        "CREATE TABLE family.parent (id INT PRIMARY KEY, v INT)",
-        "CREATE TABLE family.child (id INT PRIMARY KEY, p INT, \
-         FOREIGN KEY (p) REFERENCES family.parent (id) ON DELETE CASCADE)",
-        "INSERT INTO family.parent VALUES (1, 1), (2, 2), (3, 3), (4, 4)",
-        "INSERT INTO family.child VALUES (1, 1), (4, 4)",
-        "CREATE TRIGGER family.t AFTER INSERT ON family.child FOR EACH ROW DELETE FROM family.parent WHERE id = 2",
-        "CREATE TABLE family.old (id INT PRIMARY KEY) ENGINE=MyISAM",
-        "INSERT INTO family.old VALUES (1)",
-    ] {
-        fixture.run(sql).await.unwrap();
+async fn old_runs_are_forgotten_in_batches(server: &Server, fixture: &mut SqlFixture) {
+    use database::Ledger;
+    let watermarks = |number: &str, age: u32| {
+        format!(
+            "INSERT INTO evensum.watermarks SELECT 'old', 'north', {number}, UTC_TIMESTAMP() - INTERVAL {age} DAY \
+             FROM evensum.seq_1_to_25000"
+        )
+    };
+    fixture.run(&watermarks("seq", 3)).await.unwrap();
+    fixture.run(&watermarks("seq + 25000", 0)).await.unwrap();
+    let mut ledger = LedgerConnection::connect(&server.target, None, &Options::default()).await.unwrap();
+    ledger.prepare().await.unwrap();
+    for (number, there) in [(1, 0), (25_000, 0), (25_001, 1)] {
+        assert_eq!(ledger.marks("old", number).await.unwrap().len(), there, "{number}");
     }
+}
+
+async fn tables_beside_the_ledger_are_listed(server: &Server, fixture: &mut SqlFixture) {
+    use database::Ledger;
+    fixture.run("CREATE TABLE evensum.guests (id INT PRIMARY KEY)").await.unwrap();
+    fixture.run("CREATE DATABASE IF NOT EXISTS shop").await.unwrap();
+    fixture.run("CREATE TABLE shop.kept (id INT PRIMARY KEY)").await.unwrap();
+    let options = Options { ledger: "shop".into(), ..Options::default() };
+    let mut ledger = LedgerConnection::connect(&server.target, None, &options).await.unwrap();
+    ledger.prepare().await.unwrap();
+    let mut node = Connection::connect(&server.target, None, &options).await.unwrap();
+    let names: Vec<String> = node.tables().await.unwrap().iter().map(ToString::to_string).collect();
+    let listed = |name: &str| names.iter().any(|known| known == name);
+    assert!(listed("evensum.guests") && listed("shop.kept"), "{names:?}");
+    for own in ["evensum.checksums", "evensum.watermarks", "shop.checksums", "shop.watermarks"] {
+        assert!(!listed(own), "{names:?}");
+    }
+    fixture.run("DROP TABLE evensum.guests, shop.checksums, shop.watermarks").await.unwrap();
+}
+
+async fn a_reading_ends_before_it_fills_the_memory(server: &Server, fixture: &mut SqlFixture) {
+    fixture.run("CREATE TABLE shop.wide (id INT PRIMARY KEY, b LONGBLOB)").await.unwrap();
+    for id in 1..=12 {
+        fixture.run(&format!("INSERT INTO shop.wide VALUES ({id}, REPEAT('x', 1000000))")).await.unwrap();
+    }
+    fixture
+        .run("INSERT INTO shop.wide VALUES (20, REPEAT('x', 9000000)), (21, 'y'), (22, 'z')")
+        .await
+        .unwrap();
     let mut node = connect(server).await;
     let tables = node.tables().await.unwrap();
-    let table = |name: &str| Arc::new(tables.iter().find(|table| &*table.name == name).unwrap().clone());
-    let row = |values: &[i64]| Row::new(&values.iter().map(|&value| Value::Int(value)).collect::<Vec<_>>());
-    let key = |id| Key::new(&[Value::Int(id)]);
-    let edits = [
-        Edit { table: table("parent"), key: key(1), expected: Some(row(&[1, 1])), wanted: None },
-        Edit {
-            table: table("parent"),
-            key: key(2),
-            expected: Some(row(&[2, 2])),
-            wanted: Some(row(&[2, 3])),
-        },
-        Edit { table: table("child"), key: key(2), expected: None, wanted: Some(row(&[2, 1])) },
-        Edit { table: table("parent"), key: key(3), expected: Some(row(&[3, 3])), wanted: None },
-        // the child goes first, so nothing is left that would follow its parent
-        Edit { table: table("child"), key: key(4), expected: Some(row(&[4, 4])), wanted: None },
-        Edit { table: table("parent"), key: key(4), expected: Some(row(&[4, 4])), wanted: None },
-    ];
-    let guard = node.guard(&edits).await.unwrap();
-    let done = node.mend(&edits, &guard, &[true; 6]).await.unwrap();
-    assert_eq!(done[3..], [Mending::Mended, Mending::Mended, Mending::Mended]);
-    assert!(matches!(&done[0], Mending::Refused(reason) if reason.contains("foreign key")), "{done:?}");
-    assert_eq!(done[1], Mending::Mended);
-    assert!(matches!(&done[2], Mending::Refused(reason) if reason.contains("trigger t ")), "{done:?}");
-    let rows = node.rows_by_key(&table("child"), &[key(1), key(2)]).await.unwrap();
-    assert_eq!(rows, [Some(row(&[1, 1])), None]);
-    // an engine without row locks: never still, never mended
-    let pin = node.pin(&[RowsOf { table: &table("old"), keys: &[key(1)] }]).await.unwrap();
-    assert_eq!(node.still(&[RowsOf { table: &table("old"), keys: &[key(1)] }], &pin).await.unwrap(), [false]);
-    let edit = Edit { table: table("old"), key: key(1), expected: Some(row(&[1])), wanted: None };
-    let refusal = node.guard(&[edit]).await.unwrap_err().to_string();
-    assert!(refusal.contains("does not lock rows"), "{refusal}");
+    let table = Arc::new(tables.into_iter().find(|table| &*table.name == "wide").unwrap());
+    let key = |id| Some(Key::new(&[Value::Int(id)]));
+    for (lower, upper, rows, cut) in [
+        (None, None, 9, true),
+        (key(5), None, 9, true),
+        (key(1), key(10), 9, false),
+        // one row alone is more than the bound
+        (key(20), key(21), 1, false),
+        (key(20), key(22), 2, false),
+        (key(20), None, 2, true),
+    ] {
+        let chunk = Chunk { table: table.clone(), lower, upper };
+        let found = node.rows(&chunk, 100).await.unwrap();
+        assert_eq!((found.len(), found.cut()), (rows, cut), "{chunk}");
+    }
 }
 
 async fn a_busy_row_costs_only_itself(server: &Server, fixture: &mut SqlFixture) {
