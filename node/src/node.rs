@@ -14,7 +14,7 @@ use crate::server::clients::Clients;
 use crate::server::{Server, Shared};
 use crate::session::variables::GlobalVariables;
 use crate::session::{Engine, Log, Session};
-use crate::storage::writer_lock::Holder;
+use crate::storage::writer_lock::{Holder, Patience};
 use crate::storage::{Store, StoreOptions, Synchronous};
 use crate::{Config, SqlError};
 use database::Gtid;
@@ -264,7 +264,8 @@ impl Holder for Unmoved {
 /// Runs one write under the writer's lock, in a transaction of its own.
 fn write(store: &Store, work: &dyn Fn(&Connection) -> Result<(), SqlError>) -> Result<(), SqlError> {
     let conn = store.connect()?;
-    let ticket = store.writer.acquire(Arc::new(Unmoved), ADMIN_WRITE_WAIT)?;
+    let patience = Patience { wait: ADMIN_WRITE_WAIT, lease: ADMIN_WRITE_WAIT };
+    let ticket = store.writer.acquire(Arc::new(Unmoved), patience)?;
     let result = conn.execute_batch("BEGIN IMMEDIATE").map_err(SqlError::from).and_then(|()| {
         work(&conn)?;
         Ok(conn.execute_batch("COMMIT")?)

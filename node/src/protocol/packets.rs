@@ -102,6 +102,11 @@ impl<R: Read> PacketReader<R> {
         Ok(Some((self.sequence, &self.payload)))
     }
 
+    /// From now on a payload may have this many bytes.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// The next payload; `None` if the stream ended between two packets.
     pub fn read(&mut self) -> Result<Option<&[u8]>, PacketError> {
         self.payload.clear();

@@ -23,12 +23,12 @@ use std::time::Duration;
 
 /// How often an applier that has nothing to do looks whether it has to end.
 const IDLE_POLL: Duration = Duration::from_millis(500);
-/// How often a transaction is tried again after a lock wait (slave_transaction_retries).
-const TRANSACTION_RETRIES: u32 = 10;
-/// The wait between two tries.
+/// The wait between the first two tries; it doubles with each.
 const RETRY_WAIT: Duration = Duration::from_millis(100);
-/// The two errors that another try may not meet: a lock wait, a deadlock.
-const PASSING: [u16; 2] = [1205, 1213];
+/// The longest wait between two tries.
+const LONGEST_RETRY_WAIT: Duration = Duration::from_secs(5);
+/// The errors that another try may not meet: a lock wait, a deadlock, an interrupt.
+const PASSING: [u16; 3] = [1205, 1213, 1317];
 
 /// The thread.
 pub fn run(link: &Link) {
@@ -132,22 +132,29 @@ fn apply_one(
     apply_with_retries(link, session, &transaction, &note)
 }
 
+/// Applies a transaction. What another client causes passes with it, so that is tried again for as long as the
+/// applier runs: nobody's lock ends replication. Meanwhile the status shows the error.
 fn apply_with_retries(
     link: &Link,
     session: &mut dyn Apply,
     transaction: &Transaction,
     note: super::link::Note<'_>,
 ) -> Result<(), SqlError> {
-    let mut tries = 0;
+    let (mut wait, mut shown) = (RETRY_WAIT, false);
     loop {
         match session.apply(transaction, note) {
-            Err(error)
-                if PASSING.contains(&error.code) && tries < TRANSACTION_RETRIES && !link.applier_stops() =>
-            {
-                tries += 1;
-                link.sleep(RETRY_WAIT, Link::applier_stops);
+            Err(error) if PASSING.contains(&error.code) && !link.applier_stops() => {
+                shown = true;
+                link.update(|state| state.apply_error = LastError::now(error.code, error.message));
+                link.sleep(wait, Link::applier_stops);
+                wait = (wait * 2).min(LONGEST_RETRY_WAIT);
             }
-            result => return result,
+            result => {
+                if shown {
+                    link.update(|state| state.apply_error = LastError::default());
+                }
+                return result;
+            }
         }
     }
 }

@@ -7,9 +7,10 @@
 use super::binlog::{self, Binlog};
 use super::changes::check_place;
 use super::client::LogRequest;
+use super::failed;
 use super::gtids::{self, EXECUTED, PURGED};
-use super::position::LogPosition;
-use super::record::{put_heartbeat, put_transaction};
+use super::position::{FIRST_POS, LogPosition};
+use super::record::{Record, put_heartbeat, put_transaction};
 use crate::SqlError;
 use crate::protocol::packets::PacketWriter;
 use crate::protocol::results::put_error;
@@ -35,8 +36,11 @@ pub fn serve<W: Write>(
     };
     while !stopping() {
         let seen = log.commits();
-        let records = match log.read(conn, at).and_then(|records| still_there(conn, at).map(|()| records)) {
-            Ok(records) => records,
+        let records = match next(conn, log, at) {
+            Ok((records, place)) => {
+                at = place;
+                records
+            }
             Err(error) => return refuse(packets, &error),
         };
         for record in &records {
@@ -83,6 +87,21 @@ fn start(conn: &Connection, log: &Binlog, request: &LogRequest) -> Result<LogPos
         ));
     }
     log.first_unknown(conn, &request.known)
+}
+
+/// What comes next, and from where. If nothing is left in a file that is over, the place moves on to the next one
+/// in the same snapshot, so that a replica that has everything does not wait in a file that may be purged.
+fn next(conn: &Connection, log: &Binlog, at: LogPosition) -> Result<(Vec<Record>, LogPosition), SqlError> {
+    let snapshot = conn.unchecked_transaction().map_err(failed)?;
+    let records = log.read(&snapshot, at)?;
+    still_there(&snapshot, at)?;
+    let head = binlog::head(&snapshot)?;
+    let place = if records.is_empty() && head.file > at.file {
+        LogPosition { file: head.file, pos: FIRST_POS }
+    } else {
+        at
+    };
+    Ok((records, place))
 }
 
 /// A log that was reset or purged while it was sent cannot be sent on.

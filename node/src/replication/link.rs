@@ -21,6 +21,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+/// A thread has this much stack: a replicated statement can nest as deeply as a client's.
+const STACK_BYTES: usize = 16 << 20;
+
 /// What a link writes in the same transaction as the changes that it applies.
 pub type Note<'a> = &'a dyn Fn(&Connection) -> Result<(), SqlError>;
 
@@ -241,8 +244,10 @@ impl Link {
         }
         worker.stop.store(false, Ordering::SeqCst);
         let link = Arc::clone(self);
-        let begun =
-            std::thread::Builder::new().name(format!("{what} {}", self.name)).spawn(move || run(&link));
+        let begun = std::thread::Builder::new()
+            .name(format!("{what} {}", self.name))
+            .stack_size(STACK_BYTES)
+            .spawn(move || run(&link));
         *thread =
             Some(begun.map_err(|error| SqlError::internal(format!("cannot start the {what}: {error}")))?);
         Ok(())

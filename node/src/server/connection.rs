@@ -25,6 +25,8 @@ use std::time::Duration;
 
 /// How long a login may take.
 const LOGIN_SECONDS: u64 = 10;
+/// The longest packet of a client that has not logged in: who is not known yet takes no more memory than this.
+const LOGIN_PACKET_BYTES: usize = 64 << 10;
 /// How long a client may be silent (wait_timeout).
 const IDLE_SECONDS: u64 = 28_800;
 /// How long a client may leave its results unread (net_write_timeout).
@@ -41,9 +43,10 @@ pub(super) fn serve(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, i
 fn begin(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, id: u32) -> Result<(), PacketError> {
     stream.set_read_timeout(Some(Duration::from_secs(LOGIN_SECONDS)))?;
     stream.set_write_timeout(Some(Duration::from_secs(UNREAD_SECONDS)))?;
-    let mut reader = PacketReader::new(stream.try_clone()?, shared.max_packet_bytes);
+    let mut reader = PacketReader::new(stream.try_clone()?, LOGIN_PACKET_BYTES.min(shared.max_packet_bytes));
     let mut packets = PacketWriter::new(stream);
     let Some(login) = login::login(shared, &mut reader, &mut packets, peer, id)? else { return Ok(()) };
+    reader.set_limit(shared.max_packet_bytes);
     let found_rows = login.capabilities & capability::FOUND_ROWS != 0;
     let session =
         Session::new(Arc::clone(&shared.engine), id, format!("{}@{}", login.user, peer.ip()), found_rows);

@@ -25,7 +25,6 @@ impl Session {
     ) -> Result<(), SqlError> {
         let desk = Arc::clone(&self.desk);
         let mut state = desk.lock();
-        state.was_evicted();
         desk.rollback(&mut state);
         desk.write(&mut state, self.lock_wait())?;
         let result = self.apply_in(&mut state, transaction).and_then(|()| {

@@ -26,15 +26,20 @@ impl Session {
             ["START", "TRANSACTION", ..] => self.start(text, &all),
             ["COMMIT", rest @ ..] | ["ROLLBACK", rest @ ..] if is_plain_end(rest) && count == all.len() => {
                 let commit = words[0] == "COMMIT";
-                self.end(commit)?;
                 if all.contains(&"CHAIN") && !all.contains(&"NO") {
-                    self.begin(false, false)?;
+                    return self.end_and_begin(commit, false, false);
                 }
-                Ok(())
+                let result = self.end(commit);
+                // There is no transaction any more, and the client knows.
+                if result.is_err() {
+                    self.end(false)?;
+                }
+                result
             }
             ["SAVEPOINT", ..] if count == 2 => {
                 let desk = Arc::clone(&self.desk);
                 let mut state = desk.lock();
+                desk.check_lost(&mut state)?;
                 if !state.begun && self.autocommit() {
                     // As in MySQL, a savepoint outside a transaction is gone with its statement.
                     return Ok(());
@@ -44,8 +49,16 @@ impl Session {
                 desk.write(&mut state, self.lock_wait())?;
                 state.set_savepoint(&last())
             }
-            ["ROLLBACK", "TO", ..] | ["ROLLBACK", "WORK", "TO", ..] => self.desk.lock().rollback_to(&last()),
-            ["RELEASE", "SAVEPOINT", ..] if count == 3 => self.desk.lock().release(&last()),
+            ["ROLLBACK", "TO", ..] | ["ROLLBACK", "WORK", "TO", ..] => {
+                let mut state = self.desk.lock();
+                self.desk.check_lost(&mut state)?;
+                state.rollback_to(&last())
+            }
+            ["RELEASE", "SAVEPOINT", ..] if count == 3 => {
+                let mut state = self.desk.lock();
+                self.desk.check_lost(&mut state)?;
+                state.release(&last())
+            }
             _ => Err(syntax(words)),
         }
     }
@@ -80,9 +93,18 @@ impl Session {
     }
 
     fn begin(&mut self, snapshot: bool, read_only: bool) -> Result<(), SqlError> {
-        self.end(true)?;
+        self.end_and_begin(true, snapshot, read_only)
+    }
+
+    /// Ends what is open and begins anew, without a moment in between in which a statement would stand alone.
+    fn end_and_begin(&mut self, commit: bool, snapshot: bool, read_only: bool) -> Result<(), SqlError> {
         let desk = Arc::clone(&self.desk);
         let mut state = desk.lock();
+        if commit {
+            desk.commit(&mut state, self.engine.log.as_ref(), self.engine.server_id)?;
+        } else {
+            desk.rollback(&mut state);
+        }
         state.begun = true;
         state.read_only = read_only;
         if snapshot {

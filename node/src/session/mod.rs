@@ -250,7 +250,7 @@ impl Session {
 
     fn status_of(&self, state: &transaction::State) -> u16 {
         let autocommit = self.autocommit();
-        let inside = state.begun || (!autocommit && state.mode != Mode::Idle);
+        let inside = state.is_lost() || state.begun || (!autocommit && state.mode != Mode::Idle);
         u16::from(inside) * STATUS_IN_TRANSACTION + u16::from(autocommit) * STATUS_AUTOCOMMIT
     }
 

@@ -1,7 +1,8 @@
 //! The way of a statement: recognised by its first words, parsed, run in the session's transaction, answered.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use sqlparser::ast::{Query, SetExpr, Statement};
 
@@ -18,11 +19,10 @@ use crate::sql::select::Compiled;
 use crate::sql::temporal::DateTime;
 use crate::sql::{output, show, table_statements};
 use crate::storage::catalog::Catalog;
+use crate::storage::writer_lock::Patience;
 
-/// The error of a session whose transaction another one has rolled back.
-fn evicted() -> SqlError {
-    SqlError::new(1205, "HY000", "Lock wait timeout exceeded; transaction was rolled back")
-}
+/// How soon a SLEEP notices that it is to end.
+const SLEEP_POLL: Duration = Duration::from_millis(50);
 
 impl Desk {
     /// Ends a snapshot that only served one statement.
@@ -48,8 +48,12 @@ impl Session {
         }
     }
 
-    pub(super) fn lock_wait(&self) -> Duration {
-        Duration::from_secs(self.variables.number("innodb_lock_wait_timeout").max(1))
+    /// How long the session waits for its turn to write, and may keep it idly. The lease is the node's affair: a
+    /// client that is ready to wait for long does not make others wait for long.
+    pub(super) fn lock_wait(&self) -> Patience {
+        let seconds = |name| Duration::from_secs(self.variables.number(name).max(1));
+        let wait = seconds("innodb_lock_wait_timeout");
+        Patience { wait, lease: wait.min(seconds("global.innodb_lock_wait_timeout")) }
     }
 
     pub(super) fn run_text(
@@ -58,6 +62,7 @@ impl Session {
         params: &[Param],
         sink: &mut dyn Sink,
     ) -> Result<(), ExecError> {
+        self.desk.begin_statement();
         let text = Text::new(sql)?;
         if text.is_empty() {
             return Err(SqlError::new(1065, "42000", "Query was empty").into());
@@ -66,7 +71,6 @@ impl Session {
         let raw = raw.trim().trim_end_matches(';').trim_end();
         let words = text.words(4);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        self.check_evicted(&words)?;
         if let Some(answer) = self.administration(&words, raw)? {
             return self.answer(answer, sink);
         }
@@ -105,14 +109,6 @@ impl Session {
         }
     }
 
-    /// Tells a session once that its transaction was rolled back from outside; ROLLBACK is what it wants anyway.
-    pub(super) fn check_evicted(&mut self, words: &[&str]) -> Result<(), SqlError> {
-        if self.desk.lock().was_evicted() && words != ["ROLLBACK"] {
-            return Err(evicted());
-        }
-        Ok(())
-    }
-
     /// Offers a statement to replication and the server.
     fn administration(&mut self, words: &[&str], raw: &str) -> Result<Option<Answer>, ExecError> {
         let offered = match words {
@@ -132,9 +128,12 @@ impl Session {
         let mut state = desk.lock();
         let idle = state.mode == Mode::Idle;
         // SHOW reads in a snapshot; whatever waits or writes must not sit in one.
-        let reads = words.first() == Some(&"SHOW");
-        if reads {
+        if words.first() == Some(&"SHOW") {
             desk.read(&mut state)?;
+        } else if matches!(state.mode, Mode::Writing(_)) && waits_or_commits(words) {
+            // All others would wait for this transaction as long as this statement waits.
+            let message = "Can't execute the given command because you have active locked tables or an active transaction";
+            return Err(SqlError::new(1192, "HY000", message).into());
         }
         let catalog = self.engine.store.catalog(&state.conn)?;
         let view = SessionView {
@@ -266,10 +265,16 @@ impl Session {
     /// Ends what the statement opened, unless a transaction goes on.
     pub(super) fn close(&self, desk: &Desk, state: &mut State, commit: bool) -> Result<(), SqlError> {
         if state.begun || !self.autocommit() {
+            desk.notice_loss(state);
             return Ok(());
         }
         if commit {
-            return desk.commit(state, self.engine.log.as_ref(), self.engine.server_id);
+            let result = desk.commit(state, self.engine.log.as_ref(), self.engine.server_id);
+            if result.is_err() {
+                // The statement stood alone: its own error says all, and nothing is left to end.
+                desk.rollback(state);
+            }
+            return result;
         }
         desk.rollback(state);
         Ok(())
@@ -294,10 +299,6 @@ impl Session {
         desk.write(&mut state, self.lock_wait())?;
         let result = self.change_in(&mut state, statement, params);
         let closed = self.close(&desk, &mut state, result.is_ok());
-        if state.conn.is_autocommit() && state.mode != Mode::Idle {
-            // SQLite gave the whole transaction up (interrupted, disk full).
-            desk.rollback(&mut state);
-        }
         let outcome = result?;
         closed?;
         Ok(outcome)
@@ -315,7 +316,8 @@ impl Session {
             self.with_environment(&catalog, params, |env| {
                 let State { conn, changes, .. } = state;
                 let changes = logged.then_some(changes);
-                let mut work = Work { conn, env, changes, found_rows: self.client_found_rows };
+                let stopped = self.desk.stopped();
+                let mut work = Work { conn, env, changes, found_rows: self.client_found_rows, stopped };
                 match statement {
                     Statement::Insert(insert) => work.insert(insert),
                     Statement::Update(update) => work.update(update),
@@ -331,6 +333,7 @@ impl Session {
         let desk = Arc::clone(&self.desk);
         let mut state = desk.lock();
         self.refuse_read_only(&state)?;
+        desk.check_lost(&mut state)?;
         desk.commit(&mut state, self.engine.log.as_ref(), self.engine.server_id)?;
         desk.write(&mut state, self.lock_wait())?;
         let result = self.define_in(&mut state, statement, &self.database).and_then(|outcome| {
@@ -373,7 +376,8 @@ impl Session {
             facts: &facts,
         };
         let changes: Option<&mut Changes> = None;
-        Work { conn: &state.conn, env: &env, changes, found_rows: false }.define(statement)
+        let stopped = self.desk.stopped();
+        Work { conn: &state.conn, env: &env, changes, found_rows: false, stopped }.define(statement)
     }
 
     fn forget_dropped_database(&mut self) -> Result<(), SqlError> {
@@ -423,13 +427,31 @@ impl Session {
         let seconds = seconds
             .filter(|s| *s >= 0.0)
             .ok_or_else(|| SqlError::new(1210, "HY000", "Incorrect arguments to sleep."))?;
-        std::thread::sleep(Duration::from_secs_f64(seconds.min(MAX_SLEEP_SECONDS)));
+        if (tokens.next(), tokens.next()) != (Some(&Token::RParen), None) {
+            return Err(SqlError::unsupported("SLEEP beside anything else").into());
+        }
+        let until = Instant::now() + Duration::from_secs_f64(seconds.min(MAX_SLEEP_SECONDS));
+        while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            std::thread::sleep(left.min(SLEEP_POLL));
+            if self.desk.stopped().load(Ordering::Relaxed) {
+                return Err(SqlError::new(1317, "70100", "Query execution was interrupted").into());
+            }
+        }
         if text.words(1) == ["DO"] {
             return self.done(&Outcome::default(), sink);
         }
         let columns = [crate::results::ColumnMeta::integer(&format!("SLEEP({seconds})"))];
         output::stream_rows(&columns, &[vec![rusqlite::types::Value::Integer(0)]], sink)?;
         Ok(sink.end(0, self.status())?)
+    }
+}
+
+/// Whether a statement of administration waits for others, or changes what a transaction has no part in.
+fn waits_or_commits(words: &[&str]) -> bool {
+    match words {
+        ["SELECT", call, ..] => !call.starts_with("GTID_") && !call.starts_with("EVENSUM_"),
+        [first, ..] => !["KILL", "SHUTDOWN"].contains(first),
+        [] => false,
     }
 }
 

@@ -15,6 +15,7 @@ use crate::results::{Cell, ColumnMeta, Done, Param, Sink};
 use crate::sql::number::{double_text, float_text};
 use crate::storage::{Store, StoreOptions, Synchronous};
 
+mod depth;
 mod plans;
 mod scripts;
 mod transactions;

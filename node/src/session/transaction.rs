@@ -1,14 +1,18 @@
 //! One session's transaction: its connection, the changes that it will log, and its savepoints.
 //!
 //! The connection sits behind a mutex that a statement holds from its first to its last row. Between
-//! statements another thread may take it to roll an idle write transaction back ([`Holder::evict`]); the
-//! session learns of it at its next statement (1205).
+//! statements another thread may take it to roll an idle write transaction back ([`Holder::evict`]), and SQLite
+//! itself may give one up. The session learns of it at its next statement (1213, which to a client means that
+//! everything is undone), and nothing is read or written until the client has ended what it takes for its
+//! transaction. Whether it is lost is asked under the very guard that does the work.
 //!
-//! Invariant: the writer lock is held exactly while SQLite's transaction is a writing one, and no change is in
-//! the list that SQLite has rolled back.
+//! Invariant: the writer lock is held exactly while SQLite's transaction is a writing one, no change is in
+//! the list that SQLite has rolled back, and no COMMIT of a lost transaction is answered with OK unless its loss
+//! was told before.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, InterruptHandle};
 
@@ -17,7 +21,7 @@ use crate::SqlError;
 use crate::change::Body;
 use crate::sql::dml::Changes;
 use crate::storage::Store;
-use crate::storage::writer_lock::Holder;
+use crate::storage::writer_lock::{Holder, Patience};
 
 /// What SQLite's transaction is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +32,16 @@ pub enum Mode {
     Reading,
     /// The writer, with this ticket of the writer lock.
     Writing(u64),
+}
+
+/// Whether the client's transaction was rolled back without its doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lost {
+    No,
+    /// It was, and no statement has failed for it yet.
+    Untold,
+    /// It was, and the client has been told.
+    Told,
 }
 
 /// The connection and everything that must change together with it.
@@ -43,7 +57,7 @@ pub struct State {
     /// What will be logged.
     pub changes: Changes,
     savepoints: Vec<(String, usize)>,
-    evicted: bool,
+    lost: Lost,
 }
 
 /// The state behind its mutex.
@@ -51,6 +65,7 @@ pub struct Desk {
     state: Mutex<State>,
     store: Arc<Store>,
     interrupt: InterruptHandle,
+    stopped: AtomicBool,
 }
 
 impl Desk {
@@ -65,9 +80,10 @@ impl Desk {
             read_only: false,
             changes: Changes::default(),
             savepoints: Vec::new(),
-            evicted: false,
+            lost: Lost::No,
         };
-        Ok(Arc::new(Desk { state: Mutex::new(state), store: Arc::clone(store), interrupt }))
+        let stopped = AtomicBool::new(false);
+        Ok(Arc::new(Desk { state: Mutex::new(state), store: Arc::clone(store), interrupt, stopped }))
     }
 
     /// Takes the connection for a statement.
@@ -75,8 +91,27 @@ impl Desk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Notices that SQLite has rolled everything back by itself (interrupted, disk full).
+    pub fn notice_loss(&self, state: &mut State) {
+        if state.mode != Mode::Idle && state.conn.is_autocommit() {
+            self.finish(state);
+            state.lost = Lost::Untold;
+        }
+    }
+
+    /// Refuses to go on in a transaction that is lost, until the client has ended it.
+    pub fn check_lost(&self, state: &mut State) -> Result<(), SqlError> {
+        self.notice_loss(state);
+        if state.lost == Lost::No {
+            return Ok(());
+        }
+        state.lost = Lost::Told;
+        Err(deadlock())
+    }
+
     /// Makes sure that there is a snapshot at least.
     pub fn read(&self, state: &mut State) -> Result<(), SqlError> {
+        self.check_lost(state)?;
         if state.mode == Mode::Idle {
             state.conn.prepare_cached("BEGIN")?.execute([])?;
             state.mode = Mode::Reading;
@@ -85,7 +120,8 @@ impl Desk {
     }
 
     /// Makes sure that the transaction is the writer; waits for its turn, and then sees all that is committed.
-    pub fn write(self: &Arc<Self>, state: &mut State, wait: Duration) -> Result<(), SqlError> {
+    pub fn write(self: &Arc<Self>, state: &mut State, patience: Patience) -> Result<(), SqlError> {
+        self.check_lost(state)?;
         if let Mode::Writing(_) = state.mode {
             return Ok(());
         }
@@ -94,7 +130,7 @@ impl Desk {
             state.mode = Mode::Idle;
         }
         let holder: Arc<dyn Holder> = Arc::<Desk>::clone(self);
-        let ticket = self.store.writer.acquire(holder, wait)?;
+        let ticket = self.store.writer.acquire(holder, patience)?;
         let begun = state.conn.prepare_cached("BEGIN IMMEDIATE").and_then(|mut s| s.execute([]));
         if let Err(error) = begun {
             self.store.writer.release(ticket);
@@ -104,8 +140,15 @@ impl Desk {
         Ok(())
     }
 
-    /// Commits; changes are logged in the same SQLite transaction.
+    /// Commits; changes are logged in the same SQLite transaction. If the transaction is lost and the client does
+    /// not know, it fails, and what follows fails too until the client has ended the transaction.
     pub fn commit(&self, state: &mut State, log: &dyn Log, server_id: u32) -> Result<(), SqlError> {
+        self.notice_loss(state);
+        if state.lost == Lost::Untold {
+            state.lost = Lost::Told;
+            return Err(deadlock());
+        }
+        state.lost = Lost::No;
         let result = match state.mode {
             Mode::Idle => Ok(()),
             Mode::Reading => state
@@ -137,8 +180,9 @@ impl Desk {
         Ok(())
     }
 
-    /// Rolls back; whatever state SQLite is in, there is no transaction afterwards.
+    /// Rolls back; whatever state SQLite is in, there is no transaction afterwards, and none that was lost.
     pub fn rollback(&self, state: &mut State) {
+        state.lost = Lost::No;
         if !state.conn.is_autocommit() {
             // A failed ROLLBACK leaves nothing to do: SQLite has rolled back by itself then.
             let _ = state.conn.execute_batch("ROLLBACK");
@@ -159,7 +203,19 @@ impl Desk {
 
     /// Ends the running statement of the session with error 1317.
     pub fn stop_statement(&self) {
+        // SQLite ends what it runs itself; a statement that goes row by row looks at the mark.
+        self.stopped.store(true, Ordering::Relaxed);
         self.interrupt.interrupt();
+    }
+
+    /// A new statement begins: what was to end the one before does not end this one.
+    pub fn begin_statement(&self) {
+        self.stopped.store(false, Ordering::Relaxed);
+    }
+
+    /// The mark that [`Desk::stop_statement`] sets.
+    pub fn stopped(&self) -> &AtomicBool {
+        &self.stopped
     }
 }
 
@@ -174,7 +230,7 @@ impl Holder for Desk {
             return false;
         }
         self.rollback(&mut state);
-        state.evicted = true;
+        state.lost = Lost::Untold;
         true
     }
 
@@ -184,9 +240,10 @@ impl Holder for Desk {
 }
 
 impl State {
-    /// Whether the transaction was rolled back from outside since the last statement; asks only once.
-    pub fn was_evicted(&mut self) -> bool {
-        std::mem::take(&mut self.evicted)
+    /// Whether the client has still to end a transaction that was rolled back without its doing.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.lost != Lost::No
     }
 
     /// Runs part of a statement so that it happens wholly or not at all.
@@ -250,6 +307,11 @@ impl State {
         self.savepoints.truncate(at);
         Ok(())
     }
+}
+
+/// The error of a session whose transaction is lost. Only this one means to a client that all of it is undone.
+fn deadlock() -> SqlError {
+    SqlError::new(1213, "40001", "Deadlock found when trying to get lock; try restarting transaction")
 }
 
 /// Now, in milliseconds since 1970.

@@ -5,6 +5,7 @@
 //! known before and after.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::types::Value as Stored;
 use rusqlite::{Connection, params_from_iter};
@@ -88,6 +89,8 @@ pub struct Work<'w> {
     pub changes: Option<&'w mut Changes>,
     /// Whether UPDATE counts rows that matched instead of rows that changed.
     pub found_rows: bool,
+    /// Set when the statement is to end.
+    pub stopped: &'w AtomicBool,
 }
 
 /// What came of a statement that writes.
@@ -104,6 +107,14 @@ pub struct Outcome {
 }
 
 impl Work<'_> {
+    /// Ends a statement that goes row by row once it is to end.
+    pub fn go_on(&self) -> Result<(), SqlError> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return Err(SqlError::new(1317, "70100", "Query execution was interrupted"));
+        }
+        Ok(())
+    }
+
     /// Remembers a change for the log.
     pub fn record(
         &mut self,
@@ -160,7 +171,6 @@ impl Work<'_> {
             return Err(SqlError::unsupported("UPDATE .. FROM"));
         }
         let (table, alias) = self.target(&update.table)?;
-        let env = self.env;
         let mut translator = self.translator(&table, &alias);
         let sets = assignments(&mut translator, &table, &update.assignments)?;
         let rows = self.matching(
@@ -174,8 +184,8 @@ impl Work<'_> {
         )?;
         let writer = RowWriter::new(Arc::clone(&table));
         let (mut matched, mut changed) = (0u64, 0u64);
-        let _ = env;
         for found in rows {
+            self.go_on()?;
             matched += 1;
             let after = self.after(&table, &found.row, &sets, found.values, matched)?;
             if after == found.row {
@@ -251,6 +261,7 @@ impl Work<'_> {
         let writer = RowWriter::new(Arc::clone(&table));
         let mut affected = 0;
         for found in rows {
+            self.go_on()?;
             writer.delete(self.conn, &found.key)?;
             self.record(&table, Some(found.row), None)?;
             affected += 1;
@@ -326,6 +337,7 @@ impl Work<'_> {
         let mut found = Vec::new();
         let mut bytes = 0;
         while let Some(row) = rows.next()? {
+            self.go_on()?;
             let all: Vec<Stored> = (0..items.len()).map(|at| row.get(at)).collect::<Result<_, _>>()?;
             bytes += all.len() * 32;
             if bytes > MAX_TRANSACTION_BYTES {

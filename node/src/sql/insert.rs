@@ -118,6 +118,7 @@ impl Work<'_> {
         let mut outcome = Outcome::default();
         let (mut number, mut duplicates) = (0, 0);
         for given in rows {
+            self.go_on()?;
             number += 1;
             let row = self.new_row(&table, &targets, given, &mut counter, number)?;
             let affected = if insert.replace_into {
@@ -194,6 +195,7 @@ impl Work<'_> {
             SetExpr::Values(values) if source.with.is_none() => {
                 let mut rows = Vec::with_capacity(values.rows.len());
                 for row in &values.rows {
+                    self.go_on()?;
                     rows.push(self.evaluate(row.content.iter())?);
                 }
                 rows
@@ -242,6 +244,7 @@ impl Work<'_> {
         let mut found = statement.query(params_from_iter(&translator.binds))?;
         let mut rows = Vec::new();
         while let Some(row) = found.next()? {
+            self.go_on()?;
             let values: Result<Vec<Given>, rusqlite::Error> = compiled
                 .columns
                 .iter()

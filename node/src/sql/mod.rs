@@ -12,6 +12,7 @@ pub mod collation;
 pub mod compare;
 pub mod ddl;
 pub mod decimal;
+mod depth;
 pub mod dml;
 pub mod expression;
 pub mod from;

@@ -8,6 +8,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace, Word};
 
+use super::depth::{MAX_CHAIN, measure};
 use crate::SqlError;
 
 /// How deep a statement may nest.
@@ -51,6 +52,10 @@ impl Text {
             }
         }
         let mut text = Text { tokens, placeholders };
+        if measure(text.solid()) > MAX_CHAIN {
+            let message = "Thread stack overrun: the statement chains too many operators";
+            return Err(SqlError::new(1436, "HY000", message));
+        }
         text.respell();
         Ok(text)
     }

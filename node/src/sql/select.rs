@@ -155,8 +155,13 @@ impl Translator<'_> {
         }
         let common: Vec<Kind> =
             a.columns.iter().zip(&b.columns).map(|(a, b)| unify(a.kind, b.kind)).collect();
-        self.binds.truncate(binds);
-        let (a, b) = (self.body(left, Some(&common), &[])?, self.body(right, Some(&common), &[])?);
+        // Once the kinds are given the first translation has them; each level would double the work otherwise.
+        let (a, b) = if kinds == Some(common.as_slice()) {
+            (a, b)
+        } else {
+            self.binds.truncate(binds);
+            (self.body(left, Some(&common), &[])?, self.body(right, Some(&common), &[])?)
+        };
         let columns: Vec<Output> =
             a.columns.into_iter().map(|column| Output { origin: None, ..column }).collect();
         let part = |part: &SetExpr, sql: String| match part {

@@ -332,6 +332,7 @@ impl Work<'_> {
         let mut rows = statement.query([])?;
         let mut number = 0;
         while let Some(row) = rows.next()? {
+            self.go_on()?;
             number += 1;
             let mut values: Vec<Stored> = Vec::with_capacity(new.columns.len());
             for (column, source) in new.columns.iter().zip(sources) {

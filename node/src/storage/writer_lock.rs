@@ -18,6 +18,15 @@ const RUNAWAY_LEASES: u32 = 10;
 /// How soon a holder that could not be evicted is asked again.
 const RETRY_MS: u64 = 50;
 
+/// How long somebody waits for the lock, and how long he may idle with it while others wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// The longest wait.
+    pub wait: Duration,
+    /// The lease.
+    pub lease: Duration,
+}
+
 /// Somebody who can hold the lock and be relieved of it.
 pub trait Holder: Send + Sync {
     /// Rolls the holder's transaction back if it is idle, and says whether it did. The lock is then free.
@@ -52,8 +61,9 @@ impl WriterLock {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the lock, at most `timeout`, which is also the lease: how long the holder may idle while others wait.
-    pub fn acquire(&self, holder: Arc<dyn Holder>, timeout: Duration) -> Result<u64, SqlError> {
+    /// Waits for the lock.
+    pub fn acquire(&self, holder: Arc<dyn Holder>, patience: Patience) -> Result<u64, SqlError> {
+        let Patience { wait: timeout, lease } = patience;
         let started = Instant::now();
         let mut state = self.state();
         state.next += 1;
@@ -62,7 +72,7 @@ impl WriterLock {
         loop {
             if state.held.is_none() && state.queue.front() == Some(&ticket) {
                 state.queue.pop_front();
-                state.held = Some(Held { ticket, since: Instant::now(), lease: timeout, holder });
+                state.held = Some(Held { ticket, since: Instant::now(), lease, holder });
                 return Ok(ticket);
             }
             let mut nap = timeout.saturating_sub(started.elapsed());
@@ -144,6 +154,10 @@ mod tests {
         fn interrupt(&self) {}
     }
 
+    fn patience(wait: Duration) -> Patience {
+        Patience { wait, lease: wait }
+    }
+
     fn lock() -> &'static WriterLock {
         Box::leak(Box::default())
     }
@@ -152,9 +166,9 @@ mod tests {
     fn an_idle_holder_is_evicted_when_its_lease_is_over() {
         let lock = lock();
         let idle = Arc::new(Idle(lock, AtomicBool::new(false)));
-        lock.acquire(idle.clone(), Duration::from_millis(30)).unwrap();
+        lock.acquire(idle.clone(), patience(Duration::from_millis(30))).unwrap();
         let started = Instant::now();
-        let ticket = lock.acquire(Arc::new(Busy), Duration::from_secs(5)).unwrap();
+        let ticket = lock.acquire(Arc::new(Busy), patience(Duration::from_secs(5))).unwrap();
         assert!(idle.1.load(Ordering::SeqCst));
         assert!(started.elapsed() < Duration::from_secs(2));
         lock.release(ticket);
@@ -163,22 +177,22 @@ mod tests {
     #[test]
     fn a_busy_holder_makes_the_waiter_give_up_with_1205() {
         let lock = lock();
-        let ticket = lock.acquire(Arc::new(Busy), Duration::from_millis(20)).unwrap();
-        assert_eq!(lock.acquire(Arc::new(Busy), Duration::from_millis(60)).unwrap_err().code, 1205);
+        let ticket = lock.acquire(Arc::new(Busy), patience(Duration::from_millis(20))).unwrap();
+        assert_eq!(lock.acquire(Arc::new(Busy), patience(Duration::from_millis(60))).unwrap_err().code, 1205);
         lock.release(ticket);
-        lock.acquire(Arc::new(Busy), Duration::from_millis(60)).unwrap();
+        lock.acquire(Arc::new(Busy), patience(Duration::from_millis(60))).unwrap();
     }
 
     #[test]
     fn waiters_are_served_in_order() {
         let lock = lock();
-        let first = lock.acquire(Arc::new(Busy), Duration::from_secs(5)).unwrap();
+        let first = lock.acquire(Arc::new(Busy), patience(Duration::from_secs(5))).unwrap();
         let order = Arc::new(Mutex::new(Vec::new()));
         let threads: Vec<_> = (0..4)
             .map(|n| {
                 let order = Arc::clone(&order);
                 let thread = std::thread::spawn(move || {
-                    let ticket = lock.acquire(Arc::new(Busy), Duration::from_secs(5)).unwrap();
+                    let ticket = lock.acquire(Arc::new(Busy), patience(Duration::from_secs(5))).unwrap();
                     order.lock().unwrap().push(n);
                     lock.release(ticket);
                 });

@@ -180,6 +180,21 @@ fn listed_errors_are_passed_over_and_lock_waits_are_tried_again() {
 }
 
 #[test]
+fn a_lock_that_is_held_for_long_delays_the_applier_and_does_not_end_it() {
+    let bench = bench(vec![]);
+    let shared = Arc::clone(&bench.failures);
+    bench.receive(&[1]);
+    bench.fail(SqlError::new(1205, "HY000", "Lock wait timeout exceeded"), 1_000);
+    bench.link.start_applier().unwrap();
+    bench.wait(|bench| bench.link.state().apply_error.code == 1205);
+    assert!(bench.link.state().applying);
+    *shared.lock().unwrap() = [SqlError::new(1317, "70100", "Query execution was interrupted")].into();
+    bench.wait(|bench| bench.executed() == "source:1");
+    bench.wait(|bench| bench.link.state().apply_error.code == 0);
+    bench.link.stop_applier();
+}
+
+#[test]
 fn a_delay_holds_back_and_keeps_the_order() {
     let bench = bench(vec![]);
     bench.link.context.delay_ms.0.store(150, Ordering::Relaxed);

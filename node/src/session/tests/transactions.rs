@@ -9,6 +9,7 @@ use rusqlite::types::Value as Stored;
 use super::{Inside, error, rows, run};
 use crate::SqlError;
 use crate::change::{Body, Change, Transaction};
+use crate::session::transaction::Mode;
 
 fn table(inside: &Inside) -> super::Session {
     let mut s = inside.session();
@@ -72,12 +73,106 @@ fn an_idle_writer_is_rolled_back_for_those_who_wait() {
     assert!(started.elapsed() < Duration::from_secs(4));
     let told = error(&mut a, "SELECT 1");
     assert_eq!(
-        (told.code, told.message.as_str()),
-        (1205, "Lock wait timeout exceeded; transaction was rolled back")
+        (told.code, told.state, told.message.as_str()),
+        (1213, "40001", "Deadlock found when trying to get lock; try restarting transaction")
     );
+    assert_eq!(a.status(), 3);
+    // What was meant as the rest of the transaction does not happen alone.
+    assert_eq!(error(&mut a, "INSERT INTO t VALUES (2, 'alone')").code, 1213);
+    assert_eq!(error(&mut a, "CREATE TABLE u (a INT)").code, 1213);
+    assert_eq!(error(&mut a, "ROLLBACK TO x").code, 1213);
+    run(&mut a, "ROLLBACK");
     assert_eq!(a.status(), 2);
     assert_eq!(rows(&mut a, "SELECT v FROM t"), ["kept"]);
     assert_eq!(inside.logged().len(), 1);
+}
+
+/// A session whose open transaction has just been rolled back from outside.
+fn relieved(inside: &Inside) -> super::Session {
+    use crate::storage::writer_lock::Holder;
+    let mut s = inside.session();
+    run(&mut s, "BEGIN");
+    run(&mut s, "UPDATE t SET v = 'lost'");
+    let Mode::Writing(ticket) = s.desk.lock().mode else { panic!("not the writer") };
+    assert!(s.desk.evict(ticket));
+    s
+}
+
+#[test]
+fn the_end_of_a_lost_transaction_is_never_ok_unless_its_loss_was_told() {
+    let inside = Inside::new();
+    let mut other = table(&inside);
+    for (ends, after) in [("COMMIT", 2), ("COMMIT AND CHAIN", 3), ("BEGIN", 3), ("CREATE TABLE u (a INT)", 3)]
+    {
+        let mut s = relieved(&inside);
+        assert_eq!(error(&mut s, ends).code, 1213, "{ends}");
+        assert_eq!(s.status(), after, "{ends}");
+    }
+    let mut s = relieved(&inside);
+    assert_eq!(error(&mut s, "UPDATE t SET v = 'alone'").code, 1213);
+    run(&mut s, "COMMIT");
+    let mut s = relieved(&inside);
+    assert_eq!(error(&mut s, "SELECT 1").code, 1213);
+    run(&mut s, "BEGIN");
+    run(&mut s, "INSERT INTO t VALUES (5, 'anew')");
+    run(&mut s, "COMMIT");
+    assert_eq!(rows(&mut other, "SELECT * FROM t ORDER BY id"), ["1|a", "5|anew"]);
+    let logged = inside.logged();
+    assert_eq!(logged.iter().filter(|one| matches!(one.body, Body::Rows(_))).count(), 1);
+}
+
+#[test]
+fn what_sqlite_gave_up_is_not_committed() {
+    let inside = Inside::new();
+    let mut s = table(&inside);
+    for last in ["SELECT 1", "SHOW TABLES", "COMMIT"] {
+        run(&mut s, "BEGIN");
+        run(&mut s, "UPDATE t SET v = 'lost'");
+        s.desk.lock().conn.execute_batch("ROLLBACK").unwrap();
+        assert_eq!(error(&mut s, last).code, 1213, "{last}");
+        run(&mut s, "COMMIT");
+    }
+    assert!(inside.logged().is_empty());
+    run(&mut s, "UPDATE t SET v = 'kept'");
+    assert_eq!(inside.logged().len(), 1);
+}
+
+#[test]
+fn a_client_that_waits_for_long_may_not_idle_for_long() {
+    let inside = Inside::new();
+    let (mut a, mut b) = (table(&inside), inside.session());
+    run(&mut b, "SET GLOBAL innodb_lock_wait_timeout = 1");
+    run(&mut a, "SET innodb_lock_wait_timeout = 1000");
+    run(&mut a, "BEGIN");
+    run(&mut a, "UPDATE t SET v = 'lost'");
+    let started = Instant::now();
+    run(&mut b, "UPDATE t SET v = 'kept'");
+    assert!(started.elapsed() < Duration::from_secs(4));
+}
+
+#[test]
+fn a_statement_that_goes_row_by_row_can_be_stopped() {
+    let inside = Inside::new();
+    let mut s = table(&inside);
+    let values: Vec<String> = (10..20_000).map(|n| format!("({n},'x')")).collect();
+    let insert = format!("INSERT INTO t VALUES {}", values.join(","));
+    let stopper = s.stopper();
+    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stopping = std::thread::spawn({
+        let done = Arc::clone(&done);
+        move || {
+            while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                stopper.stop();
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    });
+    run(&mut s, "BEGIN");
+    let told = error(&mut s, &insert).code;
+    let asleep = error(&mut s, "SELECT SLEEP(100)").code;
+    done.store(true, std::sync::atomic::Ordering::SeqCst);
+    stopping.join().unwrap();
+    assert_eq!((told, asleep), (1317, 1317));
 }
 
 #[test]
