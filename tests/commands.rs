@@ -48,6 +48,7 @@ fn a_wrong_command_line_is_code_3_and_says_what_is_wrong() {
         (&["check", "--password-file", "/nowhere", "mysql://a", "mysql://b"], "/nowhere"),
         (&["sync", "--policy", "oldest", "mysql://a", "mysql://b"], "majority"),
         (&["sync", "--run", "../x", "mysql://a", "mysql://b"], "name of a run"),
+        (&["sync", "--run", &"x".repeat(49), "mysql://a", "mysql://b"], "at most 48"),
         (&["node"], "--config"),
         (&["node", "--config", "/nowhere.toml"], "/nowhere.toml"),
         (&["demo", "--nodes", "1"], "2..=5"),
