@@ -102,6 +102,14 @@ impl Failure {
         Failure { code, what: what.into(), advice: advice.into(), cause: None, changed: None, outcome }
     }
 
+    /// A command line that is not one of ours, as the parser says.
+    pub fn command_line(error: &clap::Error) -> Failure {
+        let text = error.to_string();
+        let (what, advice) = text.split_once("\n\n").unwrap_or((&text, ""));
+        let what = what.trim().trim_start_matches("error: ");
+        Failure::new("E0101", Outcome::Usage, what, advice.trim())
+    }
+
     /// A command line that cannot be meant.
     pub fn usage(what: impl Into<String>, advice: impl Into<String>) -> Failure {
         Failure::new("E0101", Outcome::Usage, what, advice)
