@@ -80,6 +80,20 @@ Examples:
     Demo(DemoArgs),
 }
 
+impl Command {
+    /// Whether the answer is for a machine.
+    pub fn json(&self) -> bool {
+        match self {
+            Command::Check(args) => args.json,
+            Command::Sync(args) => args.json,
+            Command::Node(args) => args.json,
+            Command::Status(args) => args.json,
+            Command::Runs(args) => args.json,
+            Command::Demo(args) => args.json,
+        }
+    }
+}
+
 /// Which nodes, and how to reach them.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ClusterArgs {
@@ -184,6 +198,9 @@ pub struct NodeArgs {
     /// Stop when the standard input ends, so that a node does not outlive who started it
     #[arg(long, hide = true)]
     pub until_input_ends: bool,
+    /// Print one JSON document when clients can connect, instead of a line
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `evensum status`.
@@ -226,6 +243,9 @@ pub struct DemoArgs {
     /// Leave the nodes up, and say how to connect
     #[arg(long)]
     pub keep: bool,
+    /// Print one JSON document at the end; the story goes to stderr
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// A time with its unit: 500ms, 30s, 5m, 1h.

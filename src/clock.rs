@@ -27,6 +27,14 @@ pub fn run_name() -> String {
     format!("{}-{}-{random:06x}", &time[..8], &time[9..15])
 }
 
+/// What a run is called in the ledgers of the nodes: its name, and what no other run in the world has. Names can be chosen,
+/// and a ledger that meets one again would refuse its rows and stop replication.
+pub fn ledger_run(name: &str) -> String {
+    // both keys of the hash come from the system's source of randomness
+    let random = RandomState::new().hash_one((std::process::id(), SystemTime::now())) >> 4;
+    format!("{name}-{random:015x}")
+}
+
 /// Year, month and day of a day counted from 1970-01-01, by the Gregorian calendar.
 fn date(day: u64) -> (u64, u64, u64) {
     // years begin in March here, so that the leap day is the last: four hundred of them are one cycle of 146,097 days
@@ -54,6 +62,14 @@ mod tests {
         ] {
             assert_eq!(rfc3339(seconds), text);
         }
+    }
+
+    #[test]
+    fn the_ledger_never_sees_a_name_twice_and_holds_the_longest() {
+        let names: std::collections::BTreeSet<String> =
+            (0..50).map(|_| ledger_run(&"x".repeat(48))).collect();
+        assert_eq!(names.len(), 50);
+        assert!(names.iter().all(|name| name.len() == 64), "{names:?}");
     }
 
     #[test]

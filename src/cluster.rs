@@ -184,7 +184,10 @@ impl Node {
         let asked = secret.is_none();
         let result = self.connect_with(secret, options).await;
         result.map_err(|error| match error {
-            database::Error::Refused { .. } if asked => Attempt::NoPassword(error.into()),
+            database::Error::Refused { .. } if asked => match Failure::from(error) {
+                failure if failure.is_right() => Attempt::NoPassword(failure),
+                failure => Attempt::Failed(failure),
+            },
             error => Attempt::Failed(error.into()),
         })
     }

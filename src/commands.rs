@@ -3,7 +3,7 @@
 //! A command wires what the other crates do, asks `render` for the words, and decides the exit code. Nothing here
 //! compares, plans or mends.
 
-mod check;
+pub mod check;
 mod node;
 mod runs;
 pub mod status;

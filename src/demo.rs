@@ -15,16 +15,21 @@ mod tell;
 mod writers;
 
 use crate::cli::DemoArgs;
-use crate::error::{Failure, Outcome};
+use crate::error::{Failure, Outcome, without_secret};
+use crate::output;
+use crate::render;
 use crate::signals::Signals;
 use crate::state::State;
 use divergence::Planted;
+use serde_json::{Value, json};
 use servers::{Servers, this_program};
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 use tell::Tell;
-use writers::Writers;
+use writers::{Rate, Writers};
 
 /// How long one of the commands may take.
 const COMMAND_BOUND: Duration = Duration::from_secs(120);
@@ -40,12 +45,15 @@ pub async fn run(args: DemoArgs) -> Result<Outcome, Failure> {
 }
 
 async fn story(args: &DemoArgs) -> Result<Outcome, Failure> {
-    let tell = Tell::new();
+    let tell = Tell::new(args.json);
     let policy = match (&args.policy, args.nodes) {
         (Some(policy), _) => policy.clone(),
         (None, 2) => "prefer=n1".to_owned(),
         (None, _) => "majority".to_owned(),
     };
+    if without_secret(&policy) != policy {
+        return Err(Failure::usage("the policy holds a password", "the nodes are n1, n2, … as in prefer=n1"));
+    }
     tell.say(&format!(
         "evensum demo: {} masters on this machine; all that is shown is measured",
         args.nodes
@@ -66,26 +74,77 @@ async fn story(args: &DemoArgs) -> Result<Outcome, Failure> {
     tell.step("A writer begins on every master, and does not stop until the end")?;
     let planted = divergence::plant(&servers, &tell).await?;
     ring::show(&servers, &tell).await?;
-    mend(&servers, &tell, &policy, &planted).await?;
-    finish(&mut servers, &tell, writers, args.keep).await?;
+    let seen = mend(&servers, &tell, &policy, &planted).await?;
+    let rates = finish(&mut servers, &tell, writers, args.keep).await?;
+    if args.json {
+        let kept = args.keep.then(|| servers.config());
+        output::print(&render::json::text(&document(&nodes, &planted, &seen, &rates, kept, tell.elapsed())))?;
+    }
     Ok(Outcome::Identical)
 }
 
+/// What the commands of the demonstration said of themselves.
+struct Seen {
+    found: usize,
+    mended: u64,
+    verdict: String,
+}
+
+fn document(
+    nodes: &[(String, SocketAddr)],
+    planted: &[Planted],
+    seen: &Seen,
+    rates: &[Rate],
+    kept: Option<PathBuf>,
+    elapsed: Duration,
+) -> Value {
+    let node =
+        |(name, address): &(String, SocketAddr)| json!({ "node": name, "address": address.to_string() });
+    let row = |(table, key): &Planted| json!({ "table": table, "key": key });
+    let writer = |rate: &Rate| {
+        // tenths of a transaction are noise
+        let per_second = (rate.per_second * 10.0).round() / 10.0;
+        json!({ "node": rate.node, "transactions": rate.transactions, "per_second": per_second })
+    };
+    json!({
+        "schema_version": 1,
+        "nodes": nodes.iter().map(node).collect::<Vec<_>>(),
+        "planted": planted.iter().map(row).collect::<Vec<_>>(),
+        "found": seen.found,
+        "mended": seen.mended,
+        "verdict": seen.verdict,
+        "writers": rates.iter().map(writer).collect::<Vec<_>>(),
+        "config": kept,
+        "elapsed_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
 /// Checks, plans, mends, and checks again, by the commands that a person types.
-async fn mend(servers: &Servers, tell: &Tell, policy: &str, planted: &[Planted]) -> Result<(), Failure> {
+async fn mend(servers: &Servers, tell: &Tell, policy: &str, planted: &[Planted]) -> Result<Seen, Failure> {
     let config = servers.config().display().to_string();
     let config = ["--config", config.as_str()];
     tell.step("evensum compares the masters, while they are being written to")?;
     command(tell, &["check", config[0], config[1]], Outcome::Different).await?;
-    verify(servers, tell, planted)?;
+    let found = verify(servers, tell, planted)?;
     tell.step("It plans the repair, and changes nothing")?;
     let sync = ["sync", config[0], config[1], "--policy", policy];
     command(tell, &sync, Outcome::Different).await?;
     tell.step("It carries out the plan, row by row, without stopping a writer")?;
     let execute: Vec<&str> = sync.iter().copied().chain(["--execute", "--yes"]).collect();
     command(tell, &execute, Outcome::Identical).await?;
+    let mended = last_run(servers)?.1["execution"]["mended"].as_u64().unwrap_or(0);
     tell.step("The masters hold the same rows again")?;
-    command(tell, &["check", config[0], config[1]], Outcome::Identical).await
+    command(tell, &["check", config[0], config[1]], Outcome::Identical).await?;
+    Ok(Seen { found, mended, verdict: last_run(servers)?.0 })
+}
+
+/// The verdict of the last command, and its report.
+fn last_run(servers: &Servers) -> Result<(String, Value), Failure> {
+    let state = State::open(&servers.folder.join("state"))?;
+    let run = state.find("last")?.ok_or_else(|| Failure::demo("a command left no run behind"))?;
+    let report = serde_json::from_str(run.report.as_deref().unwrap_or_default())
+        .map_err(|error| Failure::demo(format!("the report of {} is no JSON: {error}", run.run)))?;
+    Ok((run.verdict.unwrap_or_default(), report))
 }
 
 /// Runs this program with these arguments, its output going where ours goes.
@@ -95,6 +154,7 @@ async fn command(tell: &Tell, args: &[&str], expected: Outcome) -> Result<(), Fa
     let child = tokio::process::Command::new(this_program()?)
         .args(args)
         .stdin(Stdio::null())
+        .stdout(tell.stdout())
         .kill_on_drop(true)
         .spawn();
     let mut child = child.map_err(|error| Failure::system(format!("cannot run {shown}: {error}")))?;
@@ -108,13 +168,10 @@ async fn command(tell: &Tell, args: &[&str], expected: Outcome) -> Result<(), Fa
     Err(Failure::demo(format!("'{shown}' ended with {status}, and not with exit code {}", expected.code())))
 }
 
-/// The check must have named exactly the rows that were made to differ.
-fn verify(servers: &Servers, tell: &Tell, planted: &[Planted]) -> Result<(), Failure> {
-    let state = State::open(&servers.folder.join("state"))?;
-    let report = state.find("last")?.and_then(|run| run.report).unwrap_or_default();
-    let report: serde_json::Value = serde_json::from_str(&report)
-        .map_err(|error| Failure::demo(format!("the report of the check is no JSON: {error}")))?;
-    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+/// The check must have named exactly the rows that were made to differ; how many it named.
+fn verify(servers: &Servers, tell: &Tell, planted: &[Planted]) -> Result<usize, Failure> {
+    let (_, report) = last_run(servers)?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let found: BTreeSet<(String, String)> = report["divergences"]
         .as_array()
         .into_iter()
@@ -131,18 +188,25 @@ fn verify(servers: &Servers, tell: &Tell, planted: &[Planted]) -> Result<(), Fai
     if found != planted {
         return Err(Failure::demo(format!("planted were {planted:?}, and found were {found:?}")));
     }
-    tell.say(&format!("\n    found: all {} rows that were made to differ, and no other", planted.len()))
+    tell.say(&format!("\n    found: all {} rows that were made to differ, and no other", planted.len()))?;
+    Ok(found.len())
 }
 
-async fn finish(servers: &mut Servers, tell: &Tell, writers: Writers, keep: bool) -> Result<(), Failure> {
+async fn finish(
+    servers: &mut Servers,
+    tell: &Tell,
+    writers: Writers,
+    keep: bool,
+) -> Result<Vec<Rate>, Failure> {
     tell.step("The writers stop")?;
     let written = writers.written();
-    for rate in writers.stop().await {
+    let rates = writers.stop().await;
+    for rate in &rates {
         tell.say(&format!(
             "    {}: {} transactions, {:.0} a second",
             rate.node, rate.transactions, rate.per_second
         ))?;
-        if let Some(failure) = rate.failure {
+        if let Some(failure) = &rate.failure {
             return Err(Failure::demo(format!("the writer on {} ended early: {failure}", rate.node)));
         }
     }
@@ -161,5 +225,6 @@ async fn finish(servers: &mut Servers, tell: &Tell, writers: Writers, keep: bool
         let ids: Vec<String> = servers.list.iter().map(|server| server.process().to_string()).collect();
         tell.say(&format!("To stop them:    kill {} && rm -r {}", ids.join(" "), servers.folder.display()))?;
     }
-    tell.say(&format!("\ndone in {:.1} s", tell.seconds()))
+    tell.say(&format!("\ndone in {:.1} s", tell.seconds()))?;
+    Ok(rates)
 }

@@ -47,6 +47,23 @@ impl From<Outcome> for ExitCode {
     }
 }
 
+/// The text, or other words in its place if it may hold a password.
+pub fn without_secret(text: &str) -> &str {
+    let authority = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let userinfo = authority.rsplit_once('@').map_or("", |(userinfo, _)| userinfo);
+    let secret = userinfo.contains(':') || text.contains("p=") || text.contains("assword");
+    if secret { "what was given" } else { text }
+}
+
+/// What is known of a failure beside the sentence that tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// The node at which it happened.
+    pub node: String,
+    /// Why, in the server's words.
+    pub why: String,
+}
+
 /// Why a command could not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -56,6 +73,8 @@ pub struct Failure {
     pub what: String,
     /// What to do about it.
     pub advice: String,
+    /// Where and why it happened, if that is known apart; both are in `what` too.
+    pub cause: Option<Box<Cause>>,
     /// What was changed before it failed; `None`: nothing.
     pub changed: Option<String>,
     /// How the program exits.
@@ -80,7 +99,15 @@ impl Failure {
         what: impl Into<String>,
         advice: impl Into<String>,
     ) -> Failure {
-        Failure { code, what: what.into(), advice: advice.into(), changed: None, outcome }
+        Failure { code, what: what.into(), advice: advice.into(), cause: None, changed: None, outcome }
+    }
+
+    /// A command line that is not one of ours, as the parser says.
+    pub fn command_line(error: &clap::Error) -> Failure {
+        let text = error.to_string();
+        let (what, advice) = text.split_once("\n\n").unwrap_or((&text, ""));
+        let what = what.trim().trim_start_matches("error: ");
+        Failure::new("E0101", Outcome::Usage, what, advice.trim())
     }
 
     /// A command line that cannot be meant.
@@ -96,11 +123,8 @@ impl Failure {
 
     /// A text that names no node.
     pub fn target(text: &str, why: &dyn fmt::Display) -> Failure {
-        // a text that may hold a password is not repeated
-        let authority = text.split_once("://").map_or(text, |(_, rest)| rest);
-        let userinfo = authority.rsplit_once('@').map_or("", |(userinfo, _)| userinfo);
-        let secret = userinfo.contains(':') || text.contains("p=") || text.contains("assword");
-        let shown = if secret { "what was given".to_owned() } else { format!("'{text}'") };
+        let shown = without_secret(text);
+        let shown = if shown == text { format!("'{text}'") } else { shown.to_owned() };
         let advice = "for example mysql://root@127.0.0.1:3306 or h=127.0.0.1,P=3306,u=root";
         Failure::new("E0103", Outcome::Usage, format!("{shown} names no node: {why}"), advice)
     }
@@ -155,19 +179,61 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// Whether a person may let it pass by another user, a password or a grant.
+    pub fn is_right(&self) -> bool {
+        self.code == "E0202"
+    }
+
+    /// A node that failed while rows were read, perhaps because of the condition that was given.
+    pub fn reading(error: database::Error, filter: Option<&str>) -> Failure {
+        const UNKNOWN_COLUMN: u16 = 1054;
+        const SYNTAX: u16 = 1064;
+        let number = match &error {
+            database::Error::Refused { reason, .. } | database::Error::Schema { reason, .. } => {
+                number(reason)
+            }
+            _ => None,
+        };
+        match (number, filter) {
+            (Some(UNKNOWN_COLUMN | SYNTAX), Some(filter)) => {
+                let cause = Some(Box::new(Cause { node: error.node().to_owned(), why: error.to_string() }));
+                let what = format!("--where '{filter}' cannot be used: {error}");
+                let advice =
+                    "write a condition that is valid for every table of the run, or limit it with --tables";
+                Failure { cause, ..Failure::new("E0106", Outcome::Usage, what, advice) }
+            }
+            _ => error.into(),
+        }
+    }
+}
+
+/// The server's number of an error, which the driver puts at the end of its words.
+fn number(reason: &str) -> Option<u16> {
+    reason.rsplit_once("(error ")?.1.strip_suffix(')')?.parse().ok()
+}
+
+/// Whether the server refused who asks, and not what is asked: no way in, or a right that is missing.
+fn is_right(what: &str, reason: &str) -> bool {
+    what == "the connection" || matches!(number(reason), Some(1044 | 1045 | 1142 | 1143 | 1227))
+}
+
 impl From<database::Error> for Failure {
     fn from(error: database::Error) -> Failure {
         use database::Error;
         let what = error.to_string();
-        let (code, outcome, advice) = match error {
+        let (code, outcome, advice) = match &error {
             Error::Unreachable { .. } => {
                 ("E0201", Outcome::Incomplete, "see that the server runs, and that host and port are right")
             }
-            Error::Refused { .. } => (
+            Error::Refused { what, reason, .. } if is_right(what, reason) => (
                 "E0202",
                 Outcome::Usage,
                 "give the right user and password (EVENSUM_PASSWORD, --password-file, ~/.my.cnf), or grant the right",
             ),
+            Error::Refused { .. } => {
+                ("E0206", Outcome::Incomplete, "look the server's error number up in its manual")
+            }
             Error::Schema { .. } => {
                 ("E0203", Outcome::Incomplete, "let the schema change end, then run it again")
             }
@@ -178,7 +244,15 @@ impl From<database::Error> for Failure {
                 "see that this is a MySQL or MariaDB server, and report it if it is",
             ),
         };
-        Failure::new(code, outcome, what, advice)
+        let (Error::Unreachable { node, reason }
+        | Error::Refused { node, reason, .. }
+        | Error::Schema { node, reason }
+        | Error::Bound { node, reason }
+        | Error::Protocol { node, reason }) = error;
+        Failure {
+            cause: Some(Box::new(Cause { node, why: reason })),
+            ..Failure::new(code, outcome, what, advice)
+        }
     }
 }
 
@@ -206,5 +280,37 @@ mod tests {
         for text in ["mysql://u:hunter2@h:3306", "h=a,p=hunter2", "mysql://u@h?password=hunter2"] {
             assert!(!Failure::target(text, &"no").to_string().contains("hunter2"), "{text}");
         }
+    }
+
+    fn refused(what: &str, number: u16) -> database::Error {
+        let reason = format!("words (error {number})");
+        database::Error::Refused { node: "n2".into(), what: what.into(), reason }
+    }
+
+    #[test]
+    fn only_a_missing_right_is_called_one() {
+        for number in [1044, 1045, 1142, 1143, 1227] {
+            let failure = Failure::from(refused("reading", number));
+            assert_eq!((failure.code, failure.outcome), ("E0202", Outcome::Usage), "{number}");
+        }
+        assert_eq!(Failure::from(refused("the connection", 1130)).code, "E0202");
+        for number in [1064, 1062, 1290, 1317, 9999] {
+            let failure = Failure::from(refused("reading", number));
+            assert_eq!((failure.code, failure.outcome), ("E0206", Outcome::Incomplete), "{number}");
+            assert!(!failure.to_string().contains("password"), "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_condition_that_a_server_does_not_understand_is_named() {
+        let syntax = || refused("reading shop.t", 1064);
+        let failure = Failure::reading(syntax(), Some("id ="));
+        assert_eq!((failure.code, failure.outcome), ("E0106", Outcome::Usage));
+        assert!(failure.to_string().contains("--where 'id =' cannot be used: n2 refused"), "{failure}");
+        assert_eq!(Failure::reading(syntax(), None).code, "E0206");
+        assert_eq!(Failure::reading(refused("reading", 1142), Some("id = 1")).code, "E0202");
+        let reason = "reading shop.t: Unknown column 'x' (error 1054)".to_owned();
+        let column = database::Error::Schema { node: "n2".into(), reason };
+        assert_eq!(Failure::reading(column, Some("x = 1")).code, "E0106");
     }
 }

@@ -1,7 +1,8 @@
 //! The program `evensum`: the only part that talks to people, reads the environment and exits.
 //!
 //! A command is a function from its arguments to an [`error::Outcome`] or an [`error::Failure`]; here one becomes an exit
-//! code, and the other a message on stderr and an exit code. What is data goes to stdout, all else to stderr.
+//! code, and the other a message on stderr and an exit code. What is data goes to stdout, all else to stderr; under --json
+//! a failure is data too.
 
 mod cli;
 mod clock;
@@ -28,13 +29,20 @@ fn main() -> ExitCode {
             let code = if error.use_stderr() { error::Outcome::Usage } else { error::Outcome::Identical };
             // nobody is left to be told where this fails
             let _ = error.print();
+            if error.use_stderr() && std::env::args_os().any(|word| word == "--json") {
+                output::document(&error::Failure::command_line(&error));
+            }
             return code.into();
         }
     };
+    let json = cli.command.json();
     match commands::run(cli.command) {
         Ok(outcome) => outcome.into(),
         Err(failure) => {
             output::complain(&failure);
+            if json {
+                output::document(&failure);
+            }
             failure.outcome.into()
         }
     }

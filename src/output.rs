@@ -4,6 +4,7 @@
 //! exit code is still that of the result. What it does not do: format. That is for `render`.
 
 use crate::error::Failure;
+use crate::render;
 use std::io::{ErrorKind, IsTerminal, Write};
 
 /// Writes data to stdout.
@@ -25,6 +26,11 @@ pub fn note(text: &str) {
 /// Prints why a command ends.
 pub fn complain(failure: &Failure) {
     note(&failure.to_string());
+}
+
+/// Prints why a command ends for a machine. Where that fails, the message on stderr is what is left.
+pub fn document(failure: &Failure) {
+    let _ = print(&render::json::text(&render::json::failure(failure)));
 }
 
 /// Whether text on stdout may have colours: a terminal that can show them, and nobody who said no.

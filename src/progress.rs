@@ -1,5 +1,6 @@
 //! Where a run stands, for a person: one live line on a terminal, else one line in half a minute.
 //!
+//! A timer speaks, and not the steps: a run that waits for replication takes no step, and that is when one wants to know.
 //! The time left is guessed only after one percent of the rows, and never shown as more exact than it is: the servers' own
 //! guess of the number of rows is what it rests on. Everything here goes to stderr.
 
@@ -7,23 +8,70 @@ use crate::output;
 use checker::{Progress, Step};
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
 
 /// How often a line is written where there is no terminal.
 const QUIET_INTERVAL: Duration = Duration::from_secs(30);
 /// How often a terminal's line may change.
 const REDRAWS_PER_SECOND: u8 = 5;
+/// How often a terminal's line is brought up to date where no step does it.
+const LIVE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Calls `speak` at this interval until it is dropped.
+struct Timer(JoinHandle<()>);
+
+impl Timer {
+    fn every(interval: Duration, speak: impl Fn() + Send + 'static) -> Timer {
+        Timer(tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(interval).await;
+                speak();
+            }
+        }))
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A bar on the terminal, if there is one.
+fn bar(total: Option<u64>, template: &str) -> Option<ProgressBar> {
+    std::io::stderr().is_terminal().then(|| {
+        let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND);
+        let bar = ProgressBar::with_draw_target(total, target);
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar
+    })
+}
+
+/// Shows what `line` says: live on the bar, or now and then on stderr.
+fn show(bar: Option<ProgressBar>, line: impl Fn() -> String + Send + 'static) -> Timer {
+    match bar {
+        Some(bar) => Timer::every(LIVE_INTERVAL, move || {
+            bar.set_message(line());
+            bar.tick();
+        }),
+        None => Timer::every(QUIET_INTERVAL, move || output::note(&format!("evensum: {}", line()))),
+    }
+}
 
 /// Listens to a run and tells a person.
 pub struct Line {
     bar: Option<ProgressBar>,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
+    timer: Mutex<Option<Timer>>,
 }
 
 struct State {
     start: Instant,
-    spoken: Instant,
     table: String,
     rows: u64,
     rows_estimate: u64,
@@ -35,30 +83,24 @@ struct State {
 impl Line {
     /// A line on stderr.
     pub fn new() -> Line {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar =
-                ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND));
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
-                bar.set_style(style);
-            }
-            bar
-        });
-        let now = Instant::now();
-        let state = State {
-            start: now,
-            spoken: now,
+        let state = Arc::new(Mutex::new(State {
+            start: Instant::now(),
             table: String::new(),
             rows: 0,
             rows_estimate: 0,
             chunks: 0,
             mismatched: 0,
             settling: None,
-        };
-        Line { bar, state: Mutex::new(state) }
+        }));
+        let (bar, shared) = (bar(None, "{spinner} {wide_msg}"), state.clone());
+        let line = move || shared.lock().unwrap_or_else(PoisonError::into_inner).line();
+        let timer = Mutex::new(Some(show(bar.clone(), line)));
+        Line { bar, state, timer }
     }
 
     /// Takes the line off the terminal.
     pub fn finish(&self) {
+        drop(self.timer.lock().unwrap_or_else(PoisonError::into_inner).take());
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -83,42 +125,63 @@ impl Progress for Line {
         if let Some(bar) = &self.bar {
             bar.set_message(state.line());
             bar.tick();
-        } else if state.spoken.elapsed() >= QUIET_INTERVAL {
-            state.spoken = Instant::now();
-            output::note(&format!("evensum: {}", state.line()));
         }
     }
 }
 
-/// Counts up to a known number, on a terminal only.
-pub struct Count(Option<ProgressBar>);
+/// Counts up to a known number.
+pub struct Count {
+    bar: Option<ProgressBar>,
+    tally: Arc<Tally>,
+    timer: Timer,
+}
+
+struct Tally {
+    what: &'static str,
+    start: Instant,
+    done: AtomicU64,
+    total: u64,
+}
 
 impl Count {
     /// Counts `what`, from nothing to `total`.
     pub fn new(what: &'static str, total: usize) -> Count {
-        Count(std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::with_draw_target(
-                u64::try_from(total).ok(),
-                ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND),
-            );
-            if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos} of {len} {msg}") {
-                bar.set_style(style);
-            }
-            bar.with_message(what)
-        }))
+        let total = u64::try_from(total).unwrap_or(u64::MAX);
+        let tally = Arc::new(Tally { what, start: Instant::now(), done: AtomicU64::new(0), total });
+        let (bar, shared) = (bar(Some(total), "{wide_bar} {msg}"), tally.clone());
+        if let Some(bar) = &bar {
+            bar.set_message(tally.line());
+        }
+        let timer = show(bar.clone(), move || shared.line());
+        Count { bar, tally, timer }
     }
 
     /// So many are done.
     pub fn set(&self, done: usize) {
-        if let Some(bar) = &self.0 {
-            bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
+        let done = u64::try_from(done).unwrap_or(u64::MAX);
+        self.tally.done.store(done, Ordering::Relaxed);
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
         }
     }
 
     /// Takes the line off the terminal.
-    pub fn finish(&self) {
-        if let Some(bar) = &self.0 {
+    pub fn finish(self) {
+        drop(self.timer);
+        if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+        }
+    }
+}
+
+impl Tally {
+    fn line(&self) -> String {
+        let (done, total) = (self.done.load(Ordering::Relaxed), self.total);
+        let line = format!("{} of {} {}", HumanCount(done), HumanCount(total), self.what);
+        match time_left(done, total, self.start.elapsed()) {
+            Some(left) => format!("{line}, {} left", HumanDuration(left)),
+            None if done >= total => format!("{line}, the rows are read again on all nodes"),
+            None => line,
         }
     }
 }
@@ -167,5 +230,44 @@ mod tests {
         assert_eq!(time_left(500, 1_000, second), Some(second));
         assert_eq!(time_left(1_000, 1_000, second), None);
         assert_eq!(time_left(0, 0, second), None);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_timer_speaks_while_nothing_happens_and_falls_silent_in_the_end() {
+        let spoken = Arc::new(AtomicU64::new(0));
+        let counted = spoken.clone();
+        let timer = Timer::every(Duration::from_millis(5), move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+        let start = Instant::now();
+        while spoken.load(Ordering::Relaxed) < 3 {
+            assert!(start.elapsed() < Duration::from_secs(20));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        drop(timer);
+        // a call that was on its way may still come
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let last = spoken.load(Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(spoken.load(Ordering::Relaxed), last);
+    }
+
+    #[test]
+    fn mending_says_how_much_is_left_and_when_it_verifies() {
+        let Some(start) = Instant::now().checked_sub(Duration::from_secs(10)) else { return };
+        let tally = |done| Tally { what: "rows mended", start, done: AtomicU64::new(done), total: 200 };
+        assert_eq!(tally(0).line(), "0 of 200 rows mended");
+        assert_eq!(tally(100).line(), "100 of 200 rows mended, 10 seconds left");
+        assert!(tally(200).line().ends_with("read again on all nodes"));
+    }
+
+    #[tokio::test]
+    async fn settling_is_said() {
+        let line = Line::new();
+        line.step(Step::Settling { keys: 7, attempt: 2 });
+        let said = line.state.lock().unwrap().line();
+        assert!(said.contains("settling 7 rows (attempt 2)"), "{said}");
+        line.finish();
+        assert!(line.timer.lock().unwrap().is_none());
     }
 }

@@ -1,13 +1,14 @@
-//! The state folder: the history of runs, the journals of repairs, and one lock per cluster.
+//! The state folder: the history of runs, the journals of repairs, and one lock per node.
 //!
 //! ```text
 //! DIR/runs.sqlite          one row per run, with its report as JSON
 //! DIR/journals/RUN.journal before-images of a repair
-//! DIR/locks/CLUSTER.lock   held by the run at work; names its process
+//! DIR/locks/NODE.lock      held by the run at work; names its process
 //! ```
 //!
 //! Invariant: a file that is not what it should be is named in an error and left as it is, before any node is touched.
-//! A lock is the operating system's, so a run that was killed leaves none behind.
+//! A lock is the operating system's, so a run that was killed leaves none behind. Reports and journals hold rows, so nobody
+//! but their owner may read them.
 
 use crate::clock;
 use crate::error::Failure;
@@ -50,10 +51,10 @@ pub struct State {
     runs: Connection,
 }
 
-/// A cluster, held until this is dropped.
+/// The nodes of a cluster, held until this is dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    _files: Vec<File>,
 }
 
 /// The folder by `--state`, the environment, or the conventions of the system.
@@ -76,11 +77,13 @@ impl State {
         let broken = |why: &dyn std::fmt::Display| {
             Failure::state(format!("the state file {} cannot be used: {why}", path.display()))
         };
-        for sub in ["journals", "locks"] {
-            std::fs::create_dir_all(folder.join(sub)).map_err(|error| {
-                Failure::state(format!("cannot make the folder {}: {error}", folder.join(sub).display()))
+        // a folder that was there before is not ours to close: it may hold more than runs
+        for folder in [folder.to_owned(), folder.join("journals"), folder.join("locks")] {
+            private_folder(&folder).map_err(|error| {
+                Failure::state(format!("cannot make the folder {}: {error}", folder.display()))
             })?;
         }
+        private_file(&path).map_err(|error| broken(&error))?;
         let runs = Connection::open(&path).map_err(|error| broken(&error))?;
         runs.busy_timeout(BUSY_TIMEOUT).map_err(|error| broken(&error))?;
         let version: i64 =
@@ -103,11 +106,18 @@ impl State {
         Ok(State { folder: folder.to_owned(), runs })
     }
 
-    /// Holds the cluster of these servers, or says which process does.
+    /// Holds each of these servers, or says which process does. Two clusters that share one server exclude each other.
     pub fn lock(&self, identities: &[String]) -> Result<Lock, Failure> {
         let mut sorted = identities.to_vec();
+        // in one order everywhere, so that of two runs one always gets through
         sorted.sort();
-        let name = blake3::hash(sorted.join("\n").as_bytes()).to_hex();
+        sorted.dedup();
+        let files = sorted.iter().map(|identity| self.lock_node(identity)).collect::<Result<_, _>>()?;
+        Ok(Lock { _files: files })
+    }
+
+    fn lock_node(&self, identity: &str) -> Result<File, Failure> {
+        let name = blake3::hash(identity.as_bytes()).to_hex();
         let path = self.folder.join("locks").join(format!("{}.lock", &name[..16]));
         let broken = |error: std::io::Error| {
             Failure::state(format!("the lock file {} cannot be used: {error}", path.display()))
@@ -127,7 +137,7 @@ impl State {
                 let holder = holder.trim();
                 let holder = if holder.is_empty() { "unknown" } else { holder };
                 return Err(Failure::running(format!(
-                    "another evensum (process {holder}) is already at work on this cluster"
+                    "another evensum (process {holder}) is already at work on a node of this cluster"
                 )));
             }
             Err(TryLockError::Error(error)) => return Err(broken(error)),
@@ -135,7 +145,7 @@ impl State {
         file.set_len(0).map_err(broken)?;
         file.rewind().map_err(broken)?;
         writeln!(file, "{}", std::process::id()).map_err(broken)?;
-        Ok(Lock { _file: file })
+        Ok(file)
     }
 
     /// The journal of a repair.
@@ -208,6 +218,27 @@ impl State {
     }
 }
 
+/// Makes a folder, with those above it, into which only this user can look.
+fn private_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(folder)
+}
+
+/// Makes a file, if it is not there, that only this user can read, and closes one that is there to others.
+pub fn private_file(path: &Path) -> std::io::Result<()> {
+    let mut options = File::options();
+    options.create(true).truncate(false).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    drop(file);
+    Ok(())
+}
+
 fn seconds() -> i64 {
     i64::try_from(clock::now_seconds()).unwrap_or(i64::MAX)
 }
@@ -246,6 +277,24 @@ mod tests {
         assert_eq!(state.find("nobody").unwrap(), None);
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_can_read_what_is_kept() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("a/b");
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        drop(State::open(&folder).unwrap());
+        for sub in [folder.clone(), folder.join("journals"), folder.join("locks")] {
+            assert_eq!(mode(&sub), 0o700, "{}", sub.display());
+        }
+        let runs = folder.join("runs.sqlite");
+        assert_eq!(mode(&runs), 0o600);
+        std::fs::set_permissions(&runs, std::fs::Permissions::from_mode(0o644)).unwrap();
+        drop(State::open(&folder).unwrap());
+        assert_eq!(mode(&runs), 0o600);
+    }
+
     #[test]
     fn a_broken_file_is_named_and_left_alone() {
         let folder = tempfile::tempdir().unwrap();
@@ -265,8 +314,12 @@ mod tests {
         let refusal = state.lock(&names(["b", "a"])).unwrap_err();
         assert_eq!(refusal.outcome.code(), 5);
         assert!(refusal.what.contains(&std::process::id().to_string()), "{refusal}");
-        assert!(state.lock(&names(["a", "c"])).is_ok());
+        let larger = ["a", "b", "c"].map(str::to_owned);
+        assert_eq!(state.lock(&larger).unwrap_err().outcome.code(), 5);
+        assert_eq!(state.lock(&names(["c", "b"])).unwrap_err().outcome.code(), 5);
+        assert!(state.lock(&names(["c", "d"])).is_ok());
         drop(held);
+        assert!(state.lock(&larger).is_ok());
         assert!(state.lock(&names(["a", "b"])).is_ok());
     }
 }

@@ -279,6 +279,13 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    /// Runs `evensum` beside this cluster, with its state folder and without its configuration.
+    pub fn evensum_plain(&self, args: &[&str]) -> Output {
+        evensum(self.folder(), args)
+    }
+}
+
 impl Drop for Cluster {
     fn drop(&mut self) {
         (1..=self.nodes.len()).for_each(|n| self.kill(n));

@@ -48,6 +48,7 @@ fn a_wrong_command_line_is_code_3_and_says_what_is_wrong() {
         (&["check", "--password-file", "/nowhere", "mysql://a", "mysql://b"], "/nowhere"),
         (&["sync", "--policy", "oldest", "mysql://a", "mysql://b"], "majority"),
         (&["sync", "--run", "../x", "mysql://a", "mysql://b"], "name of a run"),
+        (&["sync", "--run", &"x".repeat(49), "mysql://a", "mysql://b"], "at most 48"),
         (&["node"], "--config"),
         (&["node", "--config", "/nowhere.toml"], "/nowhere.toml"),
         (&["demo", "--nodes", "1"], "2..=5"),
@@ -125,4 +126,42 @@ fn a_reader_that_goes_away_is_no_panic() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"));
+}
+
+#[test]
+fn a_failure_is_a_document_where_one_was_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    for (args, code, name, node) in [
+        (&["check", "--json", "mysql://root@127.0.0.1:1", "mysql://root@127.0.0.1:2"][..], 2, "E0201", true),
+        (&["sync", "--json", "mysql://a"], 3, "E0101", false),
+        (&["node", "--json", "--config", "/nowhere.toml"], 3, "E0104", false),
+        (&["runs", "--json", "--limit", "many"], 3, "E0101", false),
+        (&["demo", "--json", "--policy", "prefer=mysql://u:hunter2@h"], 3, "E0101", false),
+    ] {
+        let (found, out, err) = said(&evensum(folder.path(), args));
+        assert_eq!(found, code, "{err}");
+        let document: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(document["schema_version"], 1, "{out}");
+        assert_eq!(document["error"]["code"], name, "{out}");
+        assert_eq!(document["error"]["where"].is_string(), node, "{out}");
+        assert_eq!(document["error"]["why"].is_string(), node, "{out}");
+        assert!(document["error"]["hint"].is_string() && !err.is_empty(), "{out}{err}");
+        assert!(!format!("{out}{err}").contains("hunter2"), "{out}{err}");
+    }
+}
+
+#[test]
+fn a_node_says_its_address_as_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("n.toml");
+    let text = format!("datadir = \"{}\"\nport = 0\nserver_id = 7\n", folder.path().join("n").display());
+    std::fs::write(&config, text).unwrap();
+    // its input has ended already, so it stops as soon as it is ready
+    let args = ["node", "--json", "--until-input-ends", "--config", config.to_str().unwrap()];
+    let (code, out, err) = said(&evensum(folder.path(), &args));
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(out.lines().count(), 1, "{out}");
+    let document: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&document["schema_version"], &document["node"]), (&1.into(), &7.into()), "{out}");
+    assert!(document["address"].as_str().unwrap().starts_with("127.0.0.1:"), "{out}");
 }

@@ -1,7 +1,8 @@
 //! The program from outside: real processes, real sockets, real files.
 //!
 //! `tidy` holds the source to the laws of ARCHITECTURE.md. `commands` types commands and reads what they say. `cluster` starts
-//! bundled nodes and breaks what is between them; `scenarios`, `plans`, `live`, `kill`, `real_input` and `demo` use it.
+//! bundled nodes and breaks what is between them; `scenarios`, `plans`, `live`, `kill`, `conformance`, `real_input` and
+//! `demo` use it.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,6 +13,7 @@
 
 mod cluster;
 mod commands;
+mod conformance;
 mod demo;
 mod kill;
 mod live;

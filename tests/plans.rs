@@ -90,3 +90,85 @@ fn a_password_may_stand_in_a_file_beside_the_configuration() {
     let (code, _, err) = said(&cluster.evensum(&["check", "--tables", "harness.*"]));
     assert!(code == 3 && err.contains("chmod 600"), "{err}");
 }
+
+#[test]
+fn what_was_not_compared_to_the_end_is_never_called_identical() {
+    let cluster = diverged();
+    cluster.run(1, "CREATE TABLE shop.log (line TEXT)");
+    cluster.settle();
+    let sync = ["sync", "--tables", "shop.*", "--policy", "prefer=n1", "--execute", "--yes"];
+    let (code, out, err) = said(&cluster.evensum(&sync));
+    assert_eq!((code, value(&cluster, 2).as_deref()), (2, Some("2")), "{out}{err}");
+    assert!(out.contains("mended: 1 of 1") && out.contains("not finished: shop.log is skipped"), "{out}");
+    let (_, runs, _) = said(&cluster.evensum_plain(&["runs", "--json"]));
+    assert!(runs.contains("\"unfinished\"") && !runs.contains("\"identical\""), "{runs}");
+    // nothing differs any more, and a pattern that matches nothing is no proof
+    let slip = ["sync", "--tables", "shop.t,shop.orderz", "--policy", "prefer=n1", "--execute", "--yes"];
+    let (code, _, err) = said(&cluster.evensum(&slip));
+    assert!(code == 2 && err.contains("no table matches 'shop.orderz'"), "{code} {err}");
+    let (code, _, err) = said(&cluster.evensum(&["sync", "--tables", "shop.t", "--execute", "--yes"]));
+    assert_eq!(code, 0, "{err}");
+}
+
+#[test]
+fn a_name_that_another_machine_used_before_does_not_stop_replication() {
+    let cluster = diverged();
+    let name = "n".repeat(48);
+    for machine in ["a", "b"] {
+        let state = cluster.path(machine);
+        let (code, _, err) = said(&cluster.evensum(&[
+            "sync",
+            "--tables",
+            "shop.*",
+            "--policy",
+            "prefer=n1",
+            "--execute",
+            "--yes",
+            "--run",
+            &name,
+            "--state",
+            state.to_str().unwrap(),
+        ]));
+        assert_eq!(code, 0, "{err}");
+        let (_, runs, _) = said(&cluster.evensum_plain(&["runs", "--state", state.to_str().unwrap()]));
+        assert!(runs.contains(&name), "{runs}");
+    }
+    let journal = cluster.path("a").join("journals").join(format!("{name}.journal"));
+    assert_eq!(std::fs::metadata(journal).unwrap().permissions().mode() & 0o777, 0o600);
+    cluster.settle();
+    (1..=2).for_each(|n| assert_eq!(cluster.link(n, "Slave_SQL_Running"), "Yes"));
+}
+
+#[test]
+fn who_approves_sees_the_plan_and_nobody_sees_a_password() {
+    let cluster = diverged();
+    let sync = ["sync", "--tables", "shop.*", "--policy", "prefer=n1", "--execute", "--json"];
+    let (code, out, err) = said(&cluster.evensum(&sync));
+    assert_eq!((code, value(&cluster, 2).as_deref()), (4, Some("20")), "{out}{err}");
+    assert!(err.contains("UPDATE `shop`.`t` SET `n` = 2"), "{err}");
+    for policy in ["prefer=mysql://u:hunter2@h", "preferred=mysql://u:hunter2@h"] {
+        let (code, out, err) = said(&cluster.evensum(&["sync", "--policy", policy]));
+        assert!(code == 3 && !format!("{out}{err}").contains("hunter2"), "{code} {out}{err}");
+    }
+}
+
+#[test]
+fn a_condition_that_no_server_understands_is_a_wrong_command_line() {
+    let cluster = diverged();
+    for condition in ["nobody = 1", "id = = 1"] {
+        let (code, _, err) = said(&cluster.evensum(&["check", "--tables", "shop.t", "--where", condition]));
+        assert_eq!(code, 3, "{err}");
+        assert!(err.contains("E0106") && err.contains(&format!("--where '{condition}'")), "{err}");
+    }
+}
+
+#[test]
+fn a_node_that_hears_from_nobody_is_not_well() {
+    let cluster = diverged();
+    let (code, out, err) = said(&cluster.evensum(&["status"]));
+    assert_eq!(code, 0, "{out}{err}");
+    cluster.run(2, "STOP SLAVE");
+    cluster.run(2, "RESET SLAVE ALL");
+    let (code, _, err) = said(&cluster.evensum(&["status"]));
+    assert!(code == 2 && err.contains("n2 replicates from nobody"), "{code} {err}");
+}

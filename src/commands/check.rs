@@ -11,7 +11,7 @@ use crate::progress::Line;
 use crate::render;
 use crate::signals;
 use crate::state::{self, State};
-use checker::{Options, Report, Selection, Stop, Verdict, check};
+use checker::{Options, Report, Selection, Stop, TableReport, Verdict, check};
 
 /// Runs the command.
 pub async fn run(args: CheckArgs) -> Result<Outcome, Failure> {
@@ -48,12 +48,16 @@ pub async fn compare(
     stop: &Stop,
 ) -> Result<Report, Failure> {
     let (members, scout) = members(connected, &scope.options).await?;
-    let options =
-        Options { run: run.into(), selection: scope.selection.clone(), settle_bound: scope.settle_bound };
+    let options = Options {
+        run: clock::ledger_run(run).into(),
+        selection: scope.selection.clone(),
+        settle_bound: scope.settle_bound,
+    };
     let progress = Line::new();
     let report = check(members, scout, &options, &progress, stop).await;
     progress.finish();
-    Ok(report?)
+    let report = report.map_err(|error| Failure::reading(error, scope.selection.filter.as_deref()))?;
+    Ok(Report { run: run.into(), ..report })
 }
 
 /// The patterns that were asked for and that no table of the report matches: most often a slip of the pen.
@@ -66,12 +70,25 @@ pub fn unmatched<'a>(report: &Report, scope: &'a Scope) -> Vec<&'a str> {
     patterns.filter(|pattern| !matches(pattern)).collect()
 }
 
+/// The tables that were not compared to the end, and what came in the way.
+pub fn unfinished(report: &Report) -> impl Iterator<Item = &TableReport> {
+    let left = |table: &&TableReport| {
+        table.rows_unsettled > 0 || matches!(table.verdict, Verdict::Skipped | Verdict::Unsettled)
+    };
+    report.tables.iter().filter(left)
+}
+
+/// Whether all that was asked for was compared to the end, whatever came of it.
+pub fn is_whole(report: &Report, scope: &Scope) -> bool {
+    let named = !report.tables.is_empty() && unmatched(report, scope).is_empty();
+    named && !report.interrupted && report.unsettled.is_empty() && unfinished(report).next().is_none()
+}
+
 /// How a check of this report ends. Where a pattern matched nothing, or there was nothing at all, nothing was shown to be
 /// identical.
 pub fn outcome(report: &Report, scope: &Scope) -> Outcome {
     match report.verdict() {
-        Verdict::Identical if report.tables.is_empty() => Outcome::Incomplete,
-        Verdict::Identical if !unmatched(report, scope).is_empty() => Outcome::Incomplete,
+        Verdict::Identical if !is_whole(report, scope) => Outcome::Incomplete,
         Verdict::Identical => Outcome::Identical,
         Verdict::Different => Outcome::Different,
         Verdict::Unsettled | Verdict::Skipped => Outcome::Incomplete,

@@ -6,6 +6,7 @@
 use crate::cli::NodeArgs;
 use crate::error::{Failure, Outcome};
 use crate::output;
+use crate::render;
 use crate::signals::Signals;
 use node::{Config, StartError};
 use std::io::Read;
@@ -23,7 +24,11 @@ pub async fn run(args: NodeArgs) -> Result<Outcome, Failure> {
         StartError::Config(error) => Failure::config(error.to_string(), "correct the node's configuration"),
         error => Failure::node(format!("the node on port {port} does not start: {error}")),
     })?;
-    output::print(&format!("node {number} ready on {}\n", node.address()))?;
+    output::print(&match args.json {
+        // on one line, for a starter that waits for one
+        true => format!("{}\n", render::json::node(number, node.address())),
+        false => format!("node {number} ready on {}\n", node.address()),
+    })?;
     if args.until_input_ends {
         tokio::select! {
             _ = signals.next() => {}

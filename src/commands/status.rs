@@ -40,6 +40,11 @@ impl NodeStatus {
         let runs = |link: &LinkState| link.io_running && link.sql_running;
         self.answer.as_ref().is_ok_and(|answer| answer.links.iter().all(runs))
     }
+
+    /// Whether it answers, and no link feeds it.
+    fn is_apart(&self) -> bool {
+        self.answer.as_ref().is_ok_and(|answer| answer.links.is_empty())
+    }
 }
 
 /// Runs the command.
@@ -59,7 +64,16 @@ pub async fn run(args: StatusArgs) -> Result<Outcome, Failure> {
     } else {
         output::print(&render::text::status(&nodes))?;
     }
-    Ok(if nodes.iter().all(NodeStatus::is_well) { Outcome::Identical } else { Outcome::Incomplete })
+    // one node may be alone; of several, one that hears from nobody is no master of a cluster
+    let apart: Vec<&NodeStatus> = nodes.iter().filter(|node| nodes.len() > 1 && node.is_apart()).collect();
+    for node in &apart {
+        output::note(&format!(
+            "evensum: {} replicates from nobody: what is written on the other nodes does not reach it",
+            node.name
+        ));
+    }
+    let well = apart.is_empty() && nodes.iter().all(NodeStatus::is_well);
+    Ok(if well { Outcome::Identical } else { Outcome::Incomplete })
 }
 
 async fn ask(mut node: Connected) -> Result<Answer, Failure> {

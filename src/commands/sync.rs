@@ -11,9 +11,9 @@ mod approval;
 use crate::cli::SyncArgs;
 use crate::clock;
 use crate::cluster::{Cluster, Connected, Scope, menders, named};
-use crate::commands::check::{compare, outcome, unmatched};
+use crate::commands::check::{compare, is_whole, outcome, unmatched};
 use crate::config;
-use crate::error::{Failure, Outcome};
+use crate::error::{Failure, Outcome, without_secret};
 use crate::output;
 use crate::render;
 use crate::signals;
@@ -27,8 +27,8 @@ use syncer::{ExecuteError, Journal, Options, Plan, PlannedNode, Policies, Policy
 
 /// More rows than this are not changed, unless said otherwise.
 const MAX_ROWS: u64 = 1_000;
-/// The longest name of a run; the ledger and the journal's file name hold it.
-const RUN_CHARACTERS_MAX: usize = 64;
+/// The longest name of a run: the ledger's column holds it, and what makes it unique there.
+const RUN_CHARACTERS_MAX: usize = 48;
 
 /// What the command works with.
 struct Site {
@@ -75,8 +75,11 @@ impl Site {
         if plan.steps.is_empty() {
             return self.finish(&plan, report.as_ref(), &Summary::default());
         }
-        if !self.args.json {
-            output::print(&plan.to_sql())?;
+        match (self.args.json, self.args.yes) {
+            (false, _) => output::print(&plan.to_sql())?,
+            // stdout is for the document; who approves must see what
+            (true, false) => output::note(&plan.to_sql()),
+            (true, true) => {}
         }
         self.refuse_too_much(&plan)?;
         approval::ask(&plan, self.args.yes, self.args.cluster.no_input)?;
@@ -139,8 +142,9 @@ impl Site {
         let path = self.state.journal(&self.run);
         let mut journal = Journal::create(&path, &self.run, &plan.nodes)
             .map_err(|error| unusable("the journal", &path, &error))?;
+        state::private_file(&path).map_err(|error| unusable("the journal", &path, &error))?;
         let options =
-            Options { run: format!("{}-mend", self.run).into(), settle_bound: self.scope.settle_bound };
+            Options { run: clock::ledger_run(&self.run).into(), settle_bound: self.scope.settle_bound };
         let line = crate::progress::Count::new("rows mended", plan.steps.len());
         let progress = |done: usize| line.set(done);
         let summary = syncer::execute(plan, members, &mut journal, &options, &progress, &self.stop).await;
@@ -157,7 +161,7 @@ impl Site {
             }
             ExecuteError::Absent(_) => Failure::usage(error.to_string(), "name all nodes of the plan"),
             ExecuteError::Database(inner) => Failure {
-                changed: Some(format!("What was changed before is in {undo}.")),
+                changed: Some(format!("If rows were changed before, they are in {undo}.")),
                 ..Failure::from(inner)
             },
             ExecuteError::Journal(inner) => Failure {
@@ -179,15 +183,22 @@ impl Site {
             Outcome::Identical if self.args.undo.is_some() => "undone",
             Outcome::Identical => "identical",
             Outcome::Different => "different",
-            _ => "unsettled",
+            _ => "unfinished",
         };
-        self.state.finish(&self.run, verdict, &document.to_string())?;
-        if self.args.json {
-            output::print(&render::json::text(&document))?;
-        } else {
-            output::print(&render::repair::done(&self.run, plan, report, summary))?;
+        let kept = self.state.finish(&self.run, verdict, &document.to_string());
+        let told = kept.and_then(|()| match self.args.json {
+            true => output::print(&render::json::text(&document)),
+            false => output::print(&render::repair::done(&self.run, plan, report, summary)),
+        });
+        match (told, count_mended(summary)) {
+            (Ok(()), _) => Ok(ended),
+            (Err(failure), 0) => Err(failure),
+            (Err(failure), rows) => {
+                let journal = self.state.journal(&self.run);
+                let changed = format!("{rows} rows were changed; they are in {}.", journal.display());
+                Err(Failure { changed: Some(changed), ..failure })
+            }
         }
-        Ok(ended)
     }
 }
 
@@ -199,11 +210,9 @@ fn ended(plan: &Plan, report: Option<&Report>, summary: &Summary, scope: &Scope)
         return Outcome::Different;
     }
     let mended = count_mended(summary) == plan.steps.len();
-    match report.map(|report| outcome(report, scope)) {
-        Some(Outcome::Incomplete) => Outcome::Incomplete,
-        _ if summary.rows_unsettled > 0 || !mended => Outcome::Incomplete,
-        _ => Outcome::Identical,
-    }
+    // the rows that were found are mended now; what was never compared to the end is still unknown
+    let whole = report.is_none_or(|report| is_whole(report, scope));
+    if whole && mended && summary.rows_unsettled == 0 { Outcome::Identical } else { Outcome::Incomplete }
 }
 
 fn count_mended(summary: &Summary) -> usize {
@@ -231,14 +240,20 @@ fn run_name(said: Option<&str>) -> Result<String, Failure> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if name.is_empty() || name.len() > RUN_CHARACTERS_MAX || name.starts_with('.') || !name.chars().all(plain)
     {
-        let advice = "letters, digits, '.', '_' and '-', at most 64; evensum runs lists those that there are";
+        let advice = format!(
+            "letters, digits, '.', '_' and '-', at most {RUN_CHARACTERS_MAX}; evensum runs lists those that there are"
+        );
         return Err(Failure::usage(format!("'{name}' is no name of a run"), advice));
     }
     Ok(name.to_owned())
 }
 
 fn policy(text: &str) -> Result<Policy, Failure> {
-    Policy::from_str(text).map_err(|why| Failure::usage(why, "for example --policy majority"))
+    Policy::from_str(text).map_err(|why| {
+        // the parser repeats what it was given
+        let why = if without_secret(text) == text { why } else { "what was given is no policy".to_owned() };
+        Failure::usage(why, "for example --policy majority")
+    })
 }
 
 /// The policies of a run, with every node that they name found among the nodes.
@@ -252,7 +267,7 @@ fn policies(
             Some(name) => Ok(Policy::Prefer(name.into())),
             None => {
                 let names: Vec<&str> = connected.iter().map(|node| node.target.name.as_ref()).collect();
-                let what = format!("prefer={text} names no node of this cluster");
+                let what = format!("prefer={} names no node of this cluster", without_secret(&text));
                 Err(Failure::usage(what, format!("the nodes are {}", names.join(", "))))
             }
         },

@@ -5,20 +5,32 @@
 use crate::demo::client::{TextRow, column};
 use crate::error::Failure;
 use crate::output;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Tells a person what happens.
 #[derive(Debug)]
 pub struct Tell {
     start: Instant,
     steps: AtomicU32,
+    aside: bool,
 }
 
 impl Tell {
-    /// Begins to tell, and to count the time.
-    pub fn new() -> Tell {
-        Tell { start: Instant::now(), steps: AtomicU32::new(0) }
+    /// Begins to tell, and to count the time. `aside`: on stderr, since stdout is for a machine.
+    pub fn new(aside: bool) -> Tell {
+        Tell { start: Instant::now(), steps: AtomicU32::new(0), aside }
+    }
+
+    /// Where a command writes its data, to be told as part of the story.
+    pub fn stdout(&self) -> Stdio {
+        if self.aside { Stdio::from(std::io::stderr()) } else { Stdio::inherit() }
+    }
+
+    /// The time since the beginning.
+    pub fn elapsed(&self) -> Duration {
+        self.start.elapsed()
     }
 
     /// Seconds since the beginning.
@@ -29,11 +41,15 @@ impl Tell {
     /// The next step.
     pub fn step(&self, what: &str) -> Result<(), Failure> {
         let step = self.steps.fetch_add(1, Ordering::Relaxed) + 1;
-        output::print(&format!("\n{step}. {what}  [{:.1} s]\n", self.seconds()))
+        self.say(&format!("\n{step}. {what}  [{:.1} s]", self.seconds()))
     }
 
     /// A line.
     pub fn say(&self, line: &str) -> Result<(), Failure> {
+        if self.aside {
+            output::note(line);
+            return Ok(());
+        }
         output::print(&format!("{line}\n"))
     }
 

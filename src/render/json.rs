@@ -4,9 +4,11 @@
 //! null, and bytes are `0x` and hex digits. Counts are integers. Readers must ignore fields that they do not know.
 
 use crate::commands::status::NodeStatus;
+use crate::error::Failure;
 use checker::{Divergence, Report, TableReport, Unsettled};
 use database::{Key, Row, Table, Value as Cell};
 use serde_json::{Map, Value, json};
+use std::net::SocketAddr;
 
 /// The version of every document here; it grows when a field changes its meaning or goes away.
 const SCHEMA_VERSION: u32 = 1;
@@ -14,6 +16,27 @@ const SCHEMA_VERSION: u32 = 1;
 /// A document as it is printed.
 pub fn text(document: &Value) -> String {
     format!("{document:#}\n")
+}
+
+/// Why a command could not do what was asked. Where and why stand apart only where they are known apart.
+pub fn failure(failure: &Failure) -> Value {
+    let cause = failure.cause.as_deref();
+    json!({
+        "schema_version": SCHEMA_VERSION,
+        "error": {
+            "code": failure.code,
+            "what": failure.what,
+            "where": cause.map(|cause| &cause.node),
+            "why": cause.map(|cause| &cause.why),
+            "changed": failure.changed,
+            "hint": Some(&failure.advice).filter(|advice| !advice.is_empty()),
+        },
+    })
+}
+
+/// A node that is ready.
+pub fn node(number: u32, address: SocketAddr) -> Value {
+    json!({ "schema_version": SCHEMA_VERSION, "node": number, "address": address.to_string() })
 }
 
 /// A check.

@@ -1,8 +1,9 @@
 //! A repair in words and as JSON: what is planned, and what came of it.
 
+use crate::commands::check::unfinished;
 use crate::render::json::key_of;
 use crate::render::text::{divergence, key};
-use checker::Report;
+use checker::{Report, TableReport};
 use database::Mending;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -25,7 +26,18 @@ pub fn document(run: &str, plan: &Plan, report: Option<&Report>, summary: Option
         "nodes": plan.nodes.iter().map(|node| &node.name).collect::<Vec<_>>(),
         "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
         "undecided": undecided,
+        "unfinished": report.map(|report| unfinished(report).map(table).collect::<Vec<_>>()),
         "execution": summary.map(execution),
+    })
+}
+
+fn table(table: &TableReport) -> Value {
+    json!({
+        "database": table.table.database,
+        "table": table.table.name,
+        "verdict": table.verdict.to_string(),
+        "rows_unsettled": table.rows_unsettled,
+        "reason": table.reason,
     })
 }
 
@@ -92,10 +104,29 @@ pub fn planned(plan: &Plan, report: Option<&Report>) -> String {
     format!("evensum: {what}{left}{unsettled}. Nothing was changed.")
 }
 
+/// What was not compared to the end, and is therefore neither in the plan nor known to be identical.
+fn not_compared(report: Option<&Report>) -> String {
+    let mut text = String::new();
+    let Some(report) = report else { return text };
+    for table in unfinished(report).take(SHOWN_STEPS) {
+        let _ = write!(text, "not finished: {} is {}", table.table, table.verdict);
+        let _ = match (&table.reason, table.rows_unsettled) {
+            (Some(reason), _) => writeln!(text, " ({reason})"),
+            (None, 0) => writeln!(text),
+            (None, rows) => writeln!(text, " ({rows} rows unsettled)"),
+        };
+    }
+    if report.interrupted {
+        text.push_str("not finished: it was stopped before the end\n");
+    }
+    text
+}
+
 /// What came of a plan that was carried out.
 pub fn done(run: &str, plan: &Plan, report: Option<&Report>, summary: &Summary) -> String {
     if plan.steps.is_empty() {
-        return format!("{}\n", planned(plan, report).trim_start_matches("evensum: "));
+        let sentence = planned(plan, report);
+        return format!("{}\n{}", sentence.trim_start_matches("evensum: "), not_compared(report));
     }
     let mended = summary.count(|outcome| *outcome == Mending::Mended);
     let mut text = format!("mended: {mended} of {} planned rows\n", plan.steps.len());
@@ -120,6 +151,7 @@ pub fn done(run: &str, plan: &Plan, report: Option<&Report>, summary: &Summary) 
     for left in summary.different.iter().take(SHOWN_STEPS) {
         let _ = write!(text, "\n{}", divergence(left));
     }
+    text.push_str(&not_compared(report));
     if !plan.undecided.is_empty() {
         let _ = writeln!(text, "left: {} rows that no policy decides", plan.undecided.len());
     }

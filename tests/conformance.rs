@@ -1,0 +1,23 @@
+//! The bundled node under the conformance kit: what a real server must do, it must do too, through the same driver.
+
+use crate::cluster::Cluster;
+use database::Target;
+use database::conformance::{self, SqlFixture};
+use database::mysql::{Connection, LedgerConnection, Options};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bundled_node_does_what_the_kit_asks() {
+    // the harness waits with runtimes of its own, so it works on a thread of its own
+    let cluster = tokio::task::spawn_blocking(|| Cluster::start(1)).await.unwrap();
+    let target: Target = cluster.url(1).parse().unwrap();
+    let mut fixture = SqlFixture::connect(&target, None).await.unwrap();
+    let outcome = conformance::run(&mut fixture).await;
+    assert!(outcome.failed.is_empty(), "{outcome}");
+    assert!(!outcome.passed.is_empty());
+
+    let mut node = Connection::connect(&target, None, &Options::default()).await.unwrap();
+    let mut ledger = LedgerConnection::connect(&target, None, &Options::default()).await.unwrap();
+    let outcome = conformance::run_ledger(&mut node, &mut ledger).await;
+    assert!(outcome.failed.is_empty(), "{outcome}");
+    assert!(!outcome.passed.is_empty());
+}
