@@ -10,8 +10,8 @@
 //! Invariant: the chunks of a complete walk are disjoint and cover every possible key, the first from the open start,
 //! the last to the open end.
 //!
-//! What bounds the memory: [`CHUNKS_AHEAD`] chunks of at most [`CHUNK_BYTES`] (by the average of the rows read so far)
-//! per node.
+//! What bounds the memory: [`CHUNKS_AHEAD`] chunks, planned at [`CHUNK_BYTES`] by the average of the rows read so far; a reader
+//! ends a reading early that grows well beyond that, and the chunk is cut.
 
 use crate::locate::{Candidate, locate};
 use crate::progress::{Progress, Step};
@@ -232,7 +232,7 @@ impl Walk<'_> {
                 Err(Error::Protocol { node: "evensum".into(), reason: "a reader ended early".into() })
             })?);
         }
-        let overflow = readings.iter().find(|reading| reading.rows.len() as u64 >= order.limit);
+        let overflow = readings.iter().find(|reading| reading.rows.cut());
         if let Some(reading) = overflow {
             self.cut(&order, &reading.rows);
             return Ok(());

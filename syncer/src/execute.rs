@@ -54,7 +54,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The most rows of a batch: what one watermark exchange is spent on, and what one crash leaves in doubt.
-const BATCH_ROWS: usize = 100;
+const BATCH_ROWS: usize = 50;
 /// The same where a guard locks rows: what is locked while marks travel.
 const BATCH_ROWS_LOCKED: usize = 20;
 /// How often a row is tried that is as planned on both sides, but was written at the wrong moment.

@@ -125,12 +125,21 @@ impl Writer for Connection {
                     self.main.close();
                 }
                 with_log(&mut self.main).await;
-                done
+                match done {
+                    // the transaction was rolled back in favour of somebody who waited: the rows are asked again
+                    Err(fault) if fault.is_lock() => Ok(moved(go)),
+                    done => done,
+                }
             }
             Watch::Locks => self.mend_by_locks(edits, guard, go).await,
         };
         done.map_err(|fault| self.error(fault, "mending rows"))
     }
+}
+
+/// Nothing was written, and what was to be has to be looked at again.
+fn moved(go: &[bool]) -> Vec<Mending> {
+    go.iter().map(|&go| if go { Mending::Moved } else { Mending::CalledOff }).collect()
 }
 
 /// Takes the session out of the log.
@@ -176,7 +185,7 @@ impl Connection {
         });
         let Some(held) = held else {
             self.locks.close();
-            return Ok(go.iter().map(|&go| if go { Mending::Moved } else { Mending::CalledOff }).collect());
+            return Ok(moved(go));
         };
         let mut may: Vec<Option<Mending>> =
             go.iter().map(|&go| (!go).then_some(Mending::CalledOff)).collect();
