@@ -143,3 +143,72 @@ async fn two_nodes_that_show_each_others_contents_in_turn_are_never_called_ident
     assert!(flips.load(Ordering::Relaxed) > 5, "they hardly flipped");
     assert_eq!(report.verdict(), Verdict::Unsettled, "{report:?}");
 }
+
+/// A ledger beside which the first node writes its row again whenever marks go round, so that no exchange ever finds it still.
+struct Restless {
+    inner: Connection,
+    cluster: Cluster,
+    second: bool,
+    writes: Arc<AtomicUsize>,
+}
+
+impl Ledger for Restless {
+    async fn prepare(&mut self) -> Result<()> {
+        self.inner.prepare().await
+    }
+
+    async fn push(&mut self, checksums: &[Checksum]) -> Result<()> {
+        self.inner.push(checksums).await
+    }
+
+    async fn mark(&mut self, run: &str, watermark: &Watermark) -> Result<()> {
+        if self.second {
+            let content = self.writes.fetch_add(1, Ordering::Relaxed) as i64;
+            self.cluster.write(0, &table(), &Key::new(&[Value::Int(1)]), Some(row(content)));
+        }
+        self.inner.mark(run, watermark).await
+    }
+
+    async fn marks(&mut self, run: &str, number: u64) -> Result<Vec<Watermark>> {
+        self.cluster.deliver_all();
+        self.inner.marks(run, number).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_one_node_writes_in_every_exchange_is_decided_by_a_cut() {
+    for lost in [false, true] {
+        let (cluster, writes) = (Cluster::ring(2), Arc::new(AtomicUsize::new(7)));
+        let key = Key::new(&[Value::Int(1)]);
+        (0..2).for_each(|node| cluster.define(node, &table()));
+        cluster.write(0, &table(), &key, Some(row(1)));
+        // a row beside it that really differs must be named all the same
+        let other = Row::new(&[Value::Int(2), Value::Int(0)]);
+        if lost {
+            cluster.corrupt(1, &table(), &Key::new(&[Value::Int(2)]), Some(&other));
+        }
+        let members = (0..2)
+            .map(|n| Member {
+                name: format!("n{}", n + 1).into(),
+                reader: cluster.connect(n),
+                ledger: Restless {
+                    inner: cluster.connect(n),
+                    cluster: cluster.clone(),
+                    second: n == 1,
+                    writes: writes.clone(),
+                },
+            })
+            .collect();
+        let options = Options {
+            run: "cut".into(),
+            selection: Selection::default(),
+            settle_bound: Duration::from_secs(5),
+        };
+        let report =
+            check(members, cluster.connect(0), &options, &Silent, &Stop::new()).await.expect("memory");
+        assert!(writes.load(Ordering::Relaxed) > 7, "the row was never written while marks went round");
+        assert!(report.unsettled.is_empty(), "{report:?}");
+        let expected = if lost { Verdict::Different } else { Verdict::Identical };
+        assert_eq!((report.verdict(), report.divergences.len()), (expected, usize::from(lost)), "{report:?}");
+    }
+}
