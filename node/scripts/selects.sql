@@ -133,3 +133,27 @@ error 1235 This version of evensum's node doesn't yet support 'UPDATE IGNORE'
 SHOW FULL COLUMNS FROM c LIKE 'name'
 ---
 name|varchar(20)|utf8mb4_general_ci|NO||NULL||select,insert,update,references|
+
+SELECT DATE_ADD('2024-01-31', INTERVAL 9223372036854775807 MONTH), LOCATE('a', 'aaa', -9223372036854775807), ROUND(15, -9223372036854775807)
+---
+NULL|0|0
+
+CREATE TABLE fine (id INT PRIMARY KEY, x DECIMAL(10,2), y DECIMAL(10,4))
+---
+ok 0
+
+INSERT INTO fine VALUES (1, 1.00, 1.0012), (2, 2.00, 2.0000)
+---
+ok 2
+
+SELECT id FROM fine WHERE x IN (SELECT y FROM fine)
+---
+2
+
+SELECT id FROM fine RIGHT JOIN c USING (id)
+---
+error 1235 This version of evensum's node doesn't yet support 'RIGHT JOIN with USING or NATURAL; name the columns with ON'
+
+ALTER TABLE fine ADD COLUMN at DATETIME DEFAULT CURRENT_TIMESTAMP
+---
+error 1235 This version of evensum's node doesn't yet support 'ADD COLUMN with a default that depends on the time or its zone; add it with NULL and fill it by UPDATE'

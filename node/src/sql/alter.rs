@@ -7,8 +7,9 @@ use sqlparser::ast::{
 
 use super::ddl;
 use super::expression::unknown_column;
+use super::types::ColumnType;
 use crate::SqlError;
-use crate::storage::definition::{KeyDef, TableDef};
+use crate::storage::definition::{DefaultValue, KeyDef, TableDef};
 
 /// Takes a key out of a definition.
 pub fn remove_key(table: &mut TableDef, name: &str) -> Result<(), SqlError> {
@@ -43,6 +44,14 @@ pub fn alter_columns(
             }
             let at = place(table, column_position)?;
             ddl::add_column(table, column_def, Some(at))?;
+            let added = &table.columns[at];
+            let zoned = matches!(added.ty, ColumnType::Timestamp(_)) && added.default != DefaultValue::None;
+            if added.default == DefaultValue::Now || zoned {
+                // every node fills its rows when it runs the statement, by a clock and a time zone of its own
+                return Err(SqlError::unsupported(
+                    "ADD COLUMN with a default that depends on the time or its zone; add it with NULL and fill it by UPDATE",
+                ));
+            }
             sources.insert(at, None);
             Ok(())
         }

@@ -74,6 +74,10 @@ impl Translator<'_> {
         if shared.is_empty() {
             return Ok(format!(" {word} {right}"));
         }
+        if word == "RIGHT JOIN" {
+            // the shared column is the right table's there, and SQLite takes the left one's
+            return Err(SqlError::unsupported("RIGHT JOIN with USING or NATURAL; name the columns with ON"));
+        }
         if let Some(scope) = self.scopes.last_mut() {
             for column in scope.sources.iter_mut().skip(before).flat_map(|source| &mut source.columns) {
                 column.merged |= shared.iter().any(|name| name.eq_ignore_ascii_case(&column.name));

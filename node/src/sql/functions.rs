@@ -256,7 +256,8 @@ fn round(number: &Number, places: i64, cut: bool) -> Number {
     let rounded = match places < 0 {
         false => to(&exact, scale),
         true => {
-            let power = Decimal::from(10i128.pow(u32::try_from((-places).min(38)).unwrap_or(38)));
+            let power =
+                Decimal::from(10i128.pow(u32::try_from(places.saturating_neg().min(38)).unwrap_or(38)));
             let up = Decimal::from(1);
             let scaled = exact.divide(&power, 60).unwrap_or(up);
             to(&scaled, 0).multiply(&power)

@@ -117,7 +117,10 @@ impl Translator<'_> {
             let other = Piece::sql(String::new(), column.kind);
             let (left, _) = self.align(left, other)?;
             let collate = self.collate_of(&left, left.kind);
-            kinds.push(left.kind);
+            // decimals are compared by value whatever their scale, so the inside keeps its own
+            let both_decimal =
+                matches!((left.kind, column.kind), (Kind::Decimal { .. }, Kind::Decimal { .. }));
+            kinds.push(if both_decimal { column.kind } else { left.kind });
             names.push(format!("{}{collate}", self.emit(&left)));
         }
         let query = self.query(query, Some(&kinds))?;

@@ -196,7 +196,7 @@ fn searching(conn: &Connection) -> Result<()> {
     // LOCATE(needle, text, from)
     conn.create_scalar_function("my_locate", 3, PURE, |ctx| {
         let (Some(needle), Some(body)) = (text(ctx, 0), text(ctx, 1)) else { return Ok(None) };
-        let skip = usize::try_from(ctx.get::<i64>(2)? - 1).unwrap_or(usize::MAX);
+        let skip = usize::try_from(ctx.get::<i64>(2)?.saturating_sub(1)).unwrap_or(usize::MAX);
         let (needle, body) = (needle.to_lowercase(), body.to_lowercase());
         let (needle, body): (Vec<char>, Vec<char>) = (needle.chars().collect(), body.chars().collect());
         if skip > body.len() {

@@ -154,7 +154,8 @@ impl DateTime {
     /// That many months later, on the last day of the month if it is shorter.
     #[must_use]
     pub fn add_months(&self, months: i64) -> DateTime {
-        let total = self.year * 12 + self.month - 1 + months;
+        // so far away that no year is left of it; the caller gives NULL for such a date
+        let total = (self.year * 12 + self.month - 1).saturating_add(months.clamp(-1_000_000, 1_000_000));
         let (year, month) = (total.div_euclid(12), total.rem_euclid(12) + 1);
         DateTime { year, month, day: self.day.min(month_days(year, month)), ..*self }
     }
