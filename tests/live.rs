@@ -118,7 +118,7 @@ fn live_checks(nodes: usize, seed_count: u64, checks_per_seed: u64) {
          {seed_count} seeds all were found each time; {lagging} rows were on their way, {unsettled} unsettled, 0 false"
     );
     assert!(lagging > checks, "only {lagging} rows were on their way in {checks} checks: no delay, no test");
-    assert!(rate >= 300, "only {rate} transactions a second");
+    assert!(rate >= if full() { 300 } else { 100 }, "only {rate} transactions a second");
     delay_all(&cluster, "0:0");
     cluster.settle();
     workload.assert_nothing_lost(&format!("{nodes} nodes"));

@@ -205,6 +205,7 @@ impl Client<'_> {
                 self.kill(id, connection)?;
                 continue;
             }
+            self.session.ready();
             self.does("Query", "executing", statement);
             let mut result = ResultWriter::new(&mut self.packets, false, n < last);
             let outcome = self.session.execute(statement, &mut result);
@@ -280,6 +281,7 @@ impl Client<'_> {
         let Ok(values) = values else {
             return Ok(self.error(&SqlError::new(1835, "HY000", "Malformed communication packet."))?);
         };
+        self.session.ready();
         self.does("Execute", "executing", b"");
         let mut result = ResultWriter::new(&mut self.packets, true, false);
         let outcome = self.session.execute_prepared(id, &values, &mut result);

@@ -187,7 +187,9 @@ impl Session {
 
     /// Runs one statement.
     pub fn execute(&mut self, sql: &[u8], sink: &mut dyn Sink) -> Result<(), ExecError> {
-        self.run_text(sql, &[], sink)
+        let outcome = self.run_text(sql, &[], sink);
+        self.ready();
+        outcome
     }
 
     /// Makes a database the default one.
@@ -258,6 +260,11 @@ impl Session {
         self.variables.is_on("autocommit")
     }
 
+    /// Forgets a stop that was meant for a statement before. To be called before anybody is told that a new one runs.
+    pub fn ready(&self) {
+        self.desk.begin_statement();
+    }
+
     /// What another thread can stop this session's running statement with.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
@@ -271,7 +278,9 @@ impl Session {
         params: &[Param],
         sink: &mut dyn Sink,
     ) -> Result<(), ExecError> {
-        self.run_prepared(id, params, sink)
+        let outcome = self.run_prepared(id, params, sink);
+        self.ready();
+        outcome
     }
 }
 

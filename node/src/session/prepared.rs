@@ -111,10 +111,7 @@ impl Session {
         }
         let sql = Arc::clone(&statement.sql);
         match statement.parsed.clone().filter(|parsed| !is_administration(parsed)) {
-            Some(parsed) => {
-                self.desk.begin_statement();
-                self.run_statement(&parsed, &sql, params, sink)
-            }
+            Some(parsed) => self.run_statement(&parsed, &sql, params, sink),
             None => self.run_text(sql.as_bytes(), params, sink),
         }
     }

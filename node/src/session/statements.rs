@@ -62,7 +62,6 @@ impl Session {
         params: &[Param],
         sink: &mut dyn Sink,
     ) -> Result<(), ExecError> {
-        self.desk.begin_statement();
         let text = Text::new(sql)?;
         if text.is_empty() {
             return Err(SqlError::new(1065, "42000", "Query was empty").into());

@@ -65,13 +65,20 @@ pub struct Desk {
     state: Mutex<State>,
     store: Arc<Store>,
     interrupt: InterruptHandle,
-    stopped: AtomicBool,
+    stopped: Arc<AtomicBool>,
 }
+
+/// How many steps of SQLite's machine go by between two looks at the mark that stops a statement.
+const STEPS_PER_LOOK: i32 = 20_000;
 
 impl Desk {
     /// A desk with a new connection.
     pub fn new(store: &Arc<Store>) -> Result<Arc<Desk>, SqlError> {
-        let conn = store.connect()?;
+        let mut conn = store.connect()?;
+        let stopped = Arc::new(AtomicBool::new(false));
+        let mark = Arc::clone(&stopped);
+        // an interrupt that comes before SQLite has begun to run the statement is forgotten; the mark is not
+        conn.progress_handler(STEPS_PER_LOOK, Some(move || mark.load(Ordering::Relaxed)))?;
         let interrupt = conn.get_interrupt_handle();
         let state = State {
             conn,
@@ -82,7 +89,6 @@ impl Desk {
             savepoints: Vec::new(),
             lost: Lost::No,
         };
-        let stopped = AtomicBool::new(false);
         Ok(Arc::new(Desk { state: Mutex::new(state), store: Arc::clone(store), interrupt, stopped }))
     }
 
