@@ -70,30 +70,20 @@ impl<L: Ledger + 'static> Watermarks<L> {
     /// # Errors
     /// If a node cannot be written or read.
     pub async fn exchange(&mut self, bound: Duration) -> Result<Exchange> {
-        let all: Vec<usize> = (0..self.names.len()).collect();
-        self.carry(&all, &all, bound).await
-    }
-
-    /// Writes marks on the nodes `writers`, and waits until the nodes `readers` show all of them.
-    ///
-    /// # Errors
-    /// If a node cannot be written or read.
-    pub async fn carry(&mut self, writers: &[usize], readers: &[usize], bound: Duration) -> Result<Exchange> {
-        self.number += 1;
-        let (run, number, names, stop) = (&self.run, self.number, &self.names, &self.stop);
+        let number = self.next_number();
+        let (run, names, stop) = (&self.run, &self.names, &self.stop);
         let deadline = Instant::now() + bound;
-        let wanted: BTreeSet<&str> = writers.iter().map(|&node| names[node].as_ref()).collect();
-        let writes = self.ledgers.iter_mut().enumerate().filter(|(node, _)| writers.contains(node));
-        try_join_all(writes.map(async |(node, ledger)| {
-            ledger.mark(run, &Watermark { writer: names[node].clone(), number }).await
-        }))
-        .await?;
-        let reads = self.ledgers.iter_mut().enumerate().filter(|(node, _)| readers.contains(node));
-        let missing = try_join_all(reads.map(async |(node, ledger)| {
+        let wanted: BTreeSet<&str> = names.iter().map(AsRef::as_ref).collect();
+        let writes = self.ledgers.iter_mut().zip(names).map(async |(ledger, writer)| {
+            ledger.mark(run, &Watermark { writer: writer.clone(), number }).await
+        });
+        try_join_all(writes).await?;
+        let reads = self.ledgers.iter_mut().zip(names);
+        let missing = try_join_all(reads.map(async |(ledger, reader)| {
             let missing =
                 await_marks(ledger, run, number, &wanted, &|| stop.raised() || Instant::now() >= deadline)
                     .await?;
-            Ok(missing.into_iter().map(|writer| (writer, names[node].clone())).collect::<Vec<_>>())
+            Ok(missing.into_iter().map(|writer| (writer, reader.clone())).collect::<Vec<_>>())
         }))
         .await?
         .concat();
