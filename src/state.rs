@@ -191,7 +191,7 @@ impl State {
             self.runs
                 .prepare(
                     "SELECT run, kind, cause, cluster, started, finished, verdict, NULL FROM runs
-                     ORDER BY started DESC, run DESC LIMIT ?1",
+                     ORDER BY started DESC, rowid DESC LIMIT ?1",
                 )?
                 .query_map([limit], read_run)?
                 .collect::<rusqlite::Result<Vec<Run>>>()
@@ -204,7 +204,7 @@ impl State {
         self.runs
             .query_row(
                 "SELECT run, kind, cause, cluster, started, finished, verdict, report FROM runs
-                 WHERE run = ?1 OR ?1 = 'last' ORDER BY started DESC, run DESC LIMIT 1",
+                 WHERE run = ?1 OR ?1 = 'last' ORDER BY started DESC, rowid DESC LIMIT 1",
                 [run],
                 read_run,
             )
@@ -275,6 +275,19 @@ mod tests {
         assert_eq!(runs[1].finished, None);
         assert_eq!(state.find("last").unwrap().unwrap().report.as_deref(), Some("{}"));
         assert_eq!(state.find("nobody").unwrap(), None);
+    }
+
+    #[test]
+    fn of_runs_of_one_second_the_last_begun_is_the_last_whatever_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(folder.path()).unwrap();
+        for run in ["9", "5", "7", "1"] {
+            state.begin(run, "check", "a, b").unwrap();
+            state.runs.execute("UPDATE runs SET started = 1000", []).unwrap();
+            assert_eq!(state.find("last").unwrap().unwrap().run, run);
+        }
+        let names: Vec<String> = state.list(9).unwrap().into_iter().map(|run| run.run).collect();
+        assert_eq!(names, ["1", "7", "5", "9"]);
     }
 
     #[cfg(unix)]
