@@ -176,6 +176,7 @@ fn wronged(good: Option<i64>, bad: Option<i64>) -> (Cluster, Report) {
         unlisted: 0,
         interrupted: false,
         elapsed: Duration::ZERO,
+        course: checker::Course::default(),
     };
     (cluster, report)
 }

@@ -73,6 +73,20 @@ impl Connection {
         Err(self.error(last, "the state of its replication"))
     }
 
+    /// What these status variables are; `None`: there is no such one, or it is no number.
+    pub async fn load(&mut self, names: &[&str]) -> Result<Vec<Option<u64>>> {
+        let list: Vec<String> = names.iter().map(|name| format!("'{}'", name.replace('\'', "''"))).collect();
+        let sql = format!("SHOW GLOBAL STATUS WHERE Variable_name IN ({})", list.join(", "));
+        let answer = self.main.ask(&sql).await.map_err(|fault| self.error(fault, "its load"))?;
+        let value = |name: &&str| {
+            let named = |row: &&Vec<Option<String>>| {
+                row.first().and_then(Option::as_deref).is_some_and(|known| known.eq_ignore_ascii_case(name))
+            };
+            answer.rows.iter().find(named)?.get(1)?.as_deref()?.parse().ok()
+        };
+        Ok(names.iter().map(value).collect())
+    }
+
     /// Who this server is.
     pub async fn identity(&mut self) -> Result<Identity> {
         let what = "its identity";
