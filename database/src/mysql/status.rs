@@ -41,6 +41,7 @@ impl Connection {
     /// The links by which this node is fed.
     pub async fn replication(&mut self) -> Result<Vec<LinkState>> {
         let statements = ["SHOW ALL SLAVES STATUS", "SHOW REPLICA STATUS", "SHOW SLAVE STATUS"];
+        self.main.refresh().await;
         let mut last = Fault::Odd("no statement to ask for replication".into());
         for statement in statements {
             match self.main.ask(statement).await {
@@ -77,6 +78,7 @@ impl Connection {
     pub async fn load(&mut self, names: &[&str]) -> Result<Vec<Option<u64>>> {
         let list: Vec<String> = names.iter().map(|name| format!("'{}'", name.replace('\'', "''"))).collect();
         let sql = format!("SHOW GLOBAL STATUS WHERE Variable_name IN ({})", list.join(", "));
+        self.main.refresh().await;
         let answer = self.main.ask(&sql).await.map_err(|fault| self.error(fault, "its load"))?;
         let value = |name: &&str| {
             let named = |row: &&Vec<Option<String>>| {
