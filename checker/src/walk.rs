@@ -2,7 +2,9 @@
 //!
 //! A *scout* on one node asks for the key that stands N rows on, and so cuts the next chunk; every node has a *reader*
 //! that reads the chunks in order; the walk itself takes the readings of one chunk from all readers and compares them.
-//! All run at the same time, with a few chunks between them, so that nobody waits for anybody for long.
+//! All run at the same time, with a few chunks between them, so that nobody waits for anybody for long. A table can be read in
+//! several *lanes*: each has a reader per node, and the chunks go to them in turn. How large chunks are, and when the next one
+//! may be ordered, is [`crate::pace`]'s.
 //!
 //! The scout's node may hold few rows where another holds many. So no reader takes more than a limit: where a chunk
 //! overflows, the key at which it did cuts the chunk in two, and both halves are read again on all nodes.
@@ -10,10 +12,13 @@
 //! Invariant: the chunks of a complete walk are disjoint and cover every possible key, the first from the open start,
 //! the last to the open end.
 //!
-//! What bounds the memory: [`CHUNKS_AHEAD`] chunks, planned at [`CHUNK_BYTES`] by the average of the rows read so far; a reader
-//! ends a reading early that grows well beyond that, and the chunk is cut.
+//! A chunk whose reading takes longer than a statement may is read again with fewer rows, [`RETRIES_MAX`] times at most.
+//!
+//! What bounds the memory: [`CHUNKS_AHEAD`] chunks, planned by bytes from the average of the rows read so far; a reader ends a
+//! reading early that grows well beyond that, and the chunk is cut.
 
 use crate::locate::{Candidate, locate};
+use crate::pace::{CHUNKS_AHEAD, Pace, RETRIES_MAX, RETRY_DIVISOR, RETRY_PAUSE};
 use crate::progress::{Progress, Step};
 use database::{Checksum, Chunk, Digest, Error, Key, Reader, Result, Rows, Table};
 use rayon::prelude::*;
@@ -24,16 +29,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// How many chunks may be on their way between the scout, the readers and the walk.
-const CHUNKS_AHEAD: usize = 3;
-/// The rows of the first chunk, the fewest and the most.
-const CHUNK_ROWS: [u64; 3] = [1_000, 100, 50_000];
-/// The time that a node should need for a chunk.
-const CHUNK_TIME: Duration = Duration::from_millis(150);
-/// The bytes that a chunk should not exceed on a node.
-const CHUNK_BYTES: u64 = 4 << 20;
-/// How many times the planned rows a reader takes before the chunk is cut in two.
-const OVERFLOW_FACTOR: u64 = 4;
 /// The candidates after which a walk pauses, so that they can be settled.
 pub const CANDIDATES_MAX: usize = 20_000;
 
@@ -67,6 +62,10 @@ struct Order {
     place: Vec<u64>,
     chunk: Chunk,
     limit: u64,
+    /// Which readers read it.
+    lane: usize,
+    /// How often its reading took too long.
+    tries: u32,
 }
 
 /// What a reader read.
@@ -118,8 +117,16 @@ async fn scout<R: Reader>(
     rows: Arc<AtomicU64>,
     ends: mpsc::Sender<Result<Option<Key>>>,
 ) -> R {
+    let mut tries = 0;
     loop {
         let end = reader.boundary(&table, lower.as_ref(), rows.load(Ordering::Relaxed)).await;
+        if matches!(end, Err(Error::Bound { .. })) && tries < RETRIES_MAX {
+            tries += 1;
+            rows.store((rows.load(Ordering::Relaxed) / RETRY_DIVISOR).max(1), Ordering::Relaxed);
+            tokio::time::sleep(RETRY_PAUSE * tries).await;
+            continue;
+        }
+        tries = 0;
         let last = !matches!(end, Ok(Some(_)));
         if let Ok(Some(key)) = &end {
             lower = Some(key.clone());
@@ -130,26 +137,13 @@ async fn scout<R: Reader>(
     }
 }
 
-/// The rows of the next chunk, from how long the last one took and how wide its rows were.
-fn pace(rows: &AtomicU64, readings: &[Reading]) {
-    let Some(slowest) = readings.iter().max_by_key(|reading| reading.took) else { return };
-    let count = slowest.rows.len() as u64;
-    if count < CHUNK_ROWS[1] {
-        return;
-    }
-    let micros = u64::try_from(slowest.took.as_micros()).unwrap_or(u64::MAX).max(1);
-    let by_time = count.saturating_mul(u64::try_from(CHUNK_TIME.as_micros()).unwrap_or(u64::MAX)) / micros;
-    let by_bytes = CHUNK_BYTES / (slowest.rows.bytes().len() as u64 / count).max(1);
-    let now = rows.load(Ordering::Relaxed);
-    // a chunk may grow by half or shrink to half, so that one odd measurement is not believed at once
-    let next = by_time.min(by_bytes).clamp(now / 2, now + now / 2).clamp(CHUNK_ROWS[1], CHUNK_ROWS[2]);
-    rows.store(next, Ordering::Relaxed);
-}
-
 /// The state of a walk between its first and its last chunk.
 struct Walk<'a> {
     table: &'a Arc<Table>,
-    rows: Arc<AtomicU64>,
+    pace: &'a Pace<'a>,
+    /// How many readers a lane has, and which lane is next.
+    nodes: usize,
+    turn: usize,
     again: VecDeque<Order>,
     waiting: VecDeque<Order>,
     walked: Walked,
@@ -158,8 +152,8 @@ struct Walk<'a> {
 
 /// Walks `table` from `from` on, until its end, until [`CANDIDATES_MAX`] rows differ, or until `stop` says so.
 ///
-/// `readers` holds one reader per node and a scout at the end, on the first node; they are given back in order. The
-/// readers are lost when the walk fails.
+/// `readers` holds one reader per node, lane after lane, and a scout at the end, on the first node; they are given back in
+/// order. The readers are lost when the walk fails.
 ///
 /// # Errors
 /// If a node cannot be read.
@@ -168,17 +162,20 @@ pub async fn walk<R: Reader + 'static>(
     from: Option<Key>,
     first_number: u64,
     readers: &mut Vec<R>,
+    pace: &Pace<'_>,
     progress: &dyn Progress,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Walked> {
-    let rows = Arc::new(AtomicU64::new(CHUNK_ROWS[0]));
     let Some(scouting) = readers.pop() else { return Ok(Walked::default()) };
     let (sender, mut ends) = mpsc::channel(CHUNKS_AHEAD);
-    let scout = tokio::spawn(scout(scouting, table.clone(), from.clone(), rows.clone(), sender));
+    let scout = tokio::spawn(scout(scouting, table.clone(), from.clone(), pace.rows(), sender));
     let mut stations: Vec<Station<R>> = readers.drain(..).map(Station::open).collect();
+    pace.begin();
     let mut walk = Walk {
         table,
-        rows,
+        pace,
+        nodes: stations.len() / pace.lanes(),
+        turn: 0,
         again: VecDeque::new(),
         waiting: VecDeque::new(),
         walked: Walked::default(),
@@ -188,11 +185,12 @@ pub async fn walk<R: Reader + 'static>(
     while more || !walk.waiting.is_empty() || !walk.again.is_empty() {
         if let Some(order) = walk.again.pop_front() {
             walk.order(order, &stations).await?;
-        } else if more && walk.waiting.len() < CHUNKS_AHEAD {
+        } else if more && !pace.full(walk.waiting.len()) {
+            pace.ready(walk.waiting.len(), progress).await;
             let upper = ends.recv().await.unwrap_or(Ok(None))?;
             let chunk = Chunk { table: table.clone(), lower: lower.take(), upper: upper.clone() };
-            let limit = walk.rows.load(Ordering::Relaxed).max(CHUNK_ROWS[0]) * OVERFLOW_FACTOR;
-            walk.order(Order { place: vec![number], chunk, limit }, &stations).await?;
+            let order = Order { place: vec![number], chunk, limit: pace.limit(), lane: 0, tries: 0 };
+            walk.order(order, &stations).await?;
             number += 1;
             more = upper.is_some() && walk.walked.candidates.len() < CANDIDATES_MAX && !stop();
             walk.walked.next = upper.clone();
@@ -212,9 +210,16 @@ pub async fn walk<R: Reader + 'static>(
 }
 
 impl Walk<'_> {
-    /// Has a chunk read on all nodes.
+    /// The readers of a lane.
+    fn lane(&self, lane: usize) -> std::ops::Range<usize> {
+        lane * self.nodes..(lane + 1) * self.nodes
+    }
+
+    /// Has a chunk read on all nodes, in the lane whose turn it is.
     async fn order<R>(&mut self, order: Order, stations: &[Station<R>]) -> Result<()> {
-        for station in stations {
+        let order = Order { lane: self.turn, ..order };
+        self.turn = (self.turn + 1) % self.pace.lanes();
+        for station in &stations[self.lane(order.lane)] {
             // a station that is gone has left its error among its readings
             let _ = station.orders.send(order.clone()).await;
         }
@@ -225,20 +230,43 @@ impl Walk<'_> {
     /// Takes the readings of the chunk that was ordered first, and compares them.
     async fn take<R>(&mut self, stations: &mut [Station<R>]) -> Result<()> {
         let Some(order) = self.waiting.pop_front() else { return Ok(()) };
-        let mut readings = Vec::with_capacity(stations.len());
-        for station in stations {
-            let reading = station.readings.recv().await;
-            readings.push(reading.unwrap_or_else(|| {
-                Err(Error::Protocol { node: "evensum".into(), reason: "a reader ended early".into() })
-            })?);
+        let (mut readings, mut failed) = (Vec::with_capacity(self.nodes), None);
+        for station in &mut stations[self.lane(order.lane)] {
+            let gone = || Error::Protocol { node: "evensum".into(), reason: "a reader ended early".into() };
+            match station.readings.recv().await.unwrap_or_else(|| Err(gone())) {
+                Ok(reading) => readings.push(reading),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        if let Some(error) = failed {
+            return self.read_smaller(order, error).await;
         }
         let overflow = readings.iter().find(|reading| reading.rows.cut());
         if let Some(reading) = overflow {
             self.cut(&order, &reading.rows);
             return Ok(());
         }
-        pace(&self.rows, &readings);
+        if let Some(slowest) = readings.iter().max_by_key(|reading| reading.took) {
+            let (rows, bytes) = (slowest.rows.len() as u64, slowest.rows.bytes().len() as u64);
+            self.pace.learn(rows, bytes, slowest.took);
+        }
         tokio::task::block_in_place(|| self.compare(order, readings));
+        Ok(())
+    }
+
+    /// Has a chunk read again with fewer rows, because its reading ran into a bound: a server's or our own.
+    async fn read_smaller(&mut self, order: Order, error: Error) -> Result<()> {
+        let Error::Bound { node, reason } = error else { return Err(error) };
+        if order.tries >= RETRIES_MAX {
+            let (tries, limit) = (order.tries, order.limit);
+            let reason = format!("{reason}; tried again {tries} times, the last with {limit} rows at most");
+            return Err(Error::Bound { node, reason });
+        }
+        let tries = order.tries + 1;
+        self.pace.too_slow();
+        tokio::time::sleep(RETRY_PAUSE * tries).await;
+        // two rows at least: a reading of one would cut the chunk where it begins
+        self.again.push_back(Order { limit: (order.limit / RETRY_DIVISOR).max(2), tries, ..order });
         Ok(())
     }
 
@@ -249,6 +277,8 @@ impl Walk<'_> {
             place: [&order.place[..], &[n]].concat(),
             chunk: Chunk { table: self.table.clone(), lower, upper },
             limit: order.limit,
+            lane: 0,
+            tries: 0,
         };
         let (lower, upper) = (order.chunk.lower.clone(), order.chunk.upper.clone());
         let halves = [half(lower, Some(key.clone()), 0), half(Some(key), upper, 1)];

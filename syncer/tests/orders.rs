@@ -11,8 +11,8 @@ use checker::Stop;
 use checker::{Divergence, Report};
 use database::memory::{Cluster, Connection};
 use database::{
-    Checksum, Chunk, Column, Edit, Key, Kind, Ledger, Mending, Pin, Position, Reader, Result, Row, Rows,
-    RowsOf, Table, Value, Watermark, Writer,
+    Checksum, Chunk, Column, Digest, Edit, Key, Kind, Ledger, Mending, Pin, Position, Reader, Result, Row,
+    Rows, RowsOf, Table, Value, Watermark, Writer,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -102,8 +102,11 @@ impl Reader for Watched {
     async fn position(&mut self) -> Result<Position> {
         self.inner.position().await
     }
-    async fn boundary(&mut self, table: &Table, lower: Option<&Key>, rows: u64) -> Result<Option<Key>> {
-        self.inner.boundary(table, lower, rows).await
+    async fn boundary(&mut self, chunk: &Chunk, rows: u64) -> Result<Option<Key>> {
+        self.inner.boundary(chunk, rows).await
+    }
+    async fn digests(&mut self, chunks: &[Chunk]) -> Result<Option<Vec<Digest>>> {
+        self.inner.digests(chunks).await
     }
     async fn rows(&mut self, chunk: &Chunk, limit: u64) -> Result<Rows> {
         self.inner.rows(chunk, limit).await
