@@ -207,13 +207,10 @@ impl Ledger for LedgerConnection {
     }
 
     async fn push(&mut self, checksums: &[Checksum]) -> Result<()> {
-<<<<<<< HEAD
-        self.link.refresh().await;
-=======
         if self.follower {
             return Ok(());
         }
->>>>>>> e9c895b
+        self.link.refresh().await;
         for some in checksums.chunks(ROWS_PER_STATEMENT) {
             let sql = self.insert(some);
             self.link.run(&sql).await.map_err(|fault| self.error(fault, "to write checksums"))?;
