@@ -258,9 +258,7 @@ fn killed_and_resumed(
         }
         child.wait().unwrap();
         kills.killed += 1;
-        let (code, _, _) = said(&cluster.evensum(&["check", "--resume", "--tables", "nothing.*"]));
-        assert_eq!(code, 3, "another selection is refused, or nothing was begun");
-        resumes = !cluster.evensum(&["runs", "--json"]).stdout.is_empty() && begun(cluster);
+        resumes = begun(cluster);
         kills.kept += u32::from(resumes);
     }
     let (code, report, err) = check(cluster, if resumes { &resume } else { args });
@@ -289,7 +287,7 @@ fn a_check_that_is_killed_goes_on_and_says_the_same_in_the_end() {
     let seed = seeds(1)[0];
     let mut random = Random::new(seed);
     println!("EVENSUM_SEED={seed}");
-    for round in 0..if full() { 40 } else { 5 } {
+    for round in 0..if full() { 40 } else { 3 } {
         let threads = if round % 2 == 0 { "1" } else { "3" };
         let args = ["--chunk-rows", "50", "--threads", threads];
         let (code, report) = killed_and_resumed(&cluster, &args, &mut random, &mut kills);
