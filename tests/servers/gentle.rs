@@ -49,10 +49,7 @@ fn a_check_waits_while_a_server_is_busy_and_goes_on_when_it_is_not() {
     let (code, report, err) = check(&masters, &["--max-load", "Innodb_page_size"]);
     assert_eq!((code, held(&report, "load")), (0, (0, 0)), "{err}");
     let (code, out, err) = said(&masters.evensum(&["check", "--max-load", "Threads_walking=3"]));
-    assert!(
-        code == 3 && out.is_empty() && err.contains("n1 has no status variable Threads_walking"),
-        "{err}"
-    );
+    assert!(code == 3 && out.is_empty() && err.contains(" has no status variable Threads_walking"), "{err}");
 }
 
 #[test]
@@ -106,11 +103,11 @@ fn a_statement_of_ours_that_is_ended_is_made_again_with_fewer_rows() {
 fn no_transaction_of_ours_is_open_for_long() {
     let Some(masters) = pair() else { return };
     masters.corrupt(2, &["UPDATE shop.t SET pad = 'wrong' WHERE id = 7", "DELETE FROM shop.t WHERE id = 8"]);
-    // its links are slow, so that what is locked stays locked as long as it ever may
-    masters.run(1, "STOP SLAVE");
+    // a link is late, so that what is locked stays locked as long as it ever may
+    masters.relink(1, "MASTER_DELAY=1");
     let file = masters.path("pause");
     std::fs::write(&file, "").unwrap();
-    let args = ["--settle", "6s", "--chunk-rows", "100", "--pause-file", file.to_str().unwrap()];
+    let args = ["--settle", "20s", "--chunk-rows", "100", "--pause-file", file.to_str().unwrap()];
     let mut child = start(&masters, &args);
     let mut sessions: Vec<Session> = (1..=masters.len()).map(|n| masters.session(n)).collect();
     let sql = "SELECT TIMESTAMPDIFF(SECOND, trx_started, NOW()) FROM information_schema.INNODB_TRX \
@@ -131,9 +128,6 @@ fn no_transaction_of_ours_is_open_for_long() {
             // it was paused for two seconds or more: nothing of ours may be open then
             assert_eq!(seen, 0, "a transaction is open while nothing is done");
             std::fs::remove_file(&file).unwrap();
-        }
-        if looks == 800 {
-            masters.run(1, "START SLAVE");
         }
         std::thread::sleep(LOOK);
     }
