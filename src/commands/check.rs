@@ -40,7 +40,8 @@ pub async fn run(args: CheckArgs) -> Result<Outcome, Failure> {
         Some(_) => state.go_on(&run)?,
         None => state.begin(&run, "check", &cluster.name)?,
     }
-    let keeper = state.keep(&run, &about.to_string())?;
+    let leaves = checkpoint.tables.values().map(|kept| kept.leaves.len() as u64).sum();
+    let keeper = state.keep(&run, &about.to_string(), leaves)?;
     let report = compare_on(&run, &connected, &scope, &keeper, checkpoint, &stop).await;
     let report = report.inspect_err(|failure| state.fail(&run, failure))?;
     let document = render::json::report(&report);

@@ -64,6 +64,20 @@ fn a_check_waits_for_a_real_replica_that_is_behind() {
     let (code, report, err) = check(&masters, &["--max-lag", "1s"]);
     let (ms, pauses) = held(&report, "lag");
     assert!(code == 0 && pauses >= 1 && ms >= 900, "{report}{err}");
+    // who may not ask for the lag is told so, and is refused only if it was asked for
+    for sql in [
+        "CREATE USER small@'127.0.0.1'",
+        "GRANT SELECT ON shop.* TO small@'127.0.0.1'",
+        "GRANT ALL ON evensum.* TO small@'127.0.0.1'",
+    ] {
+        masters.run(1, sql);
+    }
+    masters.settle();
+    let [one, two] = [1, 2].map(|n| masters.url(n).replace("root@", "small@"));
+    let (code, _, err) = said(&masters.evensum_plain(&["check", "--tables", "shop.*", &one, &two]));
+    assert!(code == 0 && err.contains("is not minded: ") && err.contains("SLAVE MONITOR"), "{code} {err}");
+    let (code, _, err) = said(&masters.evensum_plain(&["check", "--max-lag", "1s", &one, &two]));
+    assert!(code == 3 && err.contains("E0202") && err.contains("SLAVE MONITOR"), "{code} {err}");
 }
 
 /// Ends statements of ours while the check runs: all that digest rows, and so many on each node that read them; how many of those
