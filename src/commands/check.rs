@@ -70,26 +70,33 @@ fn about(connected: &[Connected], scope: &Scope) -> Value {
     json!({ "program": env!("CARGO_PKG_VERSION"), "nodes": nodes, "selection": selection })
 }
 
-/// The run that is to go on, and what was kept of it; refused if it is about something else.
+/// The run that is to go on, and what was kept of it; refused if it is about something else. Of several, the latest that is not.
 fn resume(state: &State, wanted: &str, about: &Value) -> Result<(String, Checkpoint), Failure> {
-    let Some((run, kept)) = state.kept(wanted)? else {
+    let kept = state.kept(wanted)?;
+    let about_of = |scope: &String| serde_json::from_str::<Value>(scope).unwrap_or_default();
+    let fitting = kept.iter().find(|(_, scope)| about_of(scope) == *about);
+    let Some((run, scope)) = fitting.or(kept.first()) else {
         let which = if wanted == "last" { "check".to_owned() } else { format!("check '{wanted}'") };
         let advice = "a check that came to its end is not resumed; begin a new one, without --resume";
         return Err(Failure::usage(format!("there is no {which} that was killed or stopped"), advice));
     };
-    let kept: Value = serde_json::from_str(&kept).unwrap_or_default();
+    let then = about_of(scope);
     for (field, what) in [
         ("program", "was made by another version of evensum"),
         ("nodes", "compared other nodes, or the same in another order or under other names"),
         ("selection", "compared other tables or rows (--tables, --ignore-tables, --where)"),
     ] {
-        if kept[field] != about[field] {
+        if then[field] != about[field] {
             let what = format!("the check {run} cannot be resumed: it {what}");
             return Err(Failure::usage(what, "say the same as then, or begin a new one, without --resume"));
         }
     }
-    let checkpoint = state.checkpoint(&run)?;
-    Ok((run, checkpoint))
+    let begun = state.find(run)?.map_or(0, |known| known.started);
+    output::note(&format!(
+        "evensum: going on with the check {run}, which was begun at {}",
+        clock::rfc3339(begun)
+    ));
+    Ok((run.clone(), state.checkpoint(run)?))
 }
 
 /// Compares the nodes, with a line of progress.

@@ -12,7 +12,7 @@ use crate::error::Failure;
 use crate::output;
 use checker::{Checkpoint, Keeper, KeptLeaf, KeptTable, Part};
 use database::Key;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -62,17 +62,18 @@ impl State {
         Ok(Checkpoints { runs: Mutex::new(runs), run: run.to_owned(), leaves, failed })
     }
 
-    /// The run of this name that was kept, and what it is about; `last` is the latest.
-    pub fn kept(&self, run: &str) -> Result<Option<(String, String)>, Failure> {
-        self.runs
-            .query_row(
-                "SELECT run, scope FROM checkpoints WHERE run = ?1 OR ?1 = 'last'
-                 ORDER BY kept_at DESC, rowid DESC LIMIT 1",
-                [run],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-            .optional()
-            .map_err(|error| self.broken(&error))
+    /// The run of this name that was kept, and what it is about; with `last` all of them, the latest first.
+    pub fn kept(&self, run: &str) -> Result<Vec<(String, String)>, Failure> {
+        let list = || {
+            self.runs
+                .prepare(
+                    "SELECT run, scope FROM checkpoints WHERE run = ?1 OR ?1 = 'last'
+                     ORDER BY kept_at DESC, rowid DESC",
+                )?
+                .query_map([run], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<rusqlite::Result<Vec<(String, String)>>>()
+        };
+        list().map_err(|error| self.broken(&error))
     }
 
     /// What was kept of a run.
@@ -189,8 +190,8 @@ mod tests {
         }
         drop((keeper, state));
         let state = State::open(folder.path()).unwrap();
-        assert_eq!(state.kept("last").unwrap(), Some(("a".into(), "scope".into())));
-        assert_eq!(state.kept("b").unwrap(), None);
+        assert_eq!(state.kept("last").unwrap(), [("a".into(), "scope".into())]);
+        assert_eq!(state.kept("b").unwrap(), []);
         let tables = state.checkpoint("a").unwrap().tables;
         let (t, u) = (&tables["shop.t"], &tables["shop.u"]);
         assert_eq!((t.leaves.len(), &t.next, &t.definition), (5, &Some(key), &table("t").definition()));
@@ -200,7 +201,7 @@ mod tests {
         keeper.keep(Part { table: &table("t"), first: 0, leaves: &leaves(3), next: None });
         assert_eq!(state.checkpoint("a").unwrap().tables["shop.t"].leaves.len(), 3);
         state.forget("a").unwrap();
-        assert_eq!((state.kept("last").unwrap(), state.checkpoint("a").unwrap().tables.len()), (None, 0));
+        assert_eq!((state.kept("last").unwrap().len(), state.checkpoint("a").unwrap().tables.len()), (0, 0));
     }
 
     #[test]
@@ -213,8 +214,9 @@ mod tests {
             keeper.leaves.store(LEAVES_MAX - 1, Ordering::Relaxed);
             keeper.keep(Part { table: &table("u"), first: 0, leaves: &leaves(2), next: None });
         }
-        assert_eq!((state.kept("4").unwrap(), state.checkpoint("4").unwrap().tables.len()), (None, 0));
-        assert!(state.kept("5").unwrap().is_some());
+        assert_eq!((state.kept("4").unwrap().len(), state.checkpoint("4").unwrap().tables.len()), (0, 0));
+        let kept = state.kept("last").unwrap();
+        assert_eq!((kept.len(), kept[0].0.as_str(), kept[19].0.as_str()), (20, "24", "5"));
         let tables = state.checkpoint("5").unwrap().tables;
         assert_eq!(tables.keys().collect::<Vec<_>>(), ["shop.t"]);
     }
