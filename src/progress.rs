@@ -120,7 +120,7 @@ impl Progress for Line {
                 state.settling = None;
             }
             Step::Settling { keys, attempt } => state.settling = Some((keys, attempt)),
-            Step::TableDone(_) => state.settling = None,
+            Step::TableDone(_) | Step::Paused(_) | Step::Resumed => state.settling = None,
         }
         if let Some(bar) = &self.bar {
             bar.set_message(state.line());

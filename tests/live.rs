@@ -80,7 +80,7 @@ pub fn found(report: &Value) -> BTreeSet<ColdKey> {
 }
 
 /// One live check: exactly what was planted is found. The number of rows that were on their way.
-fn live_check(cluster: &Cluster, planted: &BTreeSet<ColdKey>, context: &str) -> (u64, u64) {
+pub fn live_check(cluster: &Cluster, planted: &BTreeSet<ColdKey>, context: &str) -> (u64, u64) {
     let (code, out, err) =
         said(&cluster.evensum(&["check", "--tables", "live.*", "--json", "--settle", SETTLE]));
     let report: Value =

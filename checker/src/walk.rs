@@ -119,7 +119,8 @@ async fn scout<R: Reader>(
 ) -> R {
     let mut tries = 0;
     loop {
-        let end = reader.boundary(&table, lower.as_ref(), rows.load(Ordering::Relaxed)).await;
+        let rest = Chunk { table: table.clone(), lower: lower.clone(), upper: None };
+        let end = reader.boundary(&rest, rows.load(Ordering::Relaxed)).await;
         if matches!(end, Err(Error::Bound { .. })) && tries < RETRIES_MAX {
             tries += 1;
             rows.store((rows.load(Ordering::Relaxed) / RETRY_DIVISOR).max(1), Ordering::Relaxed);

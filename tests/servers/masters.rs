@@ -124,6 +124,11 @@ impl Masters {
         self.settle();
     }
 
+    /// Every transaction of the link that feeds a node waits until it is so many seconds old.
+    pub fn delay(&self, n: usize, seconds: u32) {
+        self.relink(n, &format!("MASTER_DELAY={seconds}"));
+    }
+
     /// Writes on node `on` what the link that feeds node `n` then leaves out.
     pub fn leave_out(&self, on: usize, n: usize, sql: &str) {
         self.settle();

@@ -94,6 +94,13 @@ impl Link {
         if self.connection.is_some() { self.generation } else { 0 }
     }
 
+    /// The server's number of this connection.
+    pub(super) async fn number(&mut self) -> Result<u64, Fault> {
+        let answer = self.ask("SELECT CONNECTION_ID()").await?;
+        let number = answer.rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok());
+        number.ok_or_else(|| Fault::Odd("a connection without a number".into()))
+    }
+
     /// Ends the connection, and with it whatever it held.
     pub(super) fn close(&mut self) {
         self.connection = None;
@@ -147,6 +154,8 @@ impl Link {
             // shared locks must hold gaps too
             "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ".to_owned(),
             format!("SET SESSION innodb_lock_wait_timeout={}", self.lock_wait.as_secs().max(1)),
+            // where it can be zero
+            format!("SET SESSION innodb_lock_wait_timeout={}", self.lock_wait.as_secs()),
             format!("SET SESSION lock_wait_timeout={}", self.lock_wait.as_secs().max(1)),
             // what is not waited for any more shall not run any more: MariaDB's name, MySQL's name
             format!("SET SESSION max_statement_time={}", self.options.statement_timeout.as_secs().max(1)),
