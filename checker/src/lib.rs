@@ -36,6 +36,7 @@ pub mod report;
 pub mod run;
 pub mod selection;
 pub mod settle;
+pub mod station;
 pub mod stop;
 pub mod throttle;
 pub mod walk;

@@ -62,6 +62,8 @@ pub struct Tempo<'a> {
     pub size: ChunkSize,
     /// The share of the time in which a walk works: more than 0, at most 1.
     pub intensity: f64,
+    /// Whether nodes that can are to digest rows themselves.
+    pub digests: bool,
     /// What holds the run back.
     pub gate: &'a Gate,
     /// What ends it.
@@ -102,6 +104,12 @@ impl<'a> Pace<'a> {
     #[must_use]
     pub fn rows(&self) -> Arc<AtomicU64> {
         self.rows.clone()
+    }
+
+    /// Whether nodes that can are to digest rows themselves.
+    #[must_use]
+    pub fn digests(&self) -> bool {
+        self.tempo.digests
     }
 
     /// How many lanes read the table.
@@ -211,7 +219,7 @@ mod tests {
     use crate::throttle::Cause;
 
     fn tempo<'a>(size: ChunkSize, intensity: f64, gate: &'a Gate, stop: &'a Stop) -> Tempo<'a> {
-        Tempo { size, intensity, gate, stop }
+        Tempo { size, intensity, digests: true, gate, stop }
     }
 
     #[test]

@@ -90,6 +90,8 @@ pub struct Manners<'a> {
     pub size: ChunkSize,
     /// The share of the time in which a lane works: more than 0, at most 1.
     pub intensity: f64,
+    /// Whether nodes that can are to digest rows themselves.
+    pub digests: bool,
     /// What holds the run back.
     pub gate: &'a Gate,
     /// Keeps what is finished.
@@ -111,7 +113,14 @@ pub async fn check<R: Reader + 'static, L: Ledger + 'static>(
 ) -> Result<Report> {
     let (gate, crew) = (Gate::new(), Crew { members, scout, lanes: Vec::new() });
     let (keeper, checkpoint) = (&Forgetful, Checkpoint::default());
-    let manners = Manners { size: ChunkSize::default(), intensity: 1.0, gate: &gate, keeper, checkpoint };
+    let manners = Manners {
+        size: ChunkSize::default(),
+        intensity: 1.0,
+        digests: true,
+        gate: &gate,
+        keeper,
+        checkpoint,
+    };
     check_gently(crew, options, manners, progress, stop).await
 }
 
@@ -141,8 +150,8 @@ pub async fn check_gently<R: Reader + 'static, L: Ledger + 'static>(
         tables: comparable().count(),
         rows_estimate: comparable().map(|table| table.rows_estimate).sum(),
     });
-    let Manners { size, intensity, gate, keeper, checkpoint } = manners;
-    let tempo = Tempo { size, intensity, gate, stop };
+    let Manners { size, intensity, digests, gate, keeper, checkpoint } = manners;
+    let tempo = Tempo { size, intensity, digests, gate, stop };
     let accounts = Accounts::default();
     let course = Course::default();
     let mut run = Run { options, nodes, watermarks, tempo, keeper, progress, accounts, course };

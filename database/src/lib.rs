@@ -91,6 +91,8 @@ pub trait Reader: Send {
     /// cannot do that (for this table, or for chunks this large), and the rows have to be read instead. Such a digest can only
     /// be compared with what this same call gives on another node.
     fn digests(&mut self, chunks: &[Chunk]) -> impl Future<Output = Result<Option<Vec<Digest>>>> + Send;
+    /// Whether this node makes digests at all.
+    fn makes_digests(&self) -> bool;
     /// The rows of a chunk in key order, at most `limit` of them. The reading may also end where the rows have become
     /// too many bytes to be held at once, though not before the second row, so that a caller who cuts the chunk at the
     /// last one gets on. In both cases [`Rows::cut`] is set; if it is not, these are all rows of the chunk.

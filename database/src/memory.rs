@@ -294,6 +294,10 @@ impl Reader for Connection {
         Ok(rows.iter().flat_map(of_table).collect())
     }
 
+    fn makes_digests(&self) -> bool {
+        true
+    }
+
     fn pins_lock(&self) -> bool {
         false
     }

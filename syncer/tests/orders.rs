@@ -127,6 +127,9 @@ impl Reader for Watched {
     async fn received_only(&mut self, rows: &[RowsOf<'_>], pin: &Pin) -> Result<Vec<bool>> {
         self.inner.received_only(rows, pin).await
     }
+    fn makes_digests(&self) -> bool {
+        self.inner.makes_digests()
+    }
     fn pins_lock(&self) -> bool {
         self.inner.pins_lock()
     }
@@ -179,6 +182,7 @@ fn wronged(good: Option<i64>, bad: Option<i64>) -> (Cluster, Report) {
         unlisted: 0,
         interrupted: false,
         elapsed: Duration::ZERO,
+        course: checker::Course::default(),
     };
     (cluster, report)
 }

@@ -95,6 +95,10 @@ impl Reader for Connection {
         }
     }
 
+    fn makes_digests(&self) -> bool {
+        self.digests
+    }
+
     fn pins_lock(&self) -> bool {
         self.watch == Watch::Locks
     }
