@@ -5,5 +5,6 @@
 
 mod live;
 mod masters;
+mod mysql;
 mod server;
 mod topologies;
