@@ -163,6 +163,7 @@ async fn lock_all(
         super::write::without_log(link).await?;
     }
     link.run("START TRANSACTION").await?;
+    let lock = if link.waits_anyway() { lock.at_once() } else { lock };
     let mut rows = Vec::new();
     for (table, keys) in tables {
         let Some(busy) = one_by_one else {

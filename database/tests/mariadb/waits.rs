@@ -3,7 +3,8 @@
 use super::{Server, connect};
 use database::conformance::SqlFixture;
 use database::mysql::{Connection, Options};
-use database::{Key, Reader, RowsOf, Secret, Target, Value};
+use database::{Edit, Key, Mending, Reader, RowsOf, Secret, Target, Value, Writer};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long it may take to be seen, on a machine that does much else. The server renews its list after 0.1 s.
@@ -67,4 +68,32 @@ pub async fn a_pin_sees_who_waits_for_it(server: &Server, fixture: &mut SqlFixtu
         application.run(ours).await.unwrap();
     }
     fixture.run("ROLLBACK").await.unwrap();
+}
+
+/// However many rows of a table are pinned or guarded, the others can be written.
+pub async fn only_what_is_pinned_is_locked(server: &Server, fixture: &mut SqlFixture) {
+    for sql in [
+        "CREATE TABLE shop.crowd (id INT PRIMARY KEY, v INT)",
+        "INSERT INTO shop.crowd SELECT seq, 0 FROM shop.seq_1_to_1000",
+    ] {
+        fixture.run(sql).await.unwrap();
+    }
+    let mut node = connect(server).await;
+    let tables = node.tables().await.unwrap();
+    let table = Arc::new(tables.into_iter().find(|table| &*table.name == "crowd").unwrap());
+    // a server would rather read all of the table than so many keys of it
+    let keys: Vec<Key> = (1..=200).map(|n| Key::new(&[Value::Int(n * 5)])).collect();
+    let rows = [RowsOf { table: &table, keys: &keys }];
+    let pin = node.pin(&rows).await.unwrap();
+    fixture.run("UPDATE shop.crowd SET v = 1 WHERE id = 303").await.unwrap();
+    assert_eq!(node.still(&rows, &pin).await.unwrap(), vec![true; 200]);
+    let edits: Vec<Edit> = keys
+        .iter()
+        .map(|key| Edit { table: table.clone(), key: key.clone(), expected: None, wanted: None })
+        .collect();
+    let guard = node.guard(&edits).await.unwrap();
+    assert_eq!(guard.rows.iter().flatten().count(), 200);
+    fixture.run("UPDATE shop.crowd SET v = 2 WHERE id = 303").await.unwrap();
+    let done = node.mend(&edits, &guard, &[false; 200]).await.unwrap();
+    assert_eq!(done, vec![Mending::CalledOff; 200]);
 }
