@@ -45,7 +45,7 @@ fn waits(masters: &Masters) -> Vec<Waits> {
 }
 
 /// Checks beside writers on all masters, with so many seconds of delay on the link that feeds the second.
-fn live_checks(masters: &Masters, delay_s: u32, checks: u64, seed: u64) {
+pub fn live_checks(masters: &Masters, delay_s: u32, checks: u64, seed: u64) {
     let context = format!("delay {delay_s} s, EVENSUM_SEED={seed}");
     if delay_s > 0 {
         masters.delay(2, delay_s);

@@ -183,6 +183,12 @@ impl Server {
         let data = folder.join(name);
         let copied = Command::new("cp").arg("-r").arg(program.template()).arg(&data).status().unwrap();
         assert!(copied.success());
+        Server::start_in(program, folder, name, port, more)
+    }
+
+    /// The same with what is in its data folder already.
+    pub fn start_in(program: &Program, folder: &Path, name: &str, port: u16, more: &[String]) -> Server {
+        let data = folder.join(name);
         let log = folder.join(format!("{name}.log"));
         let child = program
             .command()

@@ -157,9 +157,7 @@ async fn with_log(link: &mut Link) {
 impl Connection {
     async fn lock_guard(&mut self, groups: &[Group]) -> std::result::Result<Pin, Fault> {
         // where Galera replicates, sql_log_bin does not keep a write on this node
-        if let Ok(answer) = self.main.ask("SELECT @@wsrep_on").await
-            && answer.rows.iter().flatten().flatten().any(|on| on != "0" && on != "OFF")
-        {
+        if self.in_galera().await? {
             return Err(Fault::Server { number: NOT_HERE, message: GALERA.into() });
         }
         for group in groups {
