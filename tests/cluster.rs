@@ -18,6 +18,9 @@ pub const WAIT: Duration = Duration::from_secs(60);
 /// How often a waiting loop looks again.
 pub const POLL: Duration = Duration::from_millis(30);
 
+/// What takes a session out of replication, but on Galera.
+const OUTSIDE: &str = "SET sql_log_bin = 0";
+
 /// Rows of text; NULL is None.
 pub type TextRows = Vec<Vec<Option<String>>>;
 
@@ -84,6 +87,8 @@ pub struct Cluster {
     folder: TempDir,
     nodes: Vec<Node>,
     password: &'static str,
+    /// What takes a session out of replication.
+    pub outside: &'static str,
 }
 
 /// A port that nobody had a moment ago.
@@ -99,7 +104,8 @@ impl Cluster {
 
     /// The same, with this password for root.
     pub fn with(count: usize, password: &'static str) -> Cluster {
-        let mut cluster = Cluster { folder: tempfile::tempdir().unwrap(), nodes: Vec::new(), password };
+        let mut cluster =
+            Cluster { folder: tempfile::tempdir().unwrap(), nodes: Vec::new(), password, outside: OUTSIDE };
         for number in 1..=count {
             let (config, port) = (cluster.path(&format!("n{number}.toml")), free_port());
             let text = format!(
@@ -132,7 +138,7 @@ impl Cluster {
     /// Servers that somebody else has started on these ports: all verbs but those that are about processes work on them too.
     pub fn beside(folder: TempDir, ports: &[u16]) -> Cluster {
         let nodes = ports.iter().map(|&port| Node { port, config: PathBuf::new(), child: None }).collect();
-        let cluster = Cluster { folder, nodes, password: "" };
+        let cluster = Cluster { folder, nodes, password: "", outside: OUTSIDE };
         cluster.configure();
         cluster
     }
@@ -182,7 +188,7 @@ impl Cluster {
     /// Writes behind replication's back.
     pub fn corrupt(&self, n: usize, statements: &[&str]) {
         let mut session = self.session(n);
-        session.run("SET sql_log_bin = 0").unwrap();
+        session.run(self.outside).unwrap();
         for sql in statements {
             assert_eq!(session.run(sql).unwrap_or_else(|error| panic!("{sql}: {error}")), 1, "{sql}");
         }

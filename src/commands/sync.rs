@@ -81,6 +81,7 @@ impl Site {
             (true, false) => output::note(&plan.to_sql()),
             (true, true) => {}
         }
+        self.refuse_galera(&plan)?;
         self.refuse_too_much(&plan)?;
         approval::ask(&plan, self.args.yes, self.args.cluster.no_input)?;
         let summary = self.execute(&plan).await?;
@@ -123,6 +124,19 @@ impl Site {
             output::note(&render::repair::planned(plan, report));
         }
         Ok(before)
+    }
+
+    /// Refuses a plan that mends a node of a Galera cluster: an edit would go to all nodes, and a node on which it cannot be
+    /// applied would be put out of the cluster.
+    fn refuse_galera(&self, plan: &Plan) -> Result<(), Failure> {
+        let mends = |node: &&Connected| plan.steps.iter().any(|step| step.node == node.target.name);
+        match self.connected.iter().filter(|node| node.identity.galera).find(mends) {
+            None => Ok(()),
+            Some(node) => Err(Failure::refused(
+                format!("{} replicates by Galera, which keeps no edit on one node", node.target.name),
+                "let the wrong node take a new state transfer from a right one, then check again",
+            )),
+        }
     }
 
     fn refuse_too_much(&self, plan: &Plan) -> Result<(), Failure> {

@@ -3,7 +3,10 @@
 //! `server` starts one process; `masters` wires several into pairs, rings and third tiers, with verbs for what goes wrong. Where a
 //! server is not installed its tests say so and check nothing.
 
+mod galera;
 mod gentle;
+mod live;
 mod masters;
+mod mysql;
 mod server;
 mod topologies;

@@ -37,6 +37,8 @@ pub struct Identity {
     pub version: String,
     /// Whether ordinary clients may not write.
     pub read_only: bool,
+    /// Whether it replicates by Galera, to which a session that is outside the log is not outside.
+    pub galera: bool,
 }
 
 impl Connection {
@@ -92,6 +94,15 @@ impl Connection {
         Ok(names.iter().map(value).collect())
     }
 
+    /// Whether what is written here is replicated by Galera.
+    pub(super) async fn in_galera(&mut self) -> std::result::Result<bool, Fault> {
+        match self.main.ask("SELECT @@wsrep_on").await {
+            Ok(answer) => Ok(answer.rows.iter().flatten().flatten().any(|on| on != "0" && on != "OFF")),
+            Err(fault) if fault.is_server() => Ok(false),
+            Err(fault) => Err(fault),
+        }
+    }
+
     /// Who this server is.
     pub async fn identity(&mut self) -> Result<Identity> {
         let what = "its identity";
@@ -117,6 +128,7 @@ impl Connection {
             Err(fault) if fault.is_server() => false,
             Err(fault) => return Err(self.error(fault, what)),
         };
-        Ok(Identity { server_id, server_uuid, version, read_only })
+        let galera = self.in_galera().await.map_err(|fault| self.error(fault, what))?;
+        Ok(Identity { server_id, server_uuid, version, read_only, galera })
     }
 }

@@ -157,9 +157,7 @@ async fn with_log(link: &mut Link) {
 impl Connection {
     async fn lock_guard(&mut self, groups: &[Group]) -> std::result::Result<Pin, Fault> {
         // where Galera replicates, sql_log_bin does not keep a write on this node
-        if let Ok(answer) = self.main.ask("SELECT @@wsrep_on").await
-            && answer.rows.iter().flatten().flatten().any(|on| on != "0" && on != "OFF")
-        {
+        if self.in_galera().await? {
             return Err(Fault::Server { number: NOT_HERE, message: GALERA.into() });
         }
         for group in groups {
@@ -236,7 +234,7 @@ async fn mend_by_log(
     let groups = groups(edits);
     let (mut rows, mut moved) = (Vec::new(), HashSet::new());
     for group in &groups {
-        rows.extend(by_key(link, &group.table, &group.keys, Lock::Update).await?);
+        rows.extend(by_key(link, &group.table, &group.keys, Lock::OneWriter).await?);
     }
     for group in &groups {
         match changes(link, &group.table, &guard.since, Whose::Anybodys).await {
