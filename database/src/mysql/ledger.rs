@@ -64,13 +64,13 @@ impl LedgerConnection {
             link: Link::new(target, secret, options, Duration::from_secs(LOCK_WAIT_S)),
             database: options.ledger.clone(),
         };
-        let answer = ledger.link.ask("SELECT 1").await;
-        answer.map_err(|fault| ledger.error(fault, "the connection"))?;
+        let account = ledger.link.find_account().await;
+        account.map_err(|fault| ledger.error(fault, "the connection"))?;
         Ok(ledger)
     }
 
     fn error(&self, fault: Fault, what: &str) -> Error {
-        fault.at(&self.name, what)
+        fault.at(&self.name, what, self.link.account(), Some(&self.database))
     }
 
     fn table(&self, name: &str) -> String {

@@ -55,6 +55,8 @@ pub(super) struct Link {
     lock_wait: Duration,
     connection: Option<MySqlConnection>,
     generation: u64,
+    /// Who the server takes this user for; empty before it was asked.
+    account: String,
 }
 
 impl Link {
@@ -71,12 +73,30 @@ impl Link {
             lock_wait,
             connection: None,
             generation: 0,
+            account: String::new(),
         }
     }
 
     /// Changes with each connection; zero before the first.
     pub(super) fn generation(&self) -> u64 {
         if self.connection.is_some() { self.generation } else { 0 }
+    }
+
+    /// Asks the server by which account it judges this user, and remembers it for [`Link::account`].
+    pub(super) async fn find_account(&mut self) -> Result<String, Fault> {
+        let answer = self.ask("SELECT CURRENT_USER()").await?;
+        self.account = answer.rows.into_iter().flatten().flatten().next().unwrap_or_default();
+        Ok(self.account.clone())
+    }
+
+    /// Remembers what another link to the same server with the same user was told.
+    pub(super) fn know_account(&mut self, account: &str) {
+        account.clone_into(&mut self.account);
+    }
+
+    /// The account by which the server judges this user, as far as it was asked.
+    pub(super) fn account(&self) -> &str {
+        &self.account
     }
 
     /// Ends the connection, and with it whatever it held.
