@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod doctor;
+mod hidden;
 mod node;
 mod runs;
 pub mod status;

@@ -5,6 +5,7 @@
 use crate::cli::CheckArgs;
 use crate::clock;
 use crate::cluster::{Cluster, Connected, Scope, members};
+use crate::commands::hidden;
 use crate::error::{Failure, Outcome};
 use crate::output;
 use crate::progress::Line;
@@ -57,7 +58,9 @@ pub async fn compare(
     let report = check(members, scout, &options, &progress, stop).await;
     progress.finish();
     let report = report.map_err(|error| Failure::reading(error, scope.selection.filter.as_deref()))?;
-    Ok(Report { run: run.into(), ..report })
+    let mut report = Report { run: run.into(), ..report };
+    hidden::explain(&mut report, connected, scope).await;
+    Ok(report)
 }
 
 /// The patterns that were asked for and that no table of the report matches: most often a slip of the pen.

@@ -448,7 +448,7 @@ fn galera_is_judged_by_its_status() {
         found(&nodes)
     };
     let repair = "note galera repair: n1,n2,n3: Galera replicates every write".to_owned();
-    assert_eq!(galera(3, "Primary", "Synced", "3"), [repair.clone()]);
+    assert_eq!(galera(3, "Primary", "Synced", "3"), std::slice::from_ref(&repair));
     assert_eq!(
         galera(3, "non-Primary", "Initialized", "3"),
         ["critical galera state: n3: non-Primary, ready ON, Initialized".to_owned(), repair.clone()]
