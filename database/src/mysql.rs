@@ -19,6 +19,7 @@
 //!
 //! Not here: pools, retries, comparing, deciding.
 
+mod digest;
 mod fault;
 mod grants;
 mod ledger;
@@ -106,6 +107,8 @@ pub struct Connection {
     locks: Link,
     watch: Watch,
     held: Option<Held>,
+    /// Whether the server can digest rows itself.
+    digests: bool,
     ledger: Box<str>,
 }
 
@@ -118,6 +121,7 @@ impl Connection {
             locks: Link::new(target, secret, options, Duration::from_secs(PIN_LOCK_WAIT_S)),
             watch: Watch::Locks,
             held: None,
+            digests: false,
             ledger: options.ledger.clone(),
         };
         let account = connection.main.find_account().await;
@@ -127,6 +131,10 @@ impl Connection {
             Err(fault) if knows_changes(&fault) => Watch::Log,
             Err(fault) if !fault.is_server() => return Err(connection.error(fault, "the connection")),
             Ok(_) | Err(_) => Watch::Locks,
+        };
+        connection.digests = match connection.main.ask(digest::PROBE).await {
+            Err(fault) if !fault.is_server() => return Err(connection.error(fault, "the connection")),
+            answer => answer.is_ok(),
         };
         Ok(connection)
     }
