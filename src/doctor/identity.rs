@@ -126,9 +126,9 @@ fn read_only(nodes: &[Node], chart: &mut Chart) {
     const CHECK: &str = "read_only";
     for node in nodes.iter().filter(|node| !node.writable()) {
         let advice = (
-            "right for a replica of the third tier; evensum writes its own two tables on every node, and here only an account with \
-             a right to write in spite of read_only can",
-            "nothing, if it is meant; on MariaDB GRANT READ_ONLY ADMIN, on MySQL CONNECTION_ADMIN, to the account of evensum",
+            "right for a replica of the third tier, which evensum does not write; it knows it for one if every node shows by whom it \
+             is fed",
+            "nothing, if it is meant; the account of evensum needs the rights to see replication, on every node",
         );
         chart.add(Severity::Note, CHECK, &[node], "ON", advice);
     }

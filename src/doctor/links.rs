@@ -250,7 +250,7 @@ fn reached<'a>(nodes: &'a [Node], start: &'a Node) -> BTreeSet<&'a str> {
 
 /// The numbers of all its sources; none if it does not say, or not of all of them.
 fn source_ids(node: &Node) -> Option<Vec<&str>> {
-    node.survey.links.as_ref()?.iter().map(|link| link.source_id.as_deref()).collect()
+    node.survey.links.as_ref()?.iter().map(|link| link.source_id()).collect()
 }
 
 fn passes_on(node: &Node) -> Option<bool> {
@@ -291,7 +291,7 @@ fn unlisted(nodes: &[Node], chart: &mut Chart) {
     let known: BTreeSet<&str> = nodes.iter().filter_map(|node| node.variable(&["server_id"])).collect();
     for node in nodes {
         for link in node.survey.links.iter().flatten() {
-            let Some(id) = link.source_id.as_deref().filter(|id| !known.contains(id)) else { continue };
+            let Some(id) = link.source_id().filter(|id| !known.contains(id)) else { continue };
             let advice = ("that server writes here too, and nobody compares it", "name it as a node as well");
             let seen = format!("fed {} (server {id}), which is not listed", named(link));
             chart.add(Severity::Note, "sources are listed", &[node], &seen, advice);

@@ -4,18 +4,13 @@ use database::mysql::{LinkState, Rights, SurveyedLink, SurveyedTable, Unknown};
 fn link(source_id: &str) -> SurveyedLink {
     let state = LinkState {
         source: format!("127.0.0.1:330{source_id}"),
+        source_id: source_id.to_owned(),
         io_running: true,
         sql_running: true,
         lag_seconds: Some(0),
         ..LinkState::default()
     };
-    SurveyedLink {
-        state,
-        source_id: Some(source_id.to_owned()),
-        encrypted: Some(true),
-        by_gtid: Some(true),
-        ..SurveyedLink::default()
-    }
+    SurveyedLink { state, encrypted: Some(true), by_gtid: Some(true), ..SurveyedLink::default() }
 }
 
 fn table(name: &str) -> SurveyedTable {
@@ -268,10 +263,10 @@ fn links_are_judged_by_how_they_stand() {
             "warning link encryption: n2: from 10.0.0.1:3306: none",
         ),
         (
-            |link| link.source_id = Some("9".into()),
+            |link| link.state.source_id = "9".into(),
             "note sources are listed: n2: fed from 127.0.0.1:3301 (server 9), which is not listed",
         ),
-        (|link| link.source_id = Some("9".into()), "critical writes arrive everywhere: n2: no way from n1"),
+        (|link| link.state.source_id = "9".into(), "critical writes arrive everywhere: n2: no way from n1"),
         (|link| link.by_gtid = Some(false), "note links by GTID: n1,n2: some"),
     ] {
         assert!(changed(change).contains(&expected.to_owned()), "{expected}: {:?}", changed(change));
@@ -304,7 +299,9 @@ fn a_write_is_followed_through_the_ring() {
     let apart = after(2, |survey| survey.links = Some(Vec::new()));
     assert_eq!(apart, ["critical writes arrive everywhere: n2: no way from n1"]);
     // a source that was never heard of may be any
-    let unheard = after(2, |survey| survey.links.iter_mut().flatten().for_each(|link| link.source_id = None));
+    let unheard = after(2, |survey| {
+        survey.links.iter_mut().flatten().for_each(|link| link.state.source_id = "0".into())
+    });
     assert_eq!(unheard, [""; 0]);
     assert!(
         !judge(

@@ -182,7 +182,7 @@ fn link(link: &SurveyedLink) -> Value {
     json!({
         "channel": state.channel,
         "source": state.source,
-        "source_id": link.source_id,
+        "source_id": link.source_id(),
         "io_running": state.io_running,
         "sql_running": state.sql_running,
         "lag_seconds": state.lag_seconds,

@@ -15,6 +15,8 @@ pub struct LinkState {
     pub channel: String,
     /// `host:port` of the source.
     pub source: String,
+    /// The number of the source in replication; empty if the link has never reached it.
+    pub source_id: String,
     /// Whether the thread that fetches the source's log runs and is connected.
     pub io_running: bool,
     /// Whether the thread that applies it runs.
@@ -96,6 +98,7 @@ pub(super) fn link_state(answer: &Answer, row: &[Option<String>]) -> LinkState {
     LinkState {
         channel: of(&["Channel_Name", "Connection_name"]),
         source: format!("{}:{}", of(&["Source_Host", "Master_Host"]), of(&["Source_Port", "Master_Port"])),
+        source_id: of(&["Source_Server_Id", "Master_Server_Id"]),
         io_running: of(&["Replica_IO_Running", "Slave_IO_Running"]) == "Yes",
         sql_running: of(&["Replica_SQL_Running", "Slave_SQL_Running"]) == "Yes",
         lag_seconds: of(&["Seconds_Behind_Source", "Seconds_Behind_Master"]).parse().ok(),

@@ -145,8 +145,6 @@ pub struct Unknown {
 pub struct SurveyedLink {
     /// How it stands.
     pub state: LinkState,
-    /// The source's number in replication, if this replica has ever heard it.
-    pub source_id: Option<String>,
     /// Filters that are set: name and value.
     pub filters: Vec<(String, String)>,
     /// Whether it is encrypted.
@@ -176,6 +174,14 @@ pub struct SurveyedTable {
     pub indexes: Vec<String>,
     /// The names of its triggers, as far as this account is shown them.
     pub triggers: Vec<String>,
+}
+
+impl SurveyedLink {
+    /// The source's number in replication, if this replica has ever heard it.
+    #[must_use]
+    pub fn source_id(&self) -> Option<&str> {
+        Some(self.state.source_id.as_str()).filter(|id| !matches!(*id, "" | "0"))
+    }
 }
 
 impl SurveyedTable {
@@ -399,7 +405,6 @@ fn surveyed_link(answer: &Answer, row: &[Option<String>]) -> SurveyedLink {
         .or_else(|| known(&["Auto_Position"]).map(|word| yes(&word)));
     SurveyedLink {
         state: link_state(answer, row),
-        source_id: known(&["Source_Server_Id", "Master_Server_Id"]).filter(|id| id != "0"),
         filters: filters.collect(),
         encrypted: known(&["Source_SSL_Allowed", "Master_SSL_Allowed"]).map(|word| yes(&word)),
         by_gtid,
@@ -479,10 +484,7 @@ mod tests {
             ("SQL_Delay", "60"),
         ]);
         let link = surveyed_link(&mysql, &mysql.rows[0]);
-        assert_eq!(
-            (link.source_id.as_deref(), link.encrypted, link.by_gtid),
-            (Some("2"), Some(true), Some(true))
-        );
+        assert_eq!((link.source_id(), link.encrypted, link.by_gtid), (Some("2"), Some(true), Some(true)));
         assert_eq!(link.filters, [("replicate_do_db".to_owned(), "shop".to_owned())]);
         assert!(link.state.io_running && !link.state.sql_running && link.delay_seconds == 60);
         let mariadb = answer(&[
@@ -494,7 +496,7 @@ mod tests {
             ("Skip_Counter", "3"),
         ]);
         let link = surveyed_link(&mariadb, &mariadb.rows[0]);
-        assert_eq!((link.source_id, link.encrypted, link.by_gtid), (None, Some(false), Some(true)));
+        assert_eq!((link.source_id(), link.encrypted, link.by_gtid), (None, Some(false), Some(true)));
         assert_eq!((link.filters.len(), link.skip_counter), (0, 3));
     }
 }
