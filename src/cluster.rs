@@ -7,6 +7,7 @@
 use crate::cli::{ClusterArgs, SelectionArgs, duration};
 use crate::config::{Config, Node as NodeConfig};
 use crate::error::Failure;
+use crate::gentle::Gentle;
 use crate::password::{self, Sources};
 use checker::Selection;
 use database::Secret;
@@ -64,6 +65,8 @@ pub struct Scope {
     pub options: Options,
     /// The folder of runs and journals, if one was said.
     pub state: Option<PathBuf>,
+    /// When to hold back.
+    pub gentle: Gentle,
 }
 
 impl Cluster {
@@ -131,6 +134,7 @@ impl Cluster {
             settle_bound: args.settle.or(configured).unwrap_or(SETTLE_BOUND),
             options,
             state: args.state.clone().or_else(|| self.config.state.clone()),
+            gentle: Gentle::resolve(&args.gentle, check)?,
         })
     }
 
@@ -226,18 +230,24 @@ impl Connected {
     }
 }
 
-/// The members of a check, and its scout, over connections of their own.
-pub async fn members(
+/// The members of a check, and what else it reads by, over connections of their own.
+pub async fn crew(
     connected: &[Connected],
     options: &Options,
-) -> Result<(Vec<checker::Member<Connection, LedgerConnection>>, Connection), Failure> {
+    lanes: usize,
+) -> Result<checker::Crew<Connection, LedgerConnection>, Failure> {
     let first = connected.first().ok_or_else(|| Failure::usage("no node was named", ""))?;
     let scout = first.another(options).await?;
+    let further = (1..lanes).map(async |_| {
+        let readers = try_join_all(connected.iter().map(|node| node.another(options))).await?;
+        Ok::<_, Failure>(checker::Lane { readers, scout: first.another(options).await? })
+    });
+    let lanes = try_join_all(further).await?;
     let members = connected.iter().map(async |node| {
         let (reader, ledger) = (node.another(options).await?, node.ledger(options).await?);
         Ok::<_, Failure>(checker::Member { name: node.target.name.clone(), reader, ledger })
     });
-    Ok((try_join_all(members).await?, scout))
+    Ok(checker::Crew { members: try_join_all(members).await?, scout, lanes })
 }
 
 /// The members of a repair.

@@ -12,6 +12,7 @@ mod config;
 mod demo;
 mod doctor;
 mod error;
+mod gentle;
 mod output;
 mod password;
 mod progress;

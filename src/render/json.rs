@@ -9,6 +9,7 @@ use checker::{Divergence, Report, TableReport, Unsettled};
 use database::{Key, Row, Table, Value as Cell};
 use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// The version of every document here; it grows when a field changes its meaning or goes away.
 const SCHEMA_VERSION: u32 = 1;
@@ -51,8 +52,26 @@ pub fn report(report: &Report) -> Value {
         "unsettled": report.unsettled.iter().map(unsettled).collect::<Vec<_>>(),
         "unlisted": report.unlisted,
         "interrupted": report.interrupted,
-        "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
+        "elapsed_ms": millis(report.elapsed),
+        "throttled": throttled(report),
+        "chunks_resumed": report.course.chunks_resumed,
+        "chunks_retried": report.course.chunks_retried,
+        "notes": report.course.notes,
     })
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// For how long a check was held back, by cause, and how often.
+fn throttled(report: &Report) -> Map<String, Value> {
+    let held = report.course.throttled.iter();
+    held.map(|(cause, held)| {
+        let name = cause.to_string().replace(' ', "_");
+        (name, json!({ "ms": millis(held.time), "pauses": held.pauses }))
+    })
+    .collect()
 }
 
 fn table(table: &TableReport) -> Value {
