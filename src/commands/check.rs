@@ -120,7 +120,8 @@ async fn compare_on(
     };
     let gate = Arc::new(Gate::new());
     let watch = Watch::begin(connected, &scope.options, gentle, &gate).await?;
-    let manners = Manners { size: gentle.size, intensity: gentle.intensity, gate: &gate, keeper, checkpoint };
+    let (size, intensity) = (gentle.size, gentle.intensity);
+    let manners = Manners { size, intensity, digests: true, gate: &gate, keeper, checkpoint };
     let progress = Line::new();
     let report = checker::check_gently(crew, &options, manners, &progress, stop).await;
     progress.finish();
