@@ -247,7 +247,8 @@ fn sql_modes(nodes: &[Node], chart: &mut Chart) {
     // only the words that not all have
     let own = |node: &Node| {
         let words: Vec<String> = sql_mode(node)?.difference(&common).cloned().collect();
-        Some(if words.is_empty() { "what all have".to_owned() } else { words.join(",") })
+        let none = if modes.len() > 1 { "nothing more" } else { "the same words" };
+        Some(if words.is_empty() { none.to_owned() } else { words.join(",") })
     };
     let advice = (
         "a statement that one node refuses passes on another, and the same text is read in two ways",

@@ -203,6 +203,8 @@ impl Ledger for LedgerConnection {
         }
         let what = format!("to make the tables of {}", self.database);
         self.create().await.map_err(|fault| self.error(fault, &what))?;
+        // marks are read when rows differ: who may not read them is told today, and not in the night when they do
+        self.marks("", 0).await?;
         self.forget().await;
         Ok(())
     }
