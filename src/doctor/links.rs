@@ -57,9 +57,11 @@ fn sources(node: &Node) -> Option<String> {
     Some(if sources.is_empty() { "fed by nobody".to_owned() } else { sources.join(", ") })
 }
 
-/// How far its links are behind; none if it has none, or one of them does not say.
+/// How far its links are behind; none if it has none, or one of them does not run or does not say.
 fn lags(node: &Node) -> Option<String> {
-    let lag = |link: &SurveyedLink| link.state.lag_seconds.map(|lag| format!("{lag} s"));
+    let runs = |link: &SurveyedLink| link.state.io_running && link.state.sql_running;
+    let lag =
+        |link: &SurveyedLink| link.state.lag_seconds.filter(|_| runs(link)).map(|lag| format!("{lag} s"));
     let lags: Option<Vec<String>> = node.survey.links.as_ref()?.iter().map(lag).collect();
     lags.map(|lags| lags.join(", ")).filter(|lags| !lags.is_empty())
 }
@@ -77,7 +79,7 @@ fn state(node: &Node, link: &SurveyedLink, chart: &mut Chart) {
         let word = |runs: bool| if runs { "Yes" } else { "No" };
         let error = match state.last_error.as_str() {
             "" => String::new(),
-            error => format!(": {}", error.escape_debug()),
+            error => format!(": {error}"),
         };
         let seen =
             format!("{}: IO {}, SQL {}{error}", named(link), word(state.io_running), word(state.sql_running));

@@ -12,17 +12,17 @@ const REPAIR: &str = "rights to mend";
 const FORGET: &str = "rights to forget old runs";
 
 pub(super) fn examine(nodes: &[Node], ledger: &str, chart: &mut Chart) {
-    // an account sees only databases on which it has a right, so all nodes are asked for names
-    let databases: BTreeSet<&str> = nodes
+    // an account sees only tables on which it has a right, so all nodes are asked for names
+    let tables: BTreeSet<(&str, &str)> = nodes
         .iter()
         .flat_map(|node| node.survey.tables.iter().flatten())
-        .map(|table| table.database.as_str())
-        .filter(|database| *database != ledger)
+        .map(|table| (table.database.as_str(), table.name.as_str()))
+        .filter(|(database, _)| *database != ledger)
         .collect();
-    let databases: Vec<&str> = databases.into_iter().collect();
+    let tables: Vec<(&str, &str)> = tables.into_iter().collect();
     for node in nodes {
         let Some(rights) = &node.survey.rights else { continue };
-        examine_node(node, rights, &databases, ledger, chart);
+        examine_node(node, rights, &tables, ledger, chart);
     }
     let account =
         super::spread(nodes, |node| node.survey.rights.as_ref().map(|rights| rights.account().to_owned()));
@@ -46,9 +46,9 @@ pub(super) fn examine(nodes: &[Node], ledger: &str, chart: &mut Chart) {
     }
 }
 
-fn examine_node(node: &Node, rights: &Rights, databases: &[&str], ledger: &str, chart: &mut Chart) {
-    let mut missing = rights.missing(databases, ledger, node.survey.outside_log == Some(true));
-    if databases.is_empty() && !rights.reads_all(None) {
+fn examine_node(node: &Node, rights: &Rights, tables: &[(&str, &str)], ledger: &str, chart: &mut Chart) {
+    let mut missing = rights.missing(tables, ledger, node.survey.outside_log == Some(true));
+    if tables.is_empty() && !rights.reads_all(None) {
         // nothing is seen, so nothing can be named
         let line = rights.reading(None);
         missing.insert(0, database::mysql::Missing { purpose: Purpose::Check, line });

@@ -43,6 +43,9 @@ pub(super) fn examine(nodes: &[Node], chart: &mut Chart) {
         let tables = node.survey.tables.as_ref()?.len();
         Some(format!("{tables} table{}", if tables == 1 { "" } else { "s" }))
     });
+    // of no table nothing is fine
+    let some = nodes.iter().any(|node| node.survey.tables.as_ref().is_some_and(|tables| !tables.is_empty()));
+    let count = count.filter(|_| some);
     for check in ["tables have keys", "tables are InnoDB"] {
         chart.else_fine(check, nodes, count.clone());
     }
@@ -102,7 +105,7 @@ fn compare(nodes: &[Node], chart: &mut Chart) {
         &columns_apart,
         (
             "rows that fit on one node are cut or refused on the other, and evensum skips the table",
-            "SHOW CREATE TABLE on each node, and ALTER TABLE where it is wrong, with sql_log_bin = 0",
+            "compare SHOW CREATE TABLE of each node, and ALTER TABLE where it is wrong, with sql_log_bin = 0",
         ),
     );
     apart(
@@ -111,7 +114,7 @@ fn compare(nodes: &[Node], chart: &mut Chart) {
         &indexes_apart,
         (
             "what is fast or unique on one node is slow or double on the other: a row that only one of them refuses stops replication",
-            "SHOW CREATE TABLE on each node, and ALTER TABLE where it is wrong, with sql_log_bin = 0",
+            "compare SHOW CREATE TABLE of each node, and ALTER TABLE where it is wrong, with sql_log_bin = 0",
         ),
     );
     apart(

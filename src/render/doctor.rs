@@ -1,7 +1,7 @@
 //! The doctor's findings as text and as JSON.
 //!
 //! ```text
-//! 1 critical, 1 note on n1, n2; 30 checks are fine
+//! not fit: 1 critical, 1 note on n1, n2; 30 checks are fine
 //!
 //! critical: auto_increment on n1, n2
 //!   seen  increment 1, offset 1
@@ -69,9 +69,13 @@ fn sentence(diagnosis: &Diagnosis, coloured: bool) -> String {
     let fit = diagnosis.silent.is_empty() && diagnosis.worst() <= Severity::Note;
     let word = paint_word(if fit { "fit" } else { "not fit" }, if fit { 32 } else { 31 }, coloured);
     match parts.is_empty() {
-        true => format!("{word}: all {fine} checks are fine{on}"),
-        false => format!("{word}: {}{on}; {fine} checks are fine", parts.join(", ")),
+        true => format!("{word}: {}{on}", fine_words(fine)),
+        false => format!("{word}: {}{on}; {}", parts.join(", "), fine_words(fine)),
     }
+}
+
+fn fine_words(checks: usize) -> String {
+    if checks == 1 { "1 check is fine".to_owned() } else { format!("{checks} checks are fine") }
 }
 
 fn paint(severity: Severity, coloured: bool) -> String {
@@ -196,4 +200,47 @@ fn link(link: &SurveyedLink) -> Value {
 
 fn unknown(unknown: &Unknown) -> Value {
     json!({ "what": unknown.what, "why": unknown.reason, "grant": unknown.grant })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_is_wrapped_and_what_is_to_be_run_is_not() {
+        let line = format!("GRANT SELECT ON `{}`.* TO `c`@`%`;", "long".repeat(30));
+        let finding = |severity, remedy: &str| Finding {
+            severity,
+            check: "links run",
+            nodes: vec!["n1".into(), "n2".into()],
+            seen: "SQL No: a\u{1b}[2J".into(),
+            why: "because ".repeat(20).trim().to_owned(),
+            remedy: remedy.to_owned(),
+        };
+        let node = |name: &str| Node { name: name.into(), ..Node::default() };
+        let mut diagnosis = Diagnosis {
+            nodes: vec![node("n1"), node("n2")],
+            silent: Vec::new(),
+            findings: vec![
+                finding(Severity::Critical, &format!("start it\n{line}")),
+                finding(Severity::Ok, ""),
+            ],
+        };
+        let because = |times| "because ".repeat(times).trim().to_owned();
+        assert_eq!(
+            text(&diagnosis, false),
+            format!(
+                "not fit: 1 critical on n1, n2; 1 check is fine\n\n\
+                 critical: links run on n1, n2\n  seen  SQL No: a\u{fffd}[2J\n  why   {}\n        {}\n  \
+                 do    start it\n        {line}\n\nfine\n  links run  SQL No: a\u{fffd}[2J\n",
+                because(12),
+                because(8)
+            )
+        );
+        assert!(text(&diagnosis, true).contains("\u{1b}[1;31mcritical\u{1b}[0m: links run"));
+        assert_eq!(document(&diagnosis)["verdict"], "critical");
+        diagnosis.findings.remove(0);
+        assert!(text(&diagnosis, false).starts_with("fit: 1 check is fine on n1, n2\n"));
+        assert_eq!(document(&diagnosis)["verdict"], "ok");
+    }
 }

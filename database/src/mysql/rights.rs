@@ -136,10 +136,10 @@ impl Rights {
         line("SELECT", &scope(database), &self.account)
     }
 
-    /// What is missing for evensum's work on these databases, with the ledger in that one. `outside_log` says that it
-    /// was tried, and worked, to leave the log.
+    /// What is missing for evensum's work on these tables (database and name, in order), with the ledger in that database.
+    /// `outside_log` says that it was tried, and worked, to leave the log.
     #[must_use]
-    pub fn missing(&self, databases: &[&str], ledger: &str, outside_log: bool) -> Vec<Missing> {
+    pub fn missing(&self, tables: &[(&str, &str)], ledger: &str, outside_log: bool) -> Vec<Missing> {
         let mut missing = Vec::new();
         let mut add = |purpose, privileges: Vec<&str>, database: Option<&str>| {
             if !privileges.is_empty() {
@@ -156,10 +156,18 @@ impl Rights {
         let absent_in = |database: &str, rights: &[&'static str]| -> Vec<&'static str> {
             rights.iter().filter(|right| !self.grants.allow_in(database, right)).copied().collect()
         };
+        let each = |mut tables: std::slice::Iter<'_, (&str, &str)>, right: &str| {
+            tables.all(|(database, table)| self.grants.allow_on(database, table, right))
+        };
         for (purpose, rights) in
             [(Purpose::Check, &["SELECT"][..]), (Purpose::Repair, &["INSERT", "UPDATE", "DELETE", "TRIGGER"])]
         {
-            let lacking: Vec<_> = databases.iter().map(|name| (*name, absent_in(name, rights))).collect();
+            let of_database = tables.chunk_by(|a, b| a.0 == b.0).filter_map(|tables| {
+                // a right on each of the tables is as good
+                let absent = rights.iter().filter(|right| !each(tables.iter(), right)).copied();
+                Some((tables.first()?.0, absent.collect::<Vec<_>>()))
+            });
+            let lacking: Vec<_> = of_database.collect();
             let alike = lacking.windows(2).all(|pair| pair[0].1 == pair[1].1);
             match lacking.first() {
                 Some((_, first)) if alike && lacking.len() > LINES_MOST => add(purpose, first.clone(), None),
@@ -274,7 +282,8 @@ mod tests {
     }
 
     fn lines(rights: &Rights, purpose: Purpose) -> Vec<String> {
-        let missing = rights.missing(&["shop", "blog"], "evensum", false).into_iter();
+        let missing =
+            rights.missing(&[("shop", "a"), ("shop", "b"), ("blog", "c")], "evensum", false).into_iter();
         missing.filter(|missing| missing.purpose == purpose).map(|missing| missing.line).collect()
     }
 
@@ -308,10 +317,19 @@ mod tests {
         );
         assert!(lines(&some, Purpose::Look).is_empty() && lines(&some, Purpose::Check).is_empty());
         assert_eq!(lines(&some, Purpose::Repair)[2], "GRANT REFERENCES ON *.* TO `c`@`10.0.%`;");
+        let single = [
+            "GRANT SELECT ON `shop`.`a` TO `c`@`10.0.%`",
+            "GRANT SELECT ON `shop`.`b` TO `c`@`10.0.%`",
+            "GRANT SELECT, INSERT, CREATE ON `evensum`.* TO `c`@`10.0.%`",
+        ];
+        assert_eq!(
+            lines(&rights(NEW, &single), Purpose::Check),
+            ["GRANT SELECT ON `blog`.* TO `c`@`10.0.%`;"]
+        );
         let all = rights(NEW, &["GRANT ALL PRIVILEGES ON *.* TO `c`@`10.0.%` WITH GRANT OPTION"]);
-        assert_eq!(all.missing(&["shop"], "evensum", false), []);
+        assert_eq!(all.missing(&[("shop", "a")], "evensum", false), []);
         let many: Vec<String> = (0..20).map(|n| format!("d{n}")).collect();
-        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let many: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "t")).collect();
         assert_eq!(none.missing(&many, "e", false)[1].line, "GRANT SELECT ON *.* TO `c`@`10.0.%`;");
     }
 
