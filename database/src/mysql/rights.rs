@@ -156,15 +156,15 @@ impl Rights {
         let absent_in = |database: &str, rights: &[&'static str]| -> Vec<&'static str> {
             rights.iter().filter(|right| !self.grants.allow_in(database, right)).copied().collect()
         };
-        let each = |mut tables: std::slice::Iter<'_, (&str, &str)>, right: &str| {
-            tables.all(|(database, table)| self.grants.allow_on(database, table, right))
+        // a right on each table of a database is as good as one on all of it
+        let on_each = |tables: &[(&str, &str)], right: &str| {
+            tables.iter().all(|(database, table)| self.grants.allow_on(database, table, right))
         };
         for (purpose, rights) in
             [(Purpose::Check, &["SELECT"][..]), (Purpose::Repair, &["INSERT", "UPDATE", "DELETE", "TRIGGER"])]
         {
             let of_database = tables.chunk_by(|a, b| a.0 == b.0).filter_map(|tables| {
-                // a right on each of the tables is as good
-                let absent = rights.iter().filter(|right| !each(tables.iter(), right)).copied();
+                let absent = rights.iter().filter(|right| !on_each(tables, right)).copied();
                 Some((tables.first()?.0, absent.collect::<Vec<_>>()))
             });
             let lacking: Vec<_> = of_database.collect();
