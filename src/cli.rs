@@ -67,6 +67,15 @@ Examples:
   evensum status --config evensum.toml
   evensum status --config evensum.toml --json | jq '.nodes[].links[].lag_seconds'")]
     Status(StatusArgs),
+    /// Say what in the set-up of the nodes loses rows, stops replication or keeps evensum from its work
+    #[command(after_help = "\
+Examples:
+  evensum doctor mysql://check@db1 mysql://check@db2
+  evensum doctor mysql://sync@db1      (one node, and what its user may not do)
+  evensum doctor --config evensum.toml --json | jq '.findings[] | select(.severity == \"critical\")'
+
+Exit codes: 0 nothing worse than a note, 1 warnings or worse, 2 a node could not be asked, 3 usage.")]
+    Doctor(DoctorArgs),
     /// List the runs of this machine
     #[command(after_help = "\
 Examples:
@@ -91,6 +100,7 @@ impl Command {
             Command::Sync(args) => args.json,
             Command::Node(args) => args.json,
             Command::Status(args) => args.json,
+            Command::Doctor(args) => args.json,
             Command::Runs(args) => args.json,
             Command::Demo(args) => args.json,
         }
@@ -218,6 +228,20 @@ pub struct StatusArgs {
     /// The nodes.
     #[command(flatten)]
     pub cluster: ClusterArgs,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `evensum doctor`.
+#[derive(Args, Debug)]
+pub struct DoctorArgs {
+    /// The nodes.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// The database of evensum's own tables [default: evensum]
+    #[arg(long, value_name = "DATABASE")]
+    pub ledger: Option<String>,
     /// Print one JSON document instead of text
     #[arg(long)]
     pub json: bool,

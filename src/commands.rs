@@ -4,6 +4,8 @@
 //! compares, plans or mends.
 
 pub mod check;
+pub mod doctor;
+mod hidden;
 mod node;
 mod runs;
 pub mod status;
@@ -21,6 +23,7 @@ pub fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Sync(args) => runtime.block_on(sync::run(args)),
         Command::Node(args) => runtime.block_on(node::run(args)),
         Command::Status(args) => runtime.block_on(status::run(args)),
+        Command::Doctor(args) => runtime.block_on(doctor::run(args)),
         Command::Runs(args) => runs::run(&args),
         Command::Demo(args) => runtime.block_on(crate::demo::run(args)),
     }

@@ -14,6 +14,8 @@ pub enum Outcome {
     Identical,
     /// At least one row is different.
     Different,
+    /// Something should be put right before the cluster is relied on.
+    Unfit,
     /// It could not be finished: unsettled, skipped, unreachable.
     Incomplete,
     /// The command line or the configuration is wrong.
@@ -31,7 +33,7 @@ impl Outcome {
     pub fn code(self) -> u8 {
         match self {
             Outcome::Identical => 0,
-            Outcome::Different => 1,
+            Outcome::Different | Outcome::Unfit => 1,
             Outcome::Incomplete => 2,
             Outcome::Usage => 3,
             Outcome::Unsafe => 4,
@@ -215,13 +217,19 @@ fn number(reason: &str) -> Option<u16> {
 
 /// Whether the server refused who asks, and not what is asked: no way in, or a right that is missing.
 fn is_right(what: &str, reason: &str) -> bool {
-    what == "the connection" || matches!(number(reason), Some(1044 | 1045 | 1142 | 1143 | 1227))
+    what == "the connection" || matches!(number(reason), Some(1044 | 1045 | 1142 | 1143 | 1227 | 1370))
 }
 
 impl From<database::Error> for Failure {
     fn from(error: database::Error) -> Failure {
         use database::Error;
         let what = error.to_string();
+        let granted = match &error {
+            Error::Refused { node, grant: Some(grant), .. } => Some(format!(
+                "let an administrator run on {node}: {grant}\n  (evensum doctor names every right that is missing)"
+            )),
+            _ => None,
+        };
         let (code, outcome, advice) = match &error {
             Error::Unreachable { .. } => {
                 ("E0201", Outcome::Incomplete, "see that the server runs, and that host and port are right")
@@ -251,7 +259,7 @@ impl From<database::Error> for Failure {
         | Error::Protocol { node, reason }) = error;
         Failure {
             cause: Some(Box::new(Cause { node, why: reason })),
-            ..Failure::new(code, outcome, what, advice)
+            ..Failure::new(code, outcome, what, granted.unwrap_or_else(|| advice.to_owned()))
         }
     }
 }
@@ -284,12 +292,12 @@ mod tests {
 
     fn refused(what: &str, number: u16) -> database::Error {
         let reason = format!("words (error {number})");
-        database::Error::Refused { node: "n2".into(), what: what.into(), reason }
+        database::Error::Refused { node: "n2".into(), what: what.into(), reason, grant: None }
     }
 
     #[test]
     fn only_a_missing_right_is_called_one() {
-        for number in [1044, 1045, 1142, 1143, 1227] {
+        for number in [1044, 1045, 1142, 1143, 1227, 1370] {
             let failure = Failure::from(refused("reading", number));
             assert_eq!((failure.code, failure.outcome), ("E0202", Outcome::Usage), "{number}");
         }

@@ -10,6 +10,7 @@ mod cluster;
 mod commands;
 mod config;
 mod demo;
+mod doctor;
 mod error;
 mod gentle;
 mod output;

@@ -104,7 +104,7 @@ fn a_broken_state_file_is_named_and_left_as_it_is() {
 #[test]
 fn help_is_data_and_has_examples() {
     let folder = tempfile::tempdir().unwrap();
-    for command in ["check", "sync", "repair", "node", "status", "runs", "demo"] {
+    for command in ["check", "sync", "repair", "node", "status", "doctor", "runs", "demo"] {
         let (code, out, err) = said(&evensum(folder.path(), &[command, "--help"]));
         assert_eq!((code, err.as_str()), (0, ""));
         assert!(out.matches("\n  evensum ").count() >= 2, "{command}: {out}");

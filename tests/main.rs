@@ -2,7 +2,7 @@
 //!
 //! `tidy` holds the source to the laws of ARCHITECTURE.md. `commands` types commands and reads what they say. `cluster` starts
 //! bundled nodes and breaks what is between them; `scenarios`, `plans`, `live`, `kill`, `gentle`, `conformance`, `real_input` and
-//! `demo` use it. `servers` does the like with real servers, where they are installed.
+//! `demo` and `doctor` use it. `servers` does the like with real servers, where they are installed.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,6 +15,7 @@ mod cluster;
 mod commands;
 mod conformance;
 mod demo;
+mod doctor;
 mod gentle;
 mod kill;
 mod live;

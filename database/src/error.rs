@@ -20,6 +20,8 @@ pub enum Error {
         what: String,
         /// Why, in the server's words.
         reason: String,
+        /// The line that grants the right that is missing, if it is that.
+        grant: Option<String>,
     },
     /// The table is not there or not as it was when the work began.
     Schema {
@@ -65,7 +67,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Unreachable { node, reason } => write!(f, "{node} is unreachable: {reason}"),
-            Error::Refused { node, what, reason } => write!(f, "{node} refused {what}: {reason}"),
+            Error::Refused { node, what, reason, .. } => write!(f, "{node} refused {what}: {reason}"),
             Error::Schema { node, reason } => write!(f, "{node}: {reason}"),
             Error::Bound { node, reason } => write!(f, "{node}: {reason}"),
             Error::Protocol { node, reason } => {

@@ -201,7 +201,7 @@ impl Connection {
 
     fn twice(&self, what: &str) -> Error {
         let reason = "the ledger has a row with this key already".to_owned();
-        Error::Refused { node: self.name(), what: what.to_owned(), reason }
+        Error::Refused { node: self.name(), what: what.to_owned(), reason, grant: None }
     }
 
     fn since(&self) -> Position {

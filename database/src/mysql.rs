@@ -21,20 +21,26 @@
 
 mod digest;
 mod fault;
+mod grants;
 mod ledger;
 mod link;
 mod locks;
 mod read;
+mod rights;
 mod schema;
 mod status;
+mod survey;
 mod wire;
 mod write;
 
 pub use ledger::LedgerConnection;
+pub use rights::{Missing, Purpose, Rights};
 pub use status::{Identity, LinkState};
+pub use survey::{Survey, SurveyedLink, SurveyedTable, Unknown};
 
 use crate::error::{Error, Result};
 use crate::secret::Secret;
+use crate::table::Table;
 use crate::target::Target;
 use fault::{Fault, SYNTAX};
 use link::Link;
@@ -128,8 +134,9 @@ impl Connection {
             digests: false,
             ledger: options.ledger.clone(),
         };
-        let answer = connection.main.ask("SELECT 1").await;
-        answer.map_err(|fault| connection.error(fault, "the connection"))?;
+        let account = connection.main.find_account().await;
+        let account = account.map_err(|fault| connection.error(fault, "the connection"))?;
+        connection.locks.know_account(&account);
         connection.watch = match connection.main.ask(WATCH_PROBE).await {
             Err(fault) if knows_changes(&fault) => Watch::Log,
             Err(fault) if !fault.is_server() => return Err(connection.error(fault, "the connection")),
@@ -155,7 +162,12 @@ impl Connection {
     }
 
     fn error(&self, fault: Fault, what: &str) -> Error {
-        fault.at(&self.name, what)
+        fault.at(&self.name, what, self.main.account(), None)
+    }
+
+    /// The same for a statement about this table.
+    fn error_of(&self, fault: Fault, what: &str, table: &Table) -> Error {
+        fault.at(&self.name, what, self.main.account(), Some(&table.database))
     }
 }
 

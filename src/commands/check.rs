@@ -8,6 +8,7 @@
 use crate::cli::CheckArgs;
 use crate::clock;
 use crate::cluster::{Cluster, Connected, Scope, crew};
+use crate::commands::hidden;
 use crate::error::{Failure, Outcome};
 use crate::gentle::Watch;
 use crate::output;
@@ -134,7 +135,9 @@ async fn compare_on(
     progress.finish();
     drop(watch);
     let report = report.map_err(|error| Failure::reading(error, scope.selection.filter.as_deref()))?;
-    Ok(Report { run: run.into(), ..report })
+    let mut report = Report { run: run.into(), ..report };
+    hidden::explain(&mut report, connected, scope).await;
+    Ok(report)
 }
 
 /// The patterns that were asked for and that no table of the report matches: most often a slip of the pen.

@@ -118,8 +118,9 @@ impl Gauge {
             match connection.replication().await {
                 Ok(_) => {}
                 // what was not asked for must not be in the way of who may not ask
-                Err(database::Error::Refused { reason, .. }) if !gentle.max_lag_said => {
-                    output::note(&format!("evensum: the lag of {name} is not minded: {reason}"));
+                Err(database::Error::Refused { reason, grant, .. }) if !gentle.max_lag_said => {
+                    let grant = grant.map_or_else(String::new, |line| format!("; to allow it: {line}"));
+                    output::note(&format!("evensum: the lag of {name} is not minded: {reason}{grant}"));
                     links = false;
                 }
                 Err(error) => return Err(error.into()),

@@ -3,8 +3,10 @@
 //! `server` starts one process; `masters` wires several into pairs, rings and third tiers, with verbs for what goes wrong. Where a
 //! server is not installed its tests say so and check nothing.
 
+mod doctor;
 mod galera;
 mod gentle;
+mod grants;
 mod live;
 mod masters;
 mod mysql;

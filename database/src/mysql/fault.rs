@@ -3,6 +3,7 @@
 //! Inside the driver the server's error number decides what to do next (a lock that was not granted, a statement
 //! that does not exist here), so it is kept until the edge; outside, only what the caller can do matters.
 
+use super::rights;
 use crate::error::Error;
 use sqlx::mysql::MySqlDatabaseError;
 use std::time::Duration;
@@ -74,9 +75,10 @@ impl Fault {
         }
     }
 
-    /// What the caller is told.
-    pub(super) fn at(self, node: &str, what: &str) -> Error {
+    /// What the caller is told. `account` is who was refused, if it was that, and `database` where.
+    pub(super) fn at(self, node: &str, what: &str, account: &str, database: Option<&str>) -> Error {
         let (node, reason) = (node.to_owned(), self.words());
+        let grant = rights::line_for(&self, account, database);
         match self {
             Fault::Lost(_) => Error::Unreachable { node, reason },
             Fault::Slow(_) => Error::Bound { node, reason: format!("{what}: {reason}") },
@@ -92,7 +94,7 @@ impl Fault {
                 LOCK_WAIT | LOCK_AT_ONCE | DEADLOCK | 1153 | 1317 | 1969 | 3024 => {
                     Error::Bound { node, reason: format!("{what}: {reason}") }
                 }
-                _ => Error::Refused { node, what: what.to_owned(), reason },
+                _ => Error::Refused { node, what: what.to_owned(), reason, grant },
             },
         }
     }
@@ -103,7 +105,7 @@ mod tests {
     use super::*;
 
     fn error(number: u16) -> Error {
-        Fault::Server { number, message: "words".into() }.at("north", "reading shop.orders")
+        Fault::Server { number, message: "words".into() }.at("north", "reading shop.orders", "u@%", None)
     }
 
     #[test]
@@ -114,7 +116,7 @@ mod tests {
         assert!(matches!(error(1205), Error::Bound { .. }));
         assert!(matches!(error(1040), Error::Unreachable { .. }));
         assert_eq!(error(1045).to_string(), "north refused reading shop.orders: words (error 1045)");
-        let slow = Fault::Slow(Duration::from_secs(60)).at("north", "reading");
+        let slow = Fault::Slow(Duration::from_secs(60)).at("north", "reading", "", None);
         assert_eq!(slow.to_string(), "north: reading: no answer within 60 s");
     }
 }

@@ -71,8 +71,8 @@ impl LedgerConnection {
             database: options.ledger.clone(),
             follower: false,
         };
-        let answer = ledger.link.ask("SELECT 1").await;
-        answer.map_err(|fault| ledger.error(fault, "the connection"))?;
+        let account = ledger.link.find_account().await;
+        account.map_err(|fault| ledger.error(fault, "the connection"))?;
         Ok(ledger)
     }
 
@@ -84,10 +84,11 @@ impl LedgerConnection {
     }
 
     fn error(&self, fault: Fault, what: &str) -> Error {
+        let (account, database) = (self.link.account(), Some(&*self.database));
         if fault.number() == Some(READ_ONLY) {
-            return fault.at(&self.name, &format!("{what}{FEEDS_NOBODY}"));
+            return fault.at(&self.name, &format!("{what}{FEEDS_NOBODY}"), account, database);
         }
-        fault.at(&self.name, what)
+        fault.at(&self.name, what, account, database)
     }
 
     fn table(&self, name: &str) -> String {
@@ -202,6 +203,8 @@ impl Ledger for LedgerConnection {
         }
         let what = format!("to make the tables of {}", self.database);
         self.create().await.map_err(|fault| self.error(fault, &what))?;
+        // marks are read when rows differ: who may not read them is told today, and not in the night when they do
+        self.marks("", 0).await?;
         self.forget().await;
         Ok(())
     }

@@ -57,6 +57,8 @@ pub(super) struct Link {
     /// Whether the server waits for locks for longer than it was told to.
     waits_anyway: bool,
     generation: u64,
+    /// Who the server takes this user for; empty before it was asked.
+    account: String,
     /// How many statements were prepared on this connection.
     prepared: usize,
     /// When the connection was last used.
@@ -87,6 +89,7 @@ impl Link {
             connection: None,
             waits_anyway: false,
             generation: 0,
+            account: String::new(),
             prepared: 0,
             used: Instant::now(),
         }
@@ -122,6 +125,23 @@ impl Link {
     /// Whether this connection waits for locks although it was told not to, so that statements must say so themselves.
     pub(super) fn waits_anyway(&self) -> bool {
         self.waits_anyway
+    }
+
+    /// Asks the server by which account it judges this user, and remembers it for [`Link::account`].
+    pub(super) async fn find_account(&mut self) -> Result<String, Fault> {
+        let answer = self.ask("SELECT CURRENT_USER()").await?;
+        self.account = answer.rows.into_iter().flatten().flatten().next().unwrap_or_default();
+        Ok(self.account.clone())
+    }
+
+    /// Remembers what another link to the same server with the same user was told.
+    pub(super) fn know_account(&mut self, account: &str) {
+        account.clone_into(&mut self.account);
+    }
+
+    /// The account by which the server judges this user, as far as it was asked.
+    pub(super) fn account(&self) -> &str {
+        &self.account
     }
 
     /// Ends the connection, and with it whatever it held.

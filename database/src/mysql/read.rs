@@ -42,7 +42,7 @@ impl Reader for Connection {
         self.main.refresh().await;
         let columns: Vec<&Column> = chunk.table.key_columns().collect();
         let found = self.main.read(&dialect::boundary(chunk, rows), &columns, 1).await;
-        let found = found.map_err(|fault| self.error(fault, &format!("reading {chunk}")))?;
+        let found = found.map_err(|fault| self.error_of(fault, &format!("reading {chunk}"), &chunk.table))?;
         Ok(found.iter().next().map(Key::from_bytes))
     }
 
@@ -52,14 +52,17 @@ impl Reader for Connection {
         }
         self.main.refresh().await;
         let digests = digest::digests(&mut self.main, chunks).await;
-        digests.map_err(|fault| self.error(fault, "digesting rows"))
+        digests.map_err(|fault| match chunks {
+            [chunk, ..] => self.error_of(fault, "digesting rows", &chunk.table),
+            [] => self.error(fault, "digesting rows"),
+        })
     }
 
     async fn rows(&mut self, chunk: &Chunk, limit: u64) -> Result<Rows> {
         self.main.refresh().await;
         let columns: Vec<&Column> = chunk.table.columns.iter().collect();
         let rows = self.main.read_some(&dialect::chunk(chunk, limit), &columns, limit, CHUNK_BYTES).await;
-        rows.map_err(|fault| self.error(fault, &format!("reading {chunk}")))
+        rows.map_err(|fault| self.error_of(fault, &format!("reading {chunk}"), &chunk.table))
     }
 
     async fn rows_by_key(&mut self, table: &Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
@@ -69,7 +72,7 @@ impl Reader for Connection {
         } else {
             snapshot_by_key(&mut self.main, table, keys).await
         };
-        rows.map_err(|fault| self.error(fault, &format!("reading rows of {table}")))
+        rows.map_err(|fault| self.error_of(fault, &format!("reading rows of {table}"), table))
     }
 
     async fn pin(&mut self, rows: &[RowsOf<'_>]) -> Result<Pin> {
@@ -80,7 +83,10 @@ impl Reader for Connection {
             Watch::Log => log_pin(&mut self.main, &tables).await,
             Watch::Locks => self.lock_pin(&tables).await,
         };
-        pin.map_err(|fault| self.error(fault, "watching rows"))
+        pin.map_err(|fault| match rows {
+            [RowsOf { table, .. }, ..] => self.error_of(fault, "watching rows", table),
+            [] => self.error(fault, "watching rows"),
+        })
     }
 
     async fn still(&mut self, rows: &[RowsOf<'_>], pin: &Pin) -> Result<Vec<bool>> {

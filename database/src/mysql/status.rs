@@ -5,6 +5,7 @@
 
 use super::Connection;
 use super::fault::{Fault, SYNTAX};
+use super::link::Answer;
 use crate::error::Result;
 
 /// One link of replication, seen from the replica.
@@ -44,39 +45,25 @@ pub struct Identity {
 impl Connection {
     /// The links by which this node is fed.
     pub async fn replication(&mut self) -> Result<Vec<LinkState>> {
+        let answer = self.link_status().await;
+        let answer = answer.map_err(|fault| self.error(fault, "the state of its replication"))?;
+        Ok(answer.rows.iter().map(|row| link_state(&answer, row)).collect())
+    }
+
+    /// The server's own account of its links.
+    pub(super) async fn link_status(&mut self) -> std::result::Result<Answer, Fault> {
         let statements = ["SHOW ALL SLAVES STATUS", "SHOW REPLICA STATUS", "SHOW SLAVE STATUS"];
         self.main.refresh().await;
         let mut last = Fault::Odd("no statement to ask for replication".into());
         for statement in statements {
             match self.main.ask(statement).await {
-                Ok(answer) => {
-                    let links = answer.rows.iter().map(|row| {
-                        let of = |names: &[&str]| answer.of(row, names).unwrap_or_default().to_owned();
-                        LinkState {
-                            channel: of(&["Channel_Name", "Connection_name"]),
-                            source: format!(
-                                "{}:{}",
-                                of(&["Source_Host", "Master_Host"]),
-                                of(&["Source_Port", "Master_Port"])
-                            ),
-                            source_id: of(&["Source_Server_Id", "Master_Server_Id"]),
-                            io_running: of(&["Replica_IO_Running", "Slave_IO_Running"]) == "Yes",
-                            sql_running: of(&["Replica_SQL_Running", "Slave_SQL_Running"]) == "Yes",
-                            lag_seconds: of(&["Seconds_Behind_Source", "Seconds_Behind_Master"]).parse().ok(),
-                            last_error: [of(&["Last_SQL_Error"]), of(&["Last_IO_Error"])]
-                                .into_iter()
-                                .find(|error| !error.is_empty())
-                                .unwrap_or_default(),
-                        }
-                    });
-                    return Ok(links.collect());
-                }
+                Ok(answer) => return Ok(answer),
                 // 1235: not supported here
                 Err(fault) if matches!(fault.number(), Some(SYNTAX | 1235)) => last = fault,
-                Err(fault) => return Err(self.error(fault, "the state of its replication")),
+                Err(fault) => return Err(fault),
             }
         }
-        Err(self.error(last, "the state of its replication"))
+        Err(last)
     }
 
     /// What these status variables are; `None`: there is no such one, or it is no number.
@@ -106,7 +93,7 @@ impl Connection {
     /// Who this server is.
     pub async fn identity(&mut self) -> Result<Identity> {
         let what = "its identity";
-        let first = |answer: super::link::Answer, index: usize| {
+        let first = |answer: Answer, index: usize| {
             answer.rows.first().and_then(|row| row.get(index).cloned().flatten()).unwrap_or_default()
         };
         let answer = self.main.ask("SELECT @@server_id").await;
@@ -130,5 +117,22 @@ impl Connection {
         };
         let galera = self.in_galera().await.map_err(|fault| self.error(fault, what))?;
         Ok(Identity { server_id, server_uuid, version, read_only, galera })
+    }
+}
+
+/// One line of that account.
+pub(super) fn link_state(answer: &Answer, row: &[Option<String>]) -> LinkState {
+    let of = |names: &[&str]| answer.of(row, names).unwrap_or_default().to_owned();
+    LinkState {
+        channel: of(&["Channel_Name", "Connection_name"]),
+        source: format!("{}:{}", of(&["Source_Host", "Master_Host"]), of(&["Source_Port", "Master_Port"])),
+        source_id: of(&["Source_Server_Id", "Master_Server_Id"]),
+        io_running: of(&["Replica_IO_Running", "Slave_IO_Running"]) == "Yes",
+        sql_running: of(&["Replica_SQL_Running", "Slave_SQL_Running"]) == "Yes",
+        lag_seconds: of(&["Seconds_Behind_Source", "Seconds_Behind_Master"]).parse().ok(),
+        last_error: [of(&["Last_SQL_Error"]), of(&["Last_IO_Error"])]
+            .into_iter()
+            .find(|error| !error.is_empty())
+            .unwrap_or_default(),
     }
 }

@@ -23,7 +23,7 @@ use super::fault::Fault;
 use super::link::Link;
 use super::locks::locks_rows;
 use super::read::{Whose, by_key, changes, log_pin};
-use super::{Connection, Watch};
+use super::{Connection, Watch, rights};
 use crate::dialect::{self, Lock};
 use crate::edit::{Edit, Mending};
 use crate::error::{Error, Result};
@@ -34,13 +34,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 mod effects;
-mod grants;
 
 use effects::{Check, SideEffects};
 
-/// What a user must be granted, by kind of server.
-const LOG_RIGHT: &str = "to write outside the log (sql_log_bin=0); grant BINLOG ADMIN on MariaDB, or \
-     SYSTEM_VARIABLES_ADMIN or SESSION_VARIABLES_ADMIN on MySQL; nothing was changed";
+/// What is refused to a user without the right; the server says which one.
+const OUTSIDE_LOG: &str = "to write outside the log (sql_log_bin=0); nothing was changed";
 
 /// The edits of one table, by their place in the call.
 struct Group {
@@ -88,8 +86,9 @@ impl Writer for Connection {
             Err(fault @ Fault::Server { .. }) => {
                 return Err(Error::Refused {
                     node: self.name.clone(),
-                    what: LOG_RIGHT.into(),
+                    what: OUTSIDE_LOG.into(),
                     reason: fault.words(),
+                    grant: rights::line_for(&fault, self.main.account(), None),
                 });
             }
             result => result.map_err(|fault| self.error(fault, "guarding rows"))?,
@@ -102,7 +101,7 @@ impl Writer for Connection {
         if self.watch == Watch::Log {
             with_log(&mut self.main).await;
         }
-        let pin = pin.map_err(|fault| self.error(fault, "guarding rows"))?;
+        let pin = pin.map_err(|fault| self.error_of(fault, "guarding rows", &edits[0].table))?;
         Ok(Pin { rows: in_order(&groups, pin.rows, edits.len()), since: pin.since })
     }
 
@@ -133,7 +132,7 @@ impl Writer for Connection {
             }
             Watch::Locks => self.mend_by_locks(edits, guard, go).await,
         };
-        done.map_err(|fault| self.error(fault, "mending rows"))
+        done.map_err(|fault| self.error_of(fault, "mending rows", &edits[0].table))
     }
 }
 
@@ -303,7 +302,9 @@ async fn refusal(link: &mut Link, checks: &[Check]) -> std::result::Result<Optio
             Ok(answer) if answer.rows.is_empty() => {}
             Ok(_) => return Ok(Some(check.refusal.clone())),
             // most likely a right on the other table is missing
-            Err(fault) if fault.is_server() && !fault.is_lock() => return Ok(Some(fault.words())),
+            Err(fault) if fault.is_server() && !fault.is_lock() => {
+                return Ok(Some(rights::words(&fault, link.account(), &check.database)));
+            }
             Err(fault) => return Err(fault),
         }
     }
@@ -330,7 +331,7 @@ async fn write(link: &mut Link, edit: &Edit) -> std::result::Result<Mending, Fau
         // a deadlock or a lock that was not granted may have ended the whole transaction
         Err(fault) if fault.is_server() && !fault.is_lock() => {
             link.run("ROLLBACK TO SAVEPOINT evensum_edit").await?;
-            return Ok(Mending::Refused(fault.words()));
+            return Ok(Mending::Refused(rights::words(&fault, link.account(), &edit.table.database)));
         }
         Err(fault) => return Err(fault),
     };

@@ -3,16 +3,17 @@
 //! None is in the plan, and with `sql_log_bin=0` none would reach another node: each would be a new difference.
 //! So an edit that would set one off is refused, with the name of what stands in the way. A deletion that only could,
 //! because other rows may follow it by a foreign key, is preceded by the question whether there are such rows. Where
-//! this user might not be shown what there is ([`super::grants`]), an edit that could set it off is refused too, with the
+//! this user might not be shown what there is ([`crate::mysql::grants`]), an edit that could set it off is refused too, with the
 //! right that is missing.
 //!
 //! Not here: foreign keys that only refuse; the server does that itself.
 
-use super::grants::Grants;
 use crate::dialect::{identifier, literal};
 use crate::edit::Edit;
 use crate::mysql::fault::Fault;
+use crate::mysql::grants::Grants;
 use crate::mysql::link::Link;
+use crate::mysql::rights;
 use crate::table::{Column, Table};
 
 /// The triggers of a table, and the foreign keys of others that follow it.
@@ -20,17 +21,15 @@ use crate::table::{Column, Table};
 pub(super) struct SideEffects {
     /// Event (`INSERT`, `UPDATE`, `DELETE`) and name.
     triggers: Vec<(String, String)>,
-    /// Whether there could be triggers that this user is not shown.
-    hidden_triggers: bool,
+    /// If there could be triggers that this user is not shown: the line that would show them.
+    hidden_triggers: Option<String>,
     /// Whether the server keeps what a row was before (MariaDB's system versioning).
     versions: bool,
     followers: Vec<Follower>,
-    /// If there could be followers that this user is not shown: the columns to which a foreign key can refer.
-    unseen: Option<Vec<String>>,
+    /// If there could be followers that this user is not shown: the columns to which a foreign key can refer, and the line
+    /// that would show them.
+    unseen: Option<(Vec<String>, String)>,
 }
-
-const TRIGGER_RIGHT: &str = "grant TRIGGER on it";
-const FOREIGN_KEY_RIGHT: &str = "grant REFERENCES on *.*, or PROCESS if there are none";
 
 /// One column of a foreign key of another table.
 #[derive(Debug)]
@@ -48,6 +47,8 @@ struct Follower {
 #[derive(Debug)]
 pub(super) struct Check {
     pub(super) sql: String,
+    /// The database that it reads.
+    pub(super) database: String,
     pub(super) refusal: String,
 }
 
@@ -59,12 +60,13 @@ impl SideEffects {
         let followers = followers(link, table).await?;
         let unseen = match all_seen(link, table, &grants, &followers).await? {
             true => None,
-            false => Some(indexed(link, table).await?),
+            false => Some((indexed(link, table).await?, rights::line_on("REFERENCES", None, link.account()))),
         };
         Ok(SideEffects {
             versions: keeps_versions(link, table).await?,
             triggers: triggers(link, table).await?,
-            hidden_triggers: !grants.show_triggers(table),
+            hidden_triggers: (!grants.show_triggers(table))
+                .then(|| rights::line_on("TRIGGER", Some(&table.database), link.account())),
             followers,
             unseen,
         })
@@ -81,17 +83,18 @@ impl SideEffects {
         if let Some((_, name)) = self.triggers.iter().find(|(fires, _)| fires == event) {
             return Some(format!("trigger {name} would fire and change what is not in the plan"));
         }
-        if self.hidden_triggers {
-            return Some(format!("this user does not see triggers of {}; {TRIGGER_RIGHT}", edit.table));
+        if let Some(line) = &self.hidden_triggers {
+            return Some(format!("this user does not see triggers of {}; to allow it: {line}", edit.table));
         }
         if self.versions && event != "INSERT" {
             return Some(format!("{} keeps versions of its rows, and would keep one more", edit.table));
         }
-        if let Some(indexed) = &self.unseen
+        if let Some((indexed, line)) = &self.unseen
             && (event == "DELETE" || indexed.iter().any(|column| changes(edit, column)))
         {
             return Some(format!(
-                "foreign keys of tables that this user does not see may follow {}; {FOREIGN_KEY_RIGHT}",
+                "foreign keys of tables that this user does not see may follow {}; to allow it: {line} (or PROCESS, if \
+                 there are none)",
                 edit.table
             ));
         }
@@ -132,6 +135,7 @@ impl SideEffects {
                 identifier(&follower.child),
                 conditions.join(" AND ")
             ),
+            database: follower.database.clone(),
             refusal: follower.refusal(),
         });
         each.collect()
