@@ -7,11 +7,12 @@
 use crate::cli::{ClusterArgs, SelectionArgs, duration};
 use crate::config::{Config, Node as NodeConfig};
 use crate::error::Failure;
+use crate::option_file::OptionFile;
 use crate::password::{self, Sources};
 use checker::Selection;
 use database::Secret;
 use database::mysql::{Connection, Identity, LedgerConnection, Options};
-use database::target::Target;
+use database::target::{Said, Target};
 use futures_util::future::{join_all, try_join_all};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -75,9 +76,10 @@ impl Cluster {
             Some(path) => Config::read(&path)?,
             None => Config::default(),
         };
-        let shared = Sources {
-            file: args.password_file.clone().or_else(|| config.cluster.password_file.clone()),
-            option_file: args.defaults_file.clone(),
+        let shared = Shared {
+            password_file: args.password_file.clone().or_else(|| config.cluster.password_file.clone()),
+            option_file: args.defaults_file.clone().or_else(|| config.cluster.defaults_file.clone()),
+            said: config.cluster.encryption()?,
         };
         let nodes: Vec<Node> = if args.nodes.is_empty() {
             config.cluster.nodes.iter().map(|node| from_config(node, &shared)).collect::<Result<_, _>>()?
@@ -159,6 +161,13 @@ impl Cluster {
     }
 }
 
+/// What all nodes share that have nothing of their own.
+struct Shared {
+    password_file: Option<PathBuf>,
+    option_file: Option<PathBuf>,
+    said: Said,
+}
+
 /// Why a first attempt failed.
 enum Attempt {
     /// The node wants a password, and none was said.
@@ -167,16 +176,17 @@ enum Attempt {
 }
 
 impl Node {
-    fn new(target: Target, shared: &Sources, own: Option<&PathBuf>) -> Result<Node, Failure> {
+    /// Fills what was not said of a node from its own option file, or the shared one, or the user's own.
+    fn new(said: Said, shared: &Shared, own: Option<&PathBuf>) -> Result<Node, Failure> {
+        let path = said.option_file.clone().or_else(|| shared.option_file.clone());
+        let options = OptionFile::open(path.as_deref())?;
+        let target = said.or(shared.said.clone()).or(options.said.clone()).finish();
         if target.name.chars().count() > NAME_CHARACTERS_MAX {
             let advice = "give it a short name, as in mysql://root@host?name=north";
             return Err(Failure::usage(format!("the name {} is too long", target.name), advice));
         }
-        let sources = Sources {
-            file: own.cloned().or_else(|| shared.file.clone()),
-            option_file: target.option_file.clone().or_else(|| shared.option_file.clone()),
-        };
-        Ok(Node { target, sources })
+        let file = own.cloned().or_else(|| shared.password_file.clone());
+        Ok(Node { target, sources: Sources { file, options } })
     }
 
     async fn connect(&self, options: &Options) -> Result<Connected, Attempt> {
@@ -257,20 +267,19 @@ pub fn named<'a>(connected: &'a [Connected], text: &str) -> Option<&'a str> {
     by_name.or_else(by_address).map(|node| node.target.name.as_ref())
 }
 
-fn from_text(text: &str, shared: &Sources) -> Result<Node, Failure> {
-    let target: Target = text.parse().map_err(|error| Failure::target(text, &error))?;
-    Node::new(target, shared, None)
+fn from_text(text: &str, shared: &Shared) -> Result<Node, Failure> {
+    let said: Said = text.parse().map_err(|error| Failure::target(text, &error))?;
+    Node::new(said, shared, None)
 }
 
-fn from_config(node: &NodeConfig, shared: &Sources) -> Result<Node, Failure> {
+fn from_config(node: &NodeConfig, shared: &Shared) -> Result<Node, Failure> {
     match node {
         NodeConfig::Address(text) => from_text(text, shared),
         NodeConfig::Detailed(node) => {
-            let mut target: Target = node.url.parse().map_err(|error| Failure::target(&node.url, &error))?;
-            if let Some(name) = &node.name {
-                target.name = name.as_str().into();
-            }
-            Node::new(target, shared, node.password_file.as_ref())
+            let mut said: Said = node.url.parse().map_err(|error| Failure::target(&node.url, &error))?;
+            said.name = node.name.clone().or(said.name);
+            said.option_file = node.defaults_file.clone().or(said.option_file);
+            Node::new(said, shared, node.password_file.as_ref())
         }
     }
 }

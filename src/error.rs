@@ -234,6 +234,11 @@ impl From<database::Error> for Failure {
             Error::Refused { .. } => {
                 ("E0206", Outcome::Incomplete, "look the server's error number up in its manual")
             }
+            Error::Insecure { .. } => (
+                "E0207",
+                Outcome::Usage,
+                "see ssl-mode, ssl-ca, ssl-cert and ssl-key of the node, in its URL or in an option file",
+            ),
             Error::Schema { .. } => {
                 ("E0203", Outcome::Incomplete, "let the schema change end, then run it again")
             }
@@ -246,6 +251,7 @@ impl From<database::Error> for Failure {
         };
         let (Error::Unreachable { node, reason }
         | Error::Refused { node, reason, .. }
+        | Error::Insecure { node, reason }
         | Error::Schema { node, reason }
         | Error::Bound { node, reason }
         | Error::Protocol { node, reason }) = error;

@@ -25,6 +25,7 @@ mod link;
 mod locks;
 mod read;
 mod schema;
+mod secure;
 mod status;
 mod wire;
 mod write;

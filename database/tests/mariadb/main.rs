@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod effects;
+mod secure;
 
 use database::conformance::{self, SqlFixture};
 use database::mysql::{Connection, LedgerConnection, Options, Watch};
@@ -18,6 +19,8 @@ use std::time::Duration;
 /// How long a server may take to start.
 const START_MS: u64 = 60_000;
 const POLL_MS: u64 = 100;
+/// One data folder is made at a time.
+static MAKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 struct Server {
     process: Child,
@@ -34,6 +37,11 @@ impl Drop for Server {
 
 /// A server, or none if there is no MariaDB on this machine.
 async fn server() -> Option<Server> {
+    server_with(&[]).await
+}
+
+/// The same, with more options.
+async fn server_with(more: &[String]) -> Option<Server> {
     let program = ["/usr/sbin/mariadbd", "/usr/bin/mariadbd", "/usr/local/sbin/mariadbd"];
     let Some(program) = program.into_iter().find(|path| Path::new(path).exists()) else {
         eprintln!("SKIPPED: mariadbd is not installed; nothing was checked");
@@ -41,15 +49,16 @@ async fn server() -> Option<Server> {
     };
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
+    // making a data folder takes all that a small machine has
+    let one = MAKING.lock().await;
     let install = Command::new("mariadb-install-db")
         .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
         .arg(format!("--datadir={}", data.display()))
         .arg("--user=root")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
+        .output()
         .unwrap();
-    assert!(install.success(), "mariadb-install-db failed");
+    assert!(install.status.success(), "mariadb-install-db failed: {install:?}");
+    drop(one);
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let process = Command::new(program)
         .args([
@@ -63,6 +72,7 @@ async fn server() -> Option<Server> {
         .arg(format!("--datadir={}", data.display()))
         .arg(format!("--socket={}", folder.path().join("s").display()))
         .arg(format!("--port={port}"))
+        .args(more)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
