@@ -146,6 +146,9 @@ pub struct CheckArgs {
     /// The rows.
     #[command(flatten)]
     pub selection: SelectionArgs,
+    /// Write nothing on the nodes: positions of their logs stand in for evensum's own tables
+    #[arg(long, conflicts_with = "ledger")]
+    pub no_ledger: bool,
     /// Print one JSON document instead of text
     #[arg(long)]
     pub json: bool,

@@ -7,11 +7,12 @@
 use crate::cli::{ClusterArgs, SelectionArgs, duration};
 use crate::config::{Config, Node as NodeConfig};
 use crate::error::Failure;
+use crate::marks::Marks;
 use crate::option_file::OptionFile;
 use crate::password::{self, Sources};
 use checker::Selection;
 use database::Secret;
-use database::mysql::{Connection, Identity, LedgerConnection, Options};
+use database::mysql::{Board, Connection, Identity, LedgerConnection, Options, PositionConnection};
 use database::target::{Said, Target};
 use futures_util::future::{join_all, try_join_all};
 use std::path::PathBuf;
@@ -61,6 +62,8 @@ pub struct Scope {
     pub settle_bound: Duration,
     /// How to connect.
     pub options: Options,
+    /// Whether nothing is written on the nodes, evensum's own tables neither.
+    pub no_ledger: bool,
     /// The folder of runs and journals, if one was said.
     pub state: Option<PathBuf>,
 }
@@ -130,6 +133,7 @@ impl Cluster {
             selection,
             settle_bound: args.settle.or(configured).unwrap_or(SETTLE_BOUND),
             options,
+            no_ledger: check.no_ledger,
             state: args.state.clone().or_else(|| self.config.state.clone()),
         })
     }
@@ -226,6 +230,11 @@ impl Connected {
         Ok(Connection::connect(&self.target, self.secret.as_ref(), options).await?)
     }
 
+    /// A connection for asking where the node stands.
+    async fn positions(&self, options: &Options, board: &Board) -> Result<PositionConnection, Failure> {
+        Ok(PositionConnection::connect(&self.target, self.secret.as_ref(), options, board).await?)
+    }
+
     /// A connection for evensum's own tables.
     pub async fn ledger(&self, options: &Options) -> Result<LedgerConnection, Failure> {
         Ok(LedgerConnection::connect(&self.target, self.secret.as_ref(), options).await?)
@@ -235,12 +244,17 @@ impl Connected {
 /// The members of a check, and its scout, over connections of their own.
 pub async fn members(
     connected: &[Connected],
-    options: &Options,
-) -> Result<(Vec<checker::Member<Connection, LedgerConnection>>, Connection), Failure> {
+    scope: &Scope,
+) -> Result<(Vec<checker::Member<Connection, Marks>>, Connection), Failure> {
+    let (options, board) = (&scope.options, Board::default());
     let first = connected.first().ok_or_else(|| Failure::usage("no node was named", ""))?;
     let scout = first.another(options).await?;
     let members = connected.iter().map(async |node| {
-        let (reader, ledger) = (node.another(options).await?, node.ledger(options).await?);
+        let ledger = match scope.no_ledger {
+            false => Marks::Rows(node.ledger(options).await?),
+            true => Marks::Positions(node.positions(options, &board).await?),
+        };
+        let reader = node.another(options).await?;
         Ok::<_, Failure>(checker::Member { name: node.target.name.clone(), reader, ledger })
     });
     Ok((try_join_all(members).await?, scout))

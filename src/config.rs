@@ -119,6 +119,8 @@ pub struct Check {
     pub settle: Option<String>,
     /// The database of evensum's own tables.
     pub ledger: Option<String>,
+    /// Whether a check writes nothing on the nodes.
+    pub no_ledger: bool,
 }
 
 /// `[sync]`.

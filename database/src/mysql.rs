@@ -23,6 +23,7 @@ mod fault;
 mod ledger;
 mod link;
 mod locks;
+mod positions;
 mod read;
 mod schema;
 mod secure;
@@ -31,6 +32,7 @@ mod wire;
 mod write;
 
 pub use ledger::LedgerConnection;
+pub use positions::{Board, PositionConnection};
 pub use status::{Identity, LinkState};
 
 use crate::error::{Error, Result};
@@ -117,11 +119,8 @@ impl Connection {
         };
         let answer = connection.main.ask("SELECT 1").await;
         answer.map_err(|fault| connection.error(fault, "the connection"))?;
-        connection.watch = match connection.main.ask(WATCH_PROBE).await {
-            Err(fault) if knows_changes(&fault) => Watch::Log,
-            Err(fault) if !fault.is_server() => return Err(connection.error(fault, "the connection")),
-            Ok(_) | Err(_) => Watch::Locks,
-        };
+        connection.watch =
+            watch(&mut connection.main).await.map_err(|fault| connection.error(fault, "the connection"))?;
         Ok(connection)
     }
 
@@ -144,6 +143,15 @@ impl Connection {
 
 /// A server that knows the statement refuses it for what it names; any other one for what it is.
 const WATCH_PROBE: &str = "SHOW BINLOG CHANGES FOR `evensum`.`evensum` FROM '' 4";
+
+/// By what a server's rows can be watched.
+async fn watch(link: &mut Link) -> std::result::Result<Watch, Fault> {
+    match link.ask(WATCH_PROBE).await {
+        Err(fault) if knows_changes(&fault) => Ok(Watch::Log),
+        Err(fault) if !fault.is_server() => Err(fault),
+        Ok(_) | Err(_) => Ok(Watch::Locks),
+    }
+}
 
 fn knows_changes(fault: &Fault) -> bool {
     // 1049 database, 1105 definition, 1146 table, 1220 and 1373 log file, 1236 position

@@ -16,7 +16,8 @@ use checker::{Options, Report, Selection, Stop, TableReport, Verdict, check};
 /// Runs the command.
 pub async fn run(args: CheckArgs) -> Result<Outcome, Failure> {
     let cluster = Cluster::resolve(&args.cluster, 2)?;
-    let scope = cluster.scope(&args.selection)?;
+    let mut scope = cluster.scope(&args.selection)?;
+    scope.no_ledger = args.no_ledger || (scope.no_ledger && args.selection.ledger.is_none());
     let state = State::open(&state::folder(scope.state.as_deref())?)?;
     let stop = Stop::new();
     let interrupt = signals::watch(&stop)?;
@@ -27,12 +28,18 @@ pub async fn run(args: CheckArgs) -> Result<Outcome, Failure> {
     state.begin(&run, "check", &cluster.name)?;
     let report = compare(&run, &connected, &scope, &stop).await;
     let report = report.inspect_err(|failure| state.fail(&run, failure))?;
-    let document = render::json::report(&report);
+    let mut document = render::json::report(&report);
+    if scope.no_ledger {
+        render::json::without_ledger(&mut document);
+    }
     state.finish(&run, &report.verdict().to_string(), &document.to_string())?;
     if args.json {
         output::print(&render::json::text(&document))?;
     } else {
         output::print(&render::text::report(&report, &next(&args, &report), output::coloured()))?;
+    }
+    if scope.no_ledger && !args.json {
+        output::print(&render::text::without_ledger())?;
     }
     for pattern in unmatched(&report, &scope) {
         output::note(&format!("evensum: no table matches '{pattern}'"));
@@ -47,7 +54,7 @@ pub async fn compare(
     scope: &Scope,
     stop: &Stop,
 ) -> Result<Report, Failure> {
-    let (members, scout) = members(connected, &scope.options).await?;
+    let (members, scout) = members(connected, scope).await?;
     let options = Options {
         run: clock::ledger_run(run).into(),
         selection: scope.selection.clone(),

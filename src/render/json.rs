@@ -5,6 +5,7 @@
 
 use crate::commands::status::NodeStatus;
 use crate::error::Failure;
+use crate::marks::GIVEN_UP;
 use checker::{Divergence, Report, TableReport, Unsettled};
 use database::{Key, Row, Table, Value as Cell};
 use serde_json::{Map, Value, json};
@@ -53,6 +54,13 @@ pub fn report(report: &Report) -> Value {
         "interrupted": report.interrupted,
         "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
     })
+}
+
+/// Adds to a check what it gave up by writing nothing on the nodes.
+pub fn without_ledger(document: &mut Value) {
+    if let Value::Object(fields) = document {
+        fields.insert("without_ledger".to_owned(), json!(GIVEN_UP));
+    }
 }
 
 fn table(table: &TableReport) -> Value {
