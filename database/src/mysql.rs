@@ -19,6 +19,7 @@
 //!
 //! Not here: pools, retries, comparing, deciding.
 
+mod digest;
 mod fault;
 mod ledger;
 mod link;
@@ -103,6 +104,8 @@ pub struct Connection {
     locks: Link,
     watch: Watch,
     held: Option<Held>,
+    /// Whether the server can digest rows itself.
+    digests: bool,
     ledger: Box<str>,
 }
 
@@ -115,12 +118,17 @@ impl Connection {
             locks: Link::new(target, secret, options, Duration::from_secs(PIN_LOCK_WAIT_S)),
             watch: Watch::Locks,
             held: None,
+            digests: false,
             ledger: options.ledger.clone(),
         };
         let answer = connection.main.ask("SELECT 1").await;
         answer.map_err(|fault| connection.error(fault, "the connection"))?;
         connection.watch =
             watch(&mut connection.main).await.map_err(|fault| connection.error(fault, "the connection"))?;
+        connection.digests = match connection.main.ask(digest::PROBE).await {
+            Err(fault) if !fault.is_server() => return Err(connection.error(fault, "the connection")),
+            answer => answer.is_ok(),
+        };
         Ok(connection)
     }
 

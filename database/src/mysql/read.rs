@@ -7,11 +7,13 @@
 //! (`Watch::Locks`). A write by somebody else with `sql_log_bin=0` is no replicated write; on the bundled node a pin
 //! does not see it.
 
+use super::digest;
 use super::fault::Fault;
 use super::link::Link;
 use super::locks::locks_rows;
 use super::{Connection, Watch};
 use crate::dialect::{self, KEYS_PER_STATEMENT, Lock};
+use crate::digest::Digest;
 use crate::error::Result;
 use crate::row::{Key, Row, Rows};
 use crate::table::{Chunk, Column, Table};
@@ -32,20 +34,31 @@ impl Reader for Connection {
         position.map_err(|fault| self.error(fault, "the position of its log"))
     }
 
-    async fn boundary(&mut self, table: &Table, lower: Option<&Key>, rows: u64) -> Result<Option<Key>> {
-        let columns: Vec<&Column> = table.key_columns().collect();
-        let found = self.main.read(&dialect::boundary(table, lower, rows), &columns, 1).await;
-        let found = found.map_err(|fault| self.error(fault, &format!("reading {table}")))?;
+    async fn boundary(&mut self, chunk: &Chunk, rows: u64) -> Result<Option<Key>> {
+        self.main.refresh();
+        let columns: Vec<&Column> = chunk.table.key_columns().collect();
+        let found = self.main.read(&dialect::boundary(chunk, rows), &columns, 1).await;
+        let found = found.map_err(|fault| self.error(fault, &format!("reading {chunk}")))?;
         Ok(found.iter().next().map(Key::from_bytes))
     }
 
+    async fn digests(&mut self, chunks: &[Chunk]) -> Result<Option<Vec<Digest>>> {
+        if !self.digests {
+            return Ok(None);
+        }
+        let digests = digest::digests(&mut self.main, chunks).await;
+        digests.map_err(|fault| self.error(fault, "digesting rows"))
+    }
+
     async fn rows(&mut self, chunk: &Chunk, limit: u64) -> Result<Rows> {
+        self.main.refresh();
         let columns: Vec<&Column> = chunk.table.columns.iter().collect();
         let rows = self.main.read_some(&dialect::chunk(chunk, limit), &columns, limit, CHUNK_BYTES).await;
         rows.map_err(|fault| self.error(fault, &format!("reading {chunk}")))
     }
 
     async fn rows_by_key(&mut self, table: &Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
+        self.main.refresh();
         let rows = if keys.len() <= KEYS_PER_STATEMENT {
             by_key(&mut self.main, table, keys, Lock::None).await
         } else {
@@ -80,6 +93,10 @@ impl Reader for Connection {
             Watch::Locks => Ok(vec![false; pin.rows.len()]),
             Watch::Log => self.untouched(rows, pin, Whose::Own).await,
         }
+    }
+
+    fn makes_digests(&self) -> bool {
+        self.digests
     }
 
     fn pins_lock(&self) -> bool {
