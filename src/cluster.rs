@@ -49,6 +49,8 @@ pub struct Connected {
     secret: Option<Secret>,
     /// Which server it is.
     pub identity: Identity,
+    /// Whether it is a follower: nothing begins there that reaches the others.
+    pub follower: bool,
     /// The connection.
     pub connection: Connection,
 }
@@ -158,9 +160,10 @@ impl Cluster {
     /// Connects to every node, or says which cannot be reached.
     pub async fn connect(&self, options: &Options) -> Result<Vec<Connected>, Failure> {
         let each = self.connect_each(options).await;
-        let connected: Vec<Connected> =
+        let mut connected: Vec<Connected> =
             each.into_iter().map(|(_, result)| result).collect::<Result<_, _>>()?;
         refuse_same_servers(&connected)?;
+        find_followers(&mut connected).await;
         Ok(connected)
     }
 }
@@ -220,7 +223,7 @@ impl Node {
     ) -> Result<Connected, database::Error> {
         let mut connection = Connection::connect(&self.target, secret.as_ref(), options).await?;
         let identity = connection.identity().await?;
-        Ok(Connected { target: self.target.clone(), secret, identity, connection })
+        Ok(Connected { target: self.target.clone(), secret, identity, follower: false, connection })
     }
 }
 
@@ -237,7 +240,8 @@ impl Connected {
 
     /// A connection for evensum's own tables.
     pub async fn ledger(&self, options: &Options) -> Result<LedgerConnection, Failure> {
-        Ok(LedgerConnection::connect(&self.target, self.secret.as_ref(), options).await?)
+        let ledger = LedgerConnection::connect(&self.target, self.secret.as_ref(), options).await?;
+        Ok(if self.follower { ledger.of_follower() } else { ledger })
     }
 }
 
@@ -317,6 +321,25 @@ fn refuse_doubles(nodes: &[Node]) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Finds the nodes that only follow: read-only ones that feed none of the others.
+///
+/// Where a node does not tell by whom it is fed (a right is missing), or where no node would be left that is written, all
+/// count as masters: then a mark that cannot be written is a clear error, and one that does not arrive leaves rows unsettled.
+async fn find_followers(connected: &mut [Connected]) {
+    if connected.iter().all(|node| !node.identity.read_only) {
+        return;
+    }
+    let mut sources = Vec::new();
+    for node in connected.iter_mut() {
+        let Ok(links) = node.connection.replication().await else { return };
+        sources.extend(links.into_iter().map(|link| link.source_id));
+    }
+    let follows = |node: &Connected| node.identity.read_only && !sources.contains(&node.identity.server_id);
+    if connected.iter().any(|node| !follows(node)) {
+        connected.iter_mut().for_each(|node| node.follower = follows(node));
+    }
 }
 
 /// Refuses two addresses of one server.

@@ -62,6 +62,17 @@ impl Session {
     }
 }
 
+impl Session {
+    /// The named column in the first row of an answer.
+    pub fn column(&mut self, sql: &str, column: &str) -> Result<String, sqlx::Error> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        let row = self.runtime.block_on(self.connection.fetch_one(sqlx::raw_sql(sql)))?;
+        let bytes =
+            <&[u8] as sqlx::Decode<sqlx::MySql>>::decode(row.try_get_raw(column)?).unwrap_or_default();
+        Ok(String::from_utf8_lossy(bytes).into_owned())
+    }
+}
+
 struct Node {
     port: u16,
     config: PathBuf,
@@ -101,10 +112,7 @@ impl Cluster {
             cluster.nodes.push(Node { port, config, child: None });
             cluster.restart(number);
         }
-        let nodes: Vec<String> =
-            (1..=count).map(|n| format!("{{ url = \"{}\", name = \"n{n}\" }}", cluster.url(n))).collect();
-        let text = format!("[cluster]\nname = \"test\"\nnodes = [{}]\n", nodes.join(", "));
-        std::fs::write(cluster.path("evensum.toml"), text).unwrap();
+        cluster.configure();
         for n in 1..=count {
             let source = if n == 1 { count } else { n - 1 };
             let port = cluster.nodes[source - 1].port;
@@ -119,6 +127,22 @@ impl Cluster {
         }
         cluster.settle();
         cluster
+    }
+
+    /// Servers that somebody else has started on these ports: all verbs but those that are about processes work on them too.
+    pub fn beside(folder: TempDir, ports: &[u16]) -> Cluster {
+        let nodes = ports.iter().map(|&port| Node { port, config: PathBuf::new(), child: None }).collect();
+        let cluster = Cluster { folder, nodes, password: "" };
+        cluster.configure();
+        cluster
+    }
+
+    /// Writes `evensum.toml`.
+    fn configure(&self) {
+        let nodes: Vec<String> =
+            (1..=self.len()).map(|n| format!("{{ url = \"{}\", name = \"n{n}\" }}", self.url(n))).collect();
+        let text = format!("[cluster]\nname = \"test\"\nnodes = [{}]\n", nodes.join(", "));
+        std::fs::write(self.path("evensum.toml"), text).unwrap();
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -210,12 +234,7 @@ impl Cluster {
 
     /// One column of `SHOW SLAVE STATUS` of a node.
     pub fn link(&self, n: usize, column: &str) -> String {
-        let mut session = self.session(n);
-        let sql = AssertSqlSafe("SHOW SLAVE STATUS".to_owned());
-        let rows = session.runtime.block_on(session.connection.fetch_all(sqlx::raw_sql(sql))).unwrap();
-        let raw = rows.first().expect("a link").try_get_raw(column).unwrap();
-        let bytes = <&[u8] as sqlx::Decode<sqlx::MySql>>::decode(raw).unwrap_or_default();
-        String::from_utf8_lossy(bytes).into_owned()
+        self.session(n).column("SHOW SLAVE STATUS", column).unwrap()
     }
 
     /// Skips the transaction at which the link that feeds a node has stopped.
@@ -254,6 +273,11 @@ impl Cluster {
 
     /// Waits until a marker written on each node has reached all of them: nothing is on its way any more.
     pub fn settle(&self) {
+        self.settle_from(self.len());
+    }
+
+    /// The same where only the first `writers` nodes are written.
+    pub fn settle_from(&self, writers: usize) {
         let mark = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
         self.run(1, "CREATE DATABASE IF NOT EXISTS harness");
         self.run(1, "CREATE TABLE IF NOT EXISTS harness.marks (node INT NOT NULL PRIMARY KEY, mark BIGINT)");
@@ -263,10 +287,12 @@ impl Cluster {
                 "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'harness'",
                 "1",
             );
+        }
+        for n in 1..=writers {
             self.run(n, &format!("REPLACE INTO harness.marks VALUES ({n}, {mark})"));
         }
         let (sql, all) =
-            (format!("SELECT COUNT(*) FROM harness.marks WHERE mark = {mark}"), self.len().to_string());
+            (format!("SELECT COUNT(*) FROM harness.marks WHERE mark = {mark}"), writers.to_string());
         (1..=self.len()).for_each(|n| self.until(n, &sql, &all));
     }
 

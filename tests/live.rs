@@ -23,7 +23,7 @@ const SETTLE: &str = "8s";
 const DELAY_MS: &str = "0:2000";
 
 /// A key as the report prints it: `region/id`.
-type ColdKey = String;
+pub type ColdKey = String;
 
 /// The nodes' ports, in order.
 fn ports(cluster: &Cluster) -> Vec<u16> {
@@ -39,7 +39,7 @@ fn number(n: u64) -> usize {
 }
 
 /// Plants changed, missing and extra cold rows among `ids`, each on one node from `first` on.
-fn plant(
+pub fn plant(
     cluster: &Cluster,
     random: &mut Random,
     count: u64,
@@ -67,7 +67,7 @@ fn plant(
     planted
 }
 
-fn found(report: &Value) -> BTreeSet<ColdKey> {
+pub fn found(report: &Value) -> BTreeSet<ColdKey> {
     let divergences = report["divergences"].as_array().expect("divergences");
     divergences
         .iter()

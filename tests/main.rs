@@ -2,7 +2,7 @@
 //!
 //! `tidy` holds the source to the laws of ARCHITECTURE.md. `commands` types commands and reads what they say. `cluster` starts
 //! bundled nodes and breaks what is between them; `scenarios`, `plans`, `live`, `kill`, `conformance`, `real_input` and
-//! `demo` use it.
+//! `demo` use it. `servers` does the like with real servers, where they are installed.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,5 +20,6 @@ mod live;
 mod plans;
 mod real_input;
 mod scenarios;
+mod servers;
 mod tidy;
 mod workload;

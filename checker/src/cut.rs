@@ -51,11 +51,15 @@ pub(crate) async fn cut<R: Reader, L: Ledger + 'static>(
         return Ok(());
     }
     let received = received_only(&groups(rows, chosen), pins, readers).await?;
+    let first = watermarks.ledgers().iter().position(|ledger| !ledger.follows());
     for writer in 0..readers.len() {
+        if watermarks.ledgers()[writer].follows() {
+            continue;
+        }
         // a row that nobody has written itself is on its way from before the first exchange: any node can be the writer
         let others = |k: usize| (0..readers.len()).all(|node| node == writer || received[node][k]);
         let own: Vec<usize> = (0..chosen.len())
-            .filter(|&k| others(k) && (!received[writer][k] || (writer == 0 && received[0][k])))
+            .filter(|&k| others(k) && (!received[writer][k] || Some(writer) == first))
             .map(|k| chosen[k])
             .collect();
         if own.is_empty() || watermarks.stopped() {

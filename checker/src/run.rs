@@ -336,14 +336,14 @@ impl<'a, L: Ledger + 'static> Run<'a, L> {
     /// Writes each node's checksum rows through its own log.
     async fn push(&mut self, walked: &Walked, first: u64) -> Result<()> {
         let (run, nodes) = (&self.options.run, &self.nodes);
-        let pushes =
-            self.watermarks.ledgers().iter_mut().zip(nodes).enumerate().map(async |(n, (ledger, node))| {
-                let rows: Vec<Checksum> = checksums(run, node, n, &walked.leaves, first);
-                for rows in rows.chunks(PUSH_ROWS) {
-                    ledger.push(rows).await?;
-                }
-                Ok::<(), Error>(())
-            });
+        let masters = self.watermarks.ledgers().iter_mut().zip(nodes).enumerate();
+        let pushes = masters.filter(|(_, (ledger, _))| !ledger.follows()).map(async |(n, (ledger, node))| {
+            let rows: Vec<Checksum> = checksums(run, node, n, &walked.leaves, first);
+            for rows in rows.chunks(PUSH_ROWS) {
+                ledger.push(rows).await?;
+            }
+            Ok::<(), Error>(())
+        });
         try_join_all(pushes).await.map(|_| ())
     }
 

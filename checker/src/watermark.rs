@@ -4,6 +4,9 @@
 //! in order, so a node that shows the mark of `w` has applied everything that `w` had committed before the mark,
 //! whatever way it took round a ring.
 //!
+//! A follower ([`Ledger::follows`]) writes no mark: it is read-only and feeds none of the other nodes, so no write of an
+//! application begins there, and what somebody with special rights writes there stays there and is never on its way.
+//!
 //! Assumes that appliers make commits visible in the order of the source's log (the default everywhere; MySQL with
 //! `replica_preserve_commit_order=OFF`, and MariaDB with out-of-order domains, are the exceptions), and that no filter keeps the
 //! ledger from replicating. Where a mark does not arrive within the bound nothing is concluded.
@@ -65,7 +68,7 @@ impl<L: Ledger + 'static> Watermarks<L> {
         (&self.run, &self.names, &mut self.ledgers)
     }
 
-    /// Writes a mark on every node, and waits until every node shows all of them, at most `bound`.
+    /// Writes a mark on every node but the followers, and waits until every node shows all of them, at most `bound`.
     ///
     /// # Errors
     /// If a node cannot be written or read.
@@ -73,8 +76,10 @@ impl<L: Ledger + 'static> Watermarks<L> {
         let number = self.next_number();
         let (run, names, stop) = (&self.run, &self.names, &self.stop);
         let deadline = Instant::now() + bound;
-        let wanted: BTreeSet<&str> = names.iter().map(AsRef::as_ref).collect();
-        let writes = self.ledgers.iter_mut().zip(names).map(async |(ledger, writer)| {
+        let masters = self.ledgers.iter().zip(names).filter(|(ledger, _)| !ledger.follows());
+        let wanted: BTreeSet<&str> = masters.map(|(_, name)| name.as_ref()).collect();
+        let masters = self.ledgers.iter_mut().zip(names).filter(|(ledger, _)| !ledger.follows());
+        let writes = masters.map(async |(ledger, writer)| {
             ledger.mark(run, &Watermark { writer: writer.clone(), number }).await
         });
         try_join_all(writes).await?;

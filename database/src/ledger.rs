@@ -7,6 +7,9 @@
 //! * `watermarks`: one row per run, writer and number. A node that shows a watermark has applied everything that
 //!   its writer had committed before it.
 //!
+//! A *follower* is a node where nothing begins that reaches the others: a read-only replica at the edge. It is written by
+//! nobody, by us neither; it shows the marks of the others, which is all that is needed of it.
+//!
 //! Invariant: rows of the ledger are only ever inserted through the log, under keys that no other run and no other
 //! node uses. So they can neither conflict nor miss a row, and can never stop a replication.
 
@@ -50,4 +53,8 @@ pub trait Ledger: Send {
     fn mark(&mut self, run: &str, watermark: &Watermark) -> impl Future<Output = Result<()>> + Send;
     /// The watermarks of a run with this number that this node shows.
     fn marks(&mut self, run: &str, number: u64) -> impl Future<Output = Result<Vec<Watermark>>> + Send;
+    /// Whether this node is a follower: it writes neither checksums nor marks, and nobody waits for its marks.
+    fn follows(&self) -> bool {
+        false
+    }
 }

@@ -7,7 +7,7 @@
 //! that replicates could meet a node where the rows are gone, and stop the replication there.
 
 use super::fault::Fault;
-use super::link::Link;
+use super::link::{Answer, Link};
 use super::{LOCK_WAIT_S, Options};
 use crate::dialect::identifier;
 use crate::error::{Error, Result};
@@ -28,6 +28,11 @@ const FORGET_ROWS: u64 = 10_000;
 const FORGET_BATCHES: u32 = 100;
 /// How many bytes of a key are shown.
 const KEY_BYTES: usize = 1_000;
+/// "The server is running with the --read-only option".
+const READ_ONLY: u16 = 1290;
+/// What helps then.
+const FEEDS_NOBODY: &str = " (a read-only replica needs no writing if all nodes show that it feeds none of them; to see that, \
+     grant SLAVE MONITOR on MariaDB, or REPLICATION CLIENT on MySQL, on every node)";
 /// The tables, with their columns.
 pub(super) const TABLES: [(&str, &str); 2] = [
     (
@@ -50,6 +55,7 @@ pub struct LedgerConnection {
     name: String,
     link: Link,
     database: Box<str>,
+    follower: bool,
 }
 
 impl LedgerConnection {
@@ -63,13 +69,24 @@ impl LedgerConnection {
             name: target.name.to_string(),
             link: Link::new(target, secret, options, Duration::from_secs(LOCK_WAIT_S)),
             database: options.ledger.clone(),
+            follower: false,
         };
         let answer = ledger.link.ask("SELECT 1").await;
         answer.map_err(|fault| ledger.error(fault, "the connection"))?;
         Ok(ledger)
     }
 
+    /// The same for a follower: from now on nothing is written through this ledger.
+    #[must_use]
+    pub fn of_follower(mut self) -> LedgerConnection {
+        self.follower = true;
+        self
+    }
+
     fn error(&self, fault: Fault, what: &str) -> Error {
+        if fault.number() == Some(READ_ONLY) {
+            return fault.at(&self.name, &format!("{what}{FEEDS_NOBODY}"));
+        }
         fault.at(&self.name, what)
     }
 
@@ -180,6 +197,9 @@ fn key(key: Option<&Key>) -> String {
 
 impl Ledger for LedgerConnection {
     async fn prepare(&mut self) -> Result<()> {
+        if self.follower {
+            return Ok(());
+        }
         let what = format!("to make the tables of {}", self.database);
         self.create().await.map_err(|fault| self.error(fault, &what))?;
         self.forget().await;
@@ -187,6 +207,9 @@ impl Ledger for LedgerConnection {
     }
 
     async fn push(&mut self, checksums: &[Checksum]) -> Result<()> {
+        if self.follower {
+            return Ok(());
+        }
         for some in checksums.chunks(ROWS_PER_STATEMENT) {
             let sql = self.insert(some);
             self.link.run(&sql).await.map_err(|fault| self.error(fault, "to write checksums"))?;
@@ -212,8 +235,16 @@ impl Ledger for LedgerConnection {
             self.table("watermarks"),
             text(run)
         );
-        let answer = self.link.ask(&sql).await.map_err(|fault| self.error(fault, "to read watermarks"))?;
+        let answer = match self.link.ask(&sql).await {
+            // the tables of a follower come by replication, and may still be on their way
+            Err(fault) if self.follower && matches!(fault.number(), Some(1049 | 1146)) => Answer::default(),
+            answer => answer.map_err(|fault| self.error(fault, "to read watermarks"))?,
+        };
         let writers = answer.rows.into_iter().flatten().flatten();
         Ok(writers.map(|writer| Watermark { writer: writer.into(), number }).collect())
+    }
+
+    fn follows(&self) -> bool {
+        self.follower
     }
 }

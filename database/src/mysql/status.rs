@@ -14,6 +14,8 @@ pub struct LinkState {
     pub channel: String,
     /// `host:port` of the source.
     pub source: String,
+    /// The number of the source in replication; empty if the link has never reached it.
+    pub source_id: String,
     /// Whether the thread that fetches the source's log runs and is connected.
     pub io_running: bool,
     /// Whether the thread that applies it runs.
@@ -54,6 +56,7 @@ impl Connection {
                                 of(&["Source_Host", "Master_Host"]),
                                 of(&["Source_Port", "Master_Port"])
                             ),
+                            source_id: of(&["Source_Server_Id", "Master_Server_Id"]),
                             io_running: of(&["Replica_IO_Running", "Slave_IO_Running"]) == "Yes",
                             sql_running: of(&["Replica_SQL_Running", "Slave_SQL_Running"]) == "Yes",
                             lag_seconds: of(&["Seconds_Behind_Source", "Seconds_Behind_Master"]).parse().ok(),

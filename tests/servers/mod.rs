@@ -1,0 +1,8 @@
+//! Real servers: what a DBA runs, broken on purpose, and what evensum says and does about it.
+//!
+//! `server` starts one process; `masters` wires several into pairs, rings and third tiers, with verbs for what goes wrong. Where a
+//! server is not installed its tests say so and check nothing.
+
+mod masters;
+mod server;
+mod topologies;

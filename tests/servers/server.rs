@@ -1,0 +1,147 @@
+//! One real server as a process: a fresh data folder, a free port on 127.0.0.1, an end by its own handle.
+//!
+//! Making a data folder takes longer than all else, so one is made for each version and kept beside the build; a server begins
+//! with a copy. `root` has no password, and comes from 127.0.0.1 alone.
+//!
+//! Invariant: a process that was started here is killed by its own handle.
+
+use crate::cluster::{Session, WAIT};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// One data folder is made at a time.
+static MAKING: Mutex<()> = Mutex::new(());
+
+/// Where a server's program is looked for.
+const MARIADB: [&str; 3] = ["/usr/sbin/mariadbd", "/usr/bin/mariadbd", "/usr/local/sbin/mariadbd"];
+
+/// What all servers are told: as small as they get, and no waiting for disks.
+const SMALL: [&str; 6] = [
+    "--innodb-buffer-pool-size=64M",
+    "--innodb-flush-log-at-trx-commit=0",
+    "--sync-binlog=0",
+    "--skip-name-resolve",
+    "--bind-address=127.0.0.1",
+    "--character-set-server=utf8mb4",
+];
+
+/// A program that can be started as a server.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The words before the options.
+    words: Vec<String>,
+    /// What this program in particular is told.
+    options: Vec<String>,
+}
+
+impl Program {
+    /// Debian's MariaDB, if it is installed.
+    pub fn mariadb() -> Option<Program> {
+        let Some(path) = MARIADB.into_iter().find(|path| Path::new(path).exists()) else {
+            eprintln!("SKIPPED: mariadbd is not installed; nothing was checked");
+            return None;
+        };
+        let options = ["--innodb-log-file-size=16M", "--slave-net-timeout=10"];
+        Some(Program { words: vec![path.to_owned()], options: options.map(str::to_owned).to_vec() })
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.words[0]);
+        command.args(&self.words[1..]).arg("--no-defaults").arg("--user=root").args(&self.options);
+        command
+    }
+
+    /// A data folder as it is before the first start; made once for each version.
+    fn template(&self) -> PathBuf {
+        let _one = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = Command::new(&self.words[0]).args(&self.words[1..]).arg("--version").output().unwrap();
+        let version: String = String::from_utf8_lossy(&said.stdout)
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '_' })
+            .collect();
+        let templates = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let name: String = version.chars().rev().take(100).collect::<Vec<_>>().into_iter().rev().collect();
+        let template = templates.join(name);
+        if !template.exists() {
+            let making = tempfile::tempdir_in(templates).unwrap();
+            self.initialize(making.path());
+            std::fs::rename(making.keep(), &template).unwrap();
+        }
+        template
+    }
+
+    fn initialize(&self, data: &Path) {
+        let status = Command::new("mariadb-install-db")
+            .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
+            .args(["--user=root", "--skip-name-resolve", "--innodb-log-file-size=16M"])
+            .arg(format!("--datadir={}", data.display()))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success(), "mariadb-install-db failed");
+    }
+}
+
+/// A server that runs.
+pub struct Server {
+    /// Where it listens.
+    pub port: u16,
+    log: PathBuf,
+    child: Child,
+}
+
+/// A port that nobody had a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+impl Server {
+    /// Starts a server whose files are `folder/name`, and does not wait for it.
+    pub fn start(program: &Program, folder: &Path, name: &str, port: u16, more: &[String]) -> Server {
+        let data = folder.join(name);
+        let copied = Command::new("cp").arg("-r").arg(program.template()).arg(&data).status().unwrap();
+        assert!(copied.success());
+        let log = folder.join(format!("{name}.log"));
+        let child = program
+            .command()
+            .args(SMALL)
+            .arg(format!("--datadir={}", data.display()))
+            .arg(format!("--socket={}", folder.join(format!("{name}.s")).display()))
+            .arg(format!("--log-error={}", log.display()))
+            .arg(format!("--port={port}"))
+            .args(more)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Server { port, log, child }
+    }
+
+    /// Waits until the server lets `root` in.
+    pub fn ready(&mut self) {
+        let start = Instant::now();
+        loop {
+            match Session::open(self.port, "root", "") {
+                Ok(_) => return,
+                Err(error) => {
+                    let ended = self.child.try_wait().unwrap();
+                    let log = || std::fs::read_to_string(&self.log).unwrap_or_default();
+                    assert!(ended.is_none() && start.elapsed() < WAIT, "{error}, {ended:?}: {}", log());
+                }
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
