@@ -235,7 +235,9 @@ impl Connected {
 
     /// A connection for asking where the node stands.
     async fn positions(&self, options: &Options, board: &Board) -> Result<PositionConnection, Failure> {
-        Ok(PositionConnection::connect(&self.target, self.secret.as_ref(), options, board).await?)
+        let secret = self.secret.as_ref();
+        let positions = PositionConnection::connect(&self.target, secret, options, board).await?;
+        Ok(if self.follower { positions.of_follower() } else { positions })
     }
 
     /// A connection for evensum's own tables.

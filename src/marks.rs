@@ -49,4 +49,11 @@ impl Ledger for Marks {
             Marks::Positions(positions) => positions.marks(run, number).await,
         }
     }
+
+    fn follows(&self) -> bool {
+        match self {
+            Marks::Rows(ledger) => ledger.follows(),
+            Marks::Positions(positions) => positions.follows(),
+        }
+    }
 }

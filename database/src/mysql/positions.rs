@@ -112,6 +112,7 @@ pub struct PositionConnection {
     board: Board,
     seat: usize,
     server: Option<Server>,
+    follower: bool,
 }
 
 impl Board {
@@ -139,10 +140,18 @@ impl PositionConnection {
             board: board.clone(),
             seat,
             server: None,
+            follower: false,
         };
         let server = node.look().await;
         node.server = Some(server.map_err(|fault| fault.at(&node.name, "the connection"))?);
         Ok(node)
+    }
+
+    /// The same for a follower: nobody waits for its marks.
+    #[must_use]
+    pub fn of_follower(mut self) -> PositionConnection {
+        self.follower = true;
+        self
     }
 
     /// Finds out what this server is.
@@ -304,6 +313,10 @@ impl Ledger for PositionConnection {
             return Ok(Vec::new());
         }
         self.shown(&marks).await.map_err(|fault| self.error(fault))
+    }
+
+    fn follows(&self) -> bool {
+        self.follower
     }
 }
 
