@@ -2,6 +2,7 @@
 //!
 //! Invariant: no flag takes a password. Not here: what the flags do.
 
+use crate::gentle::GentleArgs;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,7 +36,9 @@ pub enum Command {
 Examples:
   evensum check mysql://root@127.0.0.1:33061 mysql://root@127.0.0.1:33062
   evensum check --tables 'shop.*' --ignore-tables '*.log' h=db1,u=check h=db2,u=check
-  evensum check --config evensum.toml --json | jq .verdict")]
+  evensum check --config evensum.toml --json | jq .verdict
+  evensum check --max-load Threads_running=25 --intensity 0.3 --window 22:00-06:00 --config evensum.toml
+  evensum check --resume --config evensum.toml")]
     Check(CheckArgs),
     /// Plan the repair of the rows that differ, and carry it out with --execute
     #[command(
@@ -135,6 +138,9 @@ pub struct SelectionArgs {
     /// Keep runs and journals in this folder [default: ~/.local/state/evensum]
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
+    /// When to hold back.
+    #[command(flatten)]
+    pub gentle: GentleArgs,
 }
 
 /// `evensum check`.
@@ -149,6 +155,9 @@ pub struct CheckArgs {
     /// Write nothing on the nodes: positions of their logs stand in for evensum's own tables
     #[arg(long, conflicts_with = "ledger")]
     pub no_ledger: bool,
+    /// Go on with a check that was killed or stopped: of this name, or the latest
+    #[arg(long, value_name = "RUN", num_args = 0..=1, require_equals = true, default_missing_value = "last")]
+    pub resume: Option<String>,
     /// Print one JSON document instead of text
     #[arg(long)]
     pub json: bool,

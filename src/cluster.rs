@@ -7,6 +7,7 @@
 use crate::cli::{ClusterArgs, SelectionArgs, duration};
 use crate::config::{Config, Node as NodeConfig};
 use crate::error::Failure;
+use crate::gentle::Gentle;
 use crate::marks::Marks;
 use crate::option_file::OptionFile;
 use crate::password::{self, Sources};
@@ -68,6 +69,8 @@ pub struct Scope {
     pub no_ledger: bool,
     /// The folder of runs and journals, if one was said.
     pub state: Option<PathBuf>,
+    /// When to hold back.
+    pub gentle: Gentle,
 }
 
 impl Cluster {
@@ -137,6 +140,7 @@ impl Cluster {
             options,
             no_ledger: check.no_ledger,
             state: args.state.clone().or_else(|| self.config.state.clone()),
+            gentle: Gentle::resolve(&args.gentle, check)?,
         })
     }
 
@@ -247,14 +251,20 @@ impl Connected {
     }
 }
 
-/// The members of a check, and its scout, over connections of their own.
-pub async fn members(
+/// The members of a check, and what else it reads by, over connections of their own.
+pub async fn crew(
     connected: &[Connected],
     scope: &Scope,
-) -> Result<(Vec<checker::Member<Connection, Marks>>, Connection), Failure> {
+    lanes: usize,
+) -> Result<checker::Crew<Connection, Marks>, Failure> {
     let (options, board) = (&scope.options, Board::default());
     let first = connected.first().ok_or_else(|| Failure::usage("no node was named", ""))?;
     let scout = first.another(options).await?;
+    let further = (1..lanes).map(async |_| {
+        let readers = try_join_all(connected.iter().map(|node| node.another(options))).await?;
+        Ok::<_, Failure>(checker::Lane { readers, scout: first.another(options).await? })
+    });
+    let lanes = try_join_all(further).await?;
     let members = connected.iter().map(async |node| {
         let ledger = match scope.no_ledger {
             false => Marks::Rows(node.ledger(options).await?),
@@ -263,7 +273,7 @@ pub async fn members(
         let reader = node.another(options).await?;
         Ok::<_, Failure>(checker::Member { name: node.target.name.clone(), reader, ledger })
     });
-    Ok((try_join_all(members).await?, scout))
+    Ok(checker::Crew { members: try_join_all(members).await?, scout, lanes })
 }
 
 /// The members of a repair.

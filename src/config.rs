@@ -9,6 +9,14 @@
 //! [check]
 //! tables = ["shop.*"]
 //! settle = "30s"
+//! max_lag = "1s"                        # or "off"
+//! max_load = ["Threads_running=25"]
+//! intensity = 0.3
+//! chunk_time = "150ms"                  # or chunk_rows = 1000
+//! pause_file = "/run/evensum.pause"
+//! window = "22:00-06:00"
+//! timezone = "Europe/Helsinki"
+//! threads = 2
 //!
 //! [sync]
 //! policy = "prefer=db1:3306"
@@ -121,6 +129,24 @@ pub struct Check {
     pub ledger: Option<String>,
     /// Whether a check writes nothing on the nodes.
     pub no_ledger: bool,
+    /// The time that a node should need for a chunk, such as `150ms`.
+    pub chunk_time: Option<String>,
+    /// Chunks of so many rows instead.
+    pub chunk_rows: Option<u64>,
+    /// Pause while a replica is further behind, such as `1s`; or `off`.
+    pub max_lag: Option<String>,
+    /// Pause while a server is as busy as this, such as `Threads_running=25`.
+    pub max_load: Vec<String>,
+    /// The share of the time in which to work.
+    pub intensity: Option<f64>,
+    /// Pause while this file exists.
+    pub pause_file: Option<PathBuf>,
+    /// Pause outside these hours, such as `22:00-06:00`.
+    pub window: Option<String>,
+    /// The time zone of the window.
+    pub timezone: Option<String>,
+    /// How many tables, or chunks of one, are read at the same time.
+    pub threads: Option<usize>,
 }
 
 /// `[sync]`.
@@ -161,7 +187,8 @@ impl Config {
             Node::Detailed(node) => [node.password_file.as_mut(), node.defaults_file.as_mut()],
             Node::Address(_) => [None, None],
         });
-        let own = [&mut self.state, password_file, defaults_file, ssl_ca, ssl_cert, ssl_key];
+        let pause_file = &mut self.check.pause_file;
+        let own = [&mut self.state, password_file, defaults_file, ssl_ca, ssl_cert, ssl_key, pause_file];
         let own = own.into_iter().map(Option::as_mut);
         own.chain(nodes).flatten().for_each(|path| *path = folder.join(&*path));
     }

@@ -11,6 +11,7 @@ mod commands;
 mod config;
 mod demo;
 mod error;
+mod gentle;
 mod marks;
 mod option_file;
 mod output;

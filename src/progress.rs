@@ -2,10 +2,11 @@
 //!
 //! A timer speaks, and not the steps: a run that waits for replication takes no step, and that is when one wants to know.
 //! The time left is guessed only after one percent of the rows, and never shown as more exact than it is: the servers' own
-//! guess of the number of rows is what it rests on. Everything here goes to stderr.
+//! guess of the number of rows is what it rests on. A pause is said with its reason and how long it lasts; where there is no
+//! terminal also when it begins, but not more often than a line is written there. Everything here goes to stderr.
 
 use crate::output;
-use checker::{Progress, Step};
+use checker::{Cause, Progress, Reason, Step};
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -78,6 +79,16 @@ struct State {
     chunks: u64,
     mismatched: u64,
     settling: Option<(usize, u32)>,
+    paused: Option<Pause>,
+    /// When a pause was last said apart from the line.
+    said: Option<Instant>,
+}
+
+/// A pause, and since when.
+struct Pause {
+    since: Instant,
+    cause: Cause,
+    words: Box<str>,
 }
 
 impl Line {
@@ -91,6 +102,8 @@ impl Line {
             chunks: 0,
             mismatched: 0,
             settling: None,
+            paused: None,
+            said: None,
         }));
         let (bar, shared) = (bar(None, "{spinner} {wide_msg}"), state.clone());
         let line = move || shared.lock().unwrap_or_else(PoisonError::into_inner).line();
@@ -121,6 +134,12 @@ impl Progress for Line {
             }
             Step::Settling { keys, attempt } => state.settling = Some((keys, attempt)),
             Step::TableDone(_) => state.settling = None,
+            Step::Paused(reason) => {
+                if state.pause(reason) && self.bar.is_none() {
+                    output::note(&format!("evensum: pausing: {}", reason.words));
+                }
+            }
+            Step::Resumed => state.paused = None,
         }
         if let Some(bar) = &self.bar {
             bar.set_message(state.line());
@@ -187,6 +206,18 @@ impl Tally {
 }
 
 impl State {
+    /// Takes in that the run pauses; whether a person should be told at once.
+    fn pause(&mut self, reason: &Reason) -> bool {
+        let (cause, words) = (reason.cause, reason.words.clone());
+        let lasting = self.paused.as_ref().filter(|pause| pause.cause == cause).map(|pause| pause.since);
+        self.paused = Some(Pause { since: lasting.unwrap_or_else(Instant::now), cause, words });
+        let tells = lasting.is_none() && self.said.is_none_or(|said| said.elapsed() >= QUIET_INTERVAL);
+        if tells {
+            self.said = Some(Instant::now());
+        }
+        tells
+    }
+
     fn line(&self) -> String {
         let elapsed = self.start.elapsed();
         let per_second =
@@ -200,7 +231,9 @@ impl State {
             self.mismatched,
             HumanCount(per_second)
         );
-        if let Some((keys, attempt)) = self.settling {
+        if let Some(Pause { since, words, .. }) = &self.paused {
+            line.push_str(&format!(", paused for {} s: {words}", since.elapsed().as_secs()));
+        } else if let Some((keys, attempt)) = self.settling {
             line.push_str(&format!(", settling {keys} rows (attempt {attempt})"));
         } else if let Some(left) = time_left(self.rows, self.rows_estimate, elapsed) {
             line.push_str(&format!(", {} left", HumanDuration(left)));
@@ -259,6 +292,24 @@ mod tests {
         assert_eq!(tally(0).line(), "0 of 200 rows mended");
         assert_eq!(tally(100).line(), "100 of 200 rows mended, 10 seconds left");
         assert!(tally(200).line().ends_with("read again on all nodes"));
+    }
+
+    #[tokio::test]
+    async fn a_pause_is_said_with_its_reason_until_it_ends() {
+        let line = Line::new();
+        let said = || line.state.lock().unwrap().line();
+        let reason = |words: &str| Reason { cause: Cause::Lag, words: words.into() };
+        line.step(Step::Paused(&reason("n2 is 14 s behind")));
+        line.state.lock().unwrap().paused.as_mut().unwrap().since -= Duration::from_secs(3);
+        // the figures change, the pause is the same
+        line.step(Step::Paused(&reason("n2 is 12 s behind")));
+        assert!(said().ends_with(", paused for 3 s: n2 is 12 s behind"), "{}", said());
+        line.step(Step::Paused(&Reason { cause: Cause::Load, words: "busy".into() }));
+        assert!(said().ends_with(", paused for 0 s: busy"), "{}", said());
+        line.step(Step::Resumed);
+        assert!(!said().contains("paused"), "{}", said());
+        assert!(!line.state.lock().unwrap().pause(&reason("again")), "said a moment ago");
+        line.finish();
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! The state folder: the history of runs, the journals of repairs, and one lock per node.
 //!
 //! ```text
-//! DIR/runs.sqlite          one row per run, with its report as JSON
+//! DIR/runs.sqlite          one row per run, with its report as JSON; and what runs at work have compared so far
 //! DIR/journals/RUN.journal before-images of a repair
 //! DIR/locks/NODE.lock      held by the run at work; names its process
 //! ```
@@ -9,6 +9,8 @@
 //! Invariant: a file that is not what it should be is named in an error and left as it is, before any node is touched.
 //! A lock is the operating system's, so a run that was killed leaves none behind. Reports and journals hold rows, so nobody
 //! but their owner may read them.
+
+mod checkpoints;
 
 use crate::clock;
 use crate::error::Failure;
@@ -100,7 +102,9 @@ impl State {
             "CREATE TABLE IF NOT EXISTS runs(
                 run TEXT PRIMARY KEY, kind TEXT NOT NULL, cause TEXT NOT NULL, cluster TEXT NOT NULL,
                 started INTEGER NOT NULL, finished INTEGER, verdict TEXT, report TEXT) STRICT;
-             PRAGMA user_version = {SCHEMA_VERSION};"
+             {}
+             PRAGMA user_version = {SCHEMA_VERSION};",
+            checkpoints::LAYOUT
         );
         runs.execute_batch(&layout).map_err(|error| broken(&error))?;
         Ok(State { folder: folder.to_owned(), runs })

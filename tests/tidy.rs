@@ -17,7 +17,7 @@ const ARROWS: [(&str, &[&str]); 6] = [
 
 /// The crates and folders that may hold SQL: the drivers, the bundled node, the program's own SQLite file, and what plays
 /// the part of an application.
-const SQL_PLACES: [&str; 5] = ["database/", "node/", "src/state.rs", "src/demo", "tests/"];
+const SQL_PLACES: [&str; 5] = ["database/", "node/", "src/state", "src/demo", "tests/"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 const PUSH_ROWS: usize = 200;
 /// After how long, and after how many chunks, a walk stops so that what it has read is kept.
 const PART_TIME: Duration = Duration::from_secs(5);
-const PART_CHUNKS: u64 = 256;
+const PART_CHUNKS: u64 = 100;
 /// From how many rows on, by the server's guess, a table is read in all lanes.
 const LARGE_ROWS: u64 = 200_000;
 /// The most keys that are read at once when a run goes on.

@@ -3,10 +3,11 @@
 //! `*` stands for any run of characters, also across the dot, and `?` for one. A table is selected if any pattern of
 //! `only` matches (or there is none) and no pattern of `not` does. Case counts, as table names do.
 
+use serde::Serialize;
 use std::fmt;
 
 /// Which tables to compare, and which rows of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Selection {
     only: Vec<String>,
     not: Vec<String>,

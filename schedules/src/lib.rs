@@ -11,10 +11,12 @@
 //! on the wall: not at all in the hour that is not there, twice in the one that comes twice.
 
 pub mod expression;
+pub mod window;
 
 pub use chrono;
 pub use chrono_tz::Tz;
 pub use expression::{Expression, ExpressionError};
+pub use window::{Window, WindowError};
 
 use chrono::{DateTime, Utc};
 

@@ -1,17 +1,25 @@
 //! `evensum check`: compares, says what was found, and keeps the report.
 //!
+//! What is compared is kept as the check goes, so that one that was killed or stopped can go on (`--resume`), under the same
+//! name, if it is about the same nodes, tables and rows.
+//!
 //! Invariant: it holds no writer, so it cannot change a user's row.
 
 use crate::cli::CheckArgs;
 use crate::clock;
-use crate::cluster::{Cluster, Connected, Scope, members};
+use crate::cluster::{Cluster, Connected, Scope, crew};
 use crate::error::{Failure, Outcome};
+use crate::gentle::Watch;
 use crate::output;
 use crate::progress::Line;
 use crate::render;
 use crate::signals;
 use crate::state::{self, State};
-use checker::{Options, Report, Selection, Stop, TableReport, Verdict, check};
+use checker::{
+    Checkpoint, Forgetful, Gate, Keeper, Manners, Options, Report, Selection, Stop, TableReport, Verdict,
+};
+use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// Runs the command.
 pub async fn run(args: CheckArgs) -> Result<Outcome, Failure> {
@@ -24,15 +32,28 @@ pub async fn run(args: CheckArgs) -> Result<Outcome, Failure> {
     let connected = cluster.connect(&scope.options).await?;
     let identities: Vec<String> = connected.iter().map(|node| node.identity.server_uuid.clone()).collect();
     let _lock = state.lock(&identities)?;
-    let run = clock::run_name();
-    state.begin(&run, "check", &cluster.name)?;
-    let report = compare(&run, &connected, &scope, &stop).await;
+    let about = about(&connected, &scope);
+    let (run, checkpoint) = match &args.resume {
+        Some(wanted) => resume(&state, wanted, &about)?,
+        None => (clock::run_name(), Checkpoint::default()),
+    };
+    match &args.resume {
+        Some(_) => state.go_on(&run)?,
+        None => state.begin(&run, "check", &cluster.name)?,
+    }
+    let keeper = state.keep(&run, &about.to_string())?;
+    let report = compare_on(&run, &connected, &scope, &keeper, checkpoint, &stop).await;
     let report = report.inspect_err(|failure| state.fail(&run, failure))?;
     let mut document = render::json::report(&report);
     if scope.no_ledger {
         render::json::without_ledger(&mut document);
     }
     state.finish(&run, &report.verdict().to_string(), &document.to_string())?;
+    if report.interrupted {
+        output::note(&format!("evensum: go on with --resume={run}"));
+    } else {
+        state.forget(&run)?;
+    }
     if args.json {
         output::print(&render::json::text(&document))?;
     } else {
@@ -47,6 +68,36 @@ pub async fn run(args: CheckArgs) -> Result<Outcome, Failure> {
     Ok(interrupt.outcome().unwrap_or_else(|| outcome(&report, &scope)))
 }
 
+/// What a check is about: who goes on with one must mean the same.
+fn about(connected: &[Connected], scope: &Scope) -> Value {
+    let nodes: Vec<_> =
+        connected.iter().map(|node| json!([*node.target.name, node.identity.server_uuid])).collect();
+    let selection = json!(scope.selection);
+    json!({ "program": env!("CARGO_PKG_VERSION"), "nodes": nodes, "selection": selection })
+}
+
+/// The run that is to go on, and what was kept of it; refused if it is about something else.
+fn resume(state: &State, wanted: &str, about: &Value) -> Result<(String, Checkpoint), Failure> {
+    let Some((run, kept)) = state.kept(wanted)? else {
+        let which = if wanted == "last" { "check".to_owned() } else { format!("check '{wanted}'") };
+        let advice = "a check that came to its end is not resumed; begin a new one, without --resume";
+        return Err(Failure::usage(format!("there is no {which} that was killed or stopped"), advice));
+    };
+    let kept: Value = serde_json::from_str(&kept).unwrap_or_default();
+    for (field, what) in [
+        ("program", "was made by another version of evensum"),
+        ("nodes", "compared other nodes, or the same in another order or under other names"),
+        ("selection", "compared other tables or rows (--tables, --ignore-tables, --where)"),
+    ] {
+        if kept[field] != about[field] {
+            let what = format!("the check {run} cannot be resumed: it {what}");
+            return Err(Failure::usage(what, "say the same as then, or begin a new one, without --resume"));
+        }
+    }
+    let checkpoint = state.checkpoint(&run)?;
+    Ok((run, checkpoint))
+}
+
 /// Compares the nodes, with a line of progress.
 pub async fn compare(
     run: &str,
@@ -54,15 +105,33 @@ pub async fn compare(
     scope: &Scope,
     stop: &Stop,
 ) -> Result<Report, Failure> {
-    let (members, scout) = members(connected, scope).await?;
+    compare_on(run, connected, scope, &Forgetful, Checkpoint::default(), stop).await
+}
+
+/// The same, from a checkpoint on, and keeping what is compared.
+async fn compare_on(
+    run: &str,
+    connected: &[Connected],
+    scope: &Scope,
+    keeper: &dyn Keeper,
+    checkpoint: Checkpoint,
+    stop: &Stop,
+) -> Result<Report, Failure> {
+    let gentle = &scope.gentle;
+    let crew = crew(connected, scope, gentle.lanes).await?;
     let options = Options {
         run: clock::ledger_run(run).into(),
         selection: scope.selection.clone(),
         settle_bound: scope.settle_bound,
     };
+    let gate = Arc::new(Gate::new());
+    let watch = Watch::begin(connected, &scope.options, gentle, &gate).await?;
+    let (size, intensity) = (gentle.size, gentle.intensity);
+    let manners = Manners { size, intensity, digests: true, gate: &gate, keeper, checkpoint };
     let progress = Line::new();
-    let report = check(members, scout, &options, &progress, stop).await;
+    let report = checker::check_gently(crew, &options, manners, &progress, stop).await;
     progress.finish();
+    drop(watch);
     let report = report.map_err(|error| Failure::reading(error, scope.selection.filter.as_deref()))?;
     Ok(Report { run: run.into(), ..report })
 }

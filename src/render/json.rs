@@ -10,6 +10,7 @@ use checker::{Divergence, Report, TableReport, Unsettled};
 use database::{Key, Row, Table, Value as Cell};
 use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// The version of every document here; it grows when a field changes its meaning or goes away.
 const SCHEMA_VERSION: u32 = 1;
@@ -52,7 +53,11 @@ pub fn report(report: &Report) -> Value {
         "unsettled": report.unsettled.iter().map(unsettled).collect::<Vec<_>>(),
         "unlisted": report.unlisted,
         "interrupted": report.interrupted,
-        "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
+        "elapsed_ms": millis(report.elapsed),
+        "throttled": throttled(report),
+        "chunks_resumed": report.course.chunks_resumed,
+        "chunks_retried": report.course.chunks_retried,
+        "notes": report.course.notes,
     })
 }
 
@@ -61,6 +66,20 @@ pub fn without_ledger(document: &mut Value) {
     if let Value::Object(fields) = document {
         fields.insert("without_ledger".to_owned(), json!(GIVEN_UP));
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// For how long a check was held back, by cause, and how often.
+fn throttled(report: &Report) -> Map<String, Value> {
+    let held = report.course.throttled.iter();
+    held.map(|(cause, held)| {
+        let name = cause.to_string().replace(' ', "_");
+        (name, json!({ "ms": millis(held.time), "pauses": held.pauses }))
+    })
+    .collect()
 }
 
 fn table(table: &TableReport) -> Value {

@@ -41,7 +41,7 @@ pub fn report(report: &Report, next: &str, coloured: bool) -> String {
     if report.tables.is_empty() {
         return format!("nothing was compared: no table was selected on {}\n", report.nodes.join(", "));
     }
-    let mut text = format!("{}\n\n", sentence(report, coloured));
+    let mut text = format!("{}\n{}\n", sentence(report, coloured), course(report));
     let mut rows = vec![["table", "rows", "chunks", "verdict"].map(str::to_owned).to_vec()];
     rows.extend(report.tables.iter().map(|table| {
         let (rows, chunks) = match table.verdict {
@@ -109,6 +109,35 @@ fn sentence(report: &Report, coloured: bool) -> String {
         HumanCount(count(|t| t.rows)),
         report.elapsed.as_secs_f64()
     )
+}
+
+/// How the check went: what held it back, what it took over, what a reader should know; one line each.
+fn course(report: &Report) -> String {
+    let course = &report.course;
+    let mut text = String::new();
+    let held: Vec<String> = (course.throttled.iter())
+        .map(|(cause, held)| {
+            format!("{:.1} s by {cause} ({})", held.time.as_secs_f64(), counted(held.pauses, "pause"))
+        })
+        .collect();
+    if !held.is_empty() {
+        let _ = writeln!(text, "held back: {}", held.join(", "));
+    }
+    if course.chunks_resumed > 0 {
+        let _ = writeln!(
+            text,
+            "{} were compared before the run was resumed",
+            counted(course.chunks_resumed, "chunk")
+        );
+    }
+    if course.chunks_retried > 0 {
+        let chunks = counted(course.chunks_retried, "chunk");
+        let _ = writeln!(text, "{chunks} took too long to read and were read again with fewer rows");
+    }
+    for note in &course.notes {
+        let _ = writeln!(text, "note: {note}");
+    }
+    text
 }
 
 fn paint(verdict: Verdict, coloured: bool) -> String {
@@ -290,7 +319,7 @@ pub fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use checker::NodeFingerprint;
+    use checker::{Course, NodeFingerprint};
     use database::{Column, Kind};
     use std::sync::Arc;
     use std::time::Duration;
@@ -356,6 +385,7 @@ mod tests {
             unlisted: 0,
             interrupted: false,
             elapsed: Duration::from_millis(1_250),
+            course: Course::default(),
         };
         assert_eq!(
             super::report(&report, "evensum sync", false),

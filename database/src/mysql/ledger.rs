@@ -210,6 +210,7 @@ impl Ledger for LedgerConnection {
         if self.follower {
             return Ok(());
         }
+        self.link.refresh().await;
         for some in checksums.chunks(ROWS_PER_STATEMENT) {
             let sql = self.insert(some);
             self.link.run(&sql).await.map_err(|fault| self.error(fault, "to write checksums"))?;
@@ -218,6 +219,7 @@ impl Ledger for LedgerConnection {
     }
 
     async fn mark(&mut self, run: &str, watermark: &Watermark) -> Result<()> {
+        self.link.refresh().await;
         let sql = format!(
             "INSERT INTO {} (run, writer, number, marked_at) VALUES ({}, {}, {}, UTC_TIMESTAMP())",
             self.table("watermarks"),

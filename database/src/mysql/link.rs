@@ -17,9 +17,9 @@ use crate::secret::Secret;
 use crate::table::Column;
 use crate::target::Target;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
-use sqlx::{AssertSqlSafe, Column as _, ConnectOptions, Either, Executor, Row as _};
+use sqlx::{AssertSqlSafe, Column as _, ConnectOptions, Connection as _, Either, Executor, Row as _};
 use std::future::{Future, poll_fn};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 /// What every session must have, or values would be read or written otherwise than they are.
@@ -58,8 +58,14 @@ pub(super) struct Link {
     generation: u64,
     /// How many statements were prepared on this connection.
     prepared: usize,
+    /// When the connection was last used.
+    used: Instant,
 }
 
+/// After how long a connection that nobody used is asked whether it still is one: a paused run leaves it alone for hours.
+const IDLE_TRUSTED: Duration = Duration::from_secs(2);
+/// By how much longer an answer is waited for than a statement may take, so that it is the server that ends the statement.
+const ANSWER_GRACE: Duration = Duration::from_secs(3);
 /// How many prepared statements a connection keeps, if it is not used up before.
 const PREPARED_KEPT: usize = 1_000;
 /// After how many prepared statements a connection is used up: each is memory of the server.
@@ -80,13 +86,22 @@ impl Link {
             connection: None,
             generation: 0,
             prepared: 0,
+            used: Instant::now(),
         }
     }
 
-    /// Ends a connection that has prepared many statements; for the beginning of what needs no open transaction.
-    pub(super) fn refresh(&mut self) {
+    /// Ends a connection that has prepared many statements, or that a server or something on the way has ended while nobody
+    /// used it; for the beginning of what needs no open transaction.
+    pub(super) async fn refresh(&mut self) {
         if self.prepared >= PREPARED_MOST {
             self.close();
+        }
+        let idle = self.used.elapsed() >= IDLE_TRUSTED;
+        if let Some(mut connection) = self.connection.take_if(|_| idle)
+            && matches!(timeout(self.options.connect_timeout, connection.ping()).await, Ok(Ok(())))
+        {
+            self.connection = Some(connection);
+            self.used = Instant::now();
         }
     }
 
@@ -168,9 +183,10 @@ impl Link {
     {
         let connection = self.take().await?;
         let bound = self.options.statement_timeout;
-        let Ok((connection, result)) = timeout(bound, work(connection)).await else {
+        let Ok((connection, result)) = timeout(bound + ANSWER_GRACE, work(connection)).await else {
             return Err(Fault::Slow(bound));
         };
+        self.used = Instant::now();
         if result.as_ref().err().is_none_or(Fault::is_server) {
             self.connection = Some(connection);
         }

@@ -32,6 +32,8 @@ impl Connection {
     /// Locks rows and remembers it, or reads what cannot be locked.
     pub(super) async fn lock(&mut self, tables: &[(&Table, &[Key])], lock: Lock) -> Result<Locked, Fault> {
         let guard = lock == Lock::Update;
+        // whatever it held ends here
+        self.locks.refresh().await;
         let mut busy = HashSet::new();
         let mut one_by_one = false;
         while busy.len() <= BUSY_ROWS {

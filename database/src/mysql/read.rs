@@ -35,7 +35,7 @@ impl Reader for Connection {
     }
 
     async fn boundary(&mut self, chunk: &Chunk, rows: u64) -> Result<Option<Key>> {
-        self.main.refresh();
+        self.main.refresh().await;
         let columns: Vec<&Column> = chunk.table.key_columns().collect();
         let found = self.main.read(&dialect::boundary(chunk, rows), &columns, 1).await;
         let found = found.map_err(|fault| self.error(fault, &format!("reading {chunk}")))?;
@@ -46,19 +46,20 @@ impl Reader for Connection {
         if !self.digests {
             return Ok(None);
         }
+        self.main.refresh().await;
         let digests = digest::digests(&mut self.main, chunks).await;
         digests.map_err(|fault| self.error(fault, "digesting rows"))
     }
 
     async fn rows(&mut self, chunk: &Chunk, limit: u64) -> Result<Rows> {
-        self.main.refresh();
+        self.main.refresh().await;
         let columns: Vec<&Column> = chunk.table.columns.iter().collect();
         let rows = self.main.read_some(&dialect::chunk(chunk, limit), &columns, limit, CHUNK_BYTES).await;
         rows.map_err(|fault| self.error(fault, &format!("reading {chunk}")))
     }
 
     async fn rows_by_key(&mut self, table: &Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
-        self.main.refresh();
+        self.main.refresh().await;
         let rows = if keys.len() <= KEYS_PER_STATEMENT {
             by_key(&mut self.main, table, keys, Lock::None).await
         } else {
@@ -69,6 +70,7 @@ impl Reader for Connection {
 
     async fn pin(&mut self, rows: &[RowsOf<'_>]) -> Result<Pin> {
         self.release().await;
+        self.main.refresh().await;
         let tables: Vec<(&Table, &[Key])> = rows.iter().map(|of| (of.table, of.keys)).collect();
         let pin = match self.watch {
             Watch::Log => log_pin(&mut self.main, &tables).await,

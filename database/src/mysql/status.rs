@@ -43,6 +43,7 @@ impl Connection {
     /// The links by which this node is fed.
     pub async fn replication(&mut self) -> Result<Vec<LinkState>> {
         let statements = ["SHOW ALL SLAVES STATUS", "SHOW REPLICA STATUS", "SHOW SLAVE STATUS"];
+        self.main.refresh().await;
         let mut last = Fault::Odd("no statement to ask for replication".into());
         for statement in statements {
             match self.main.ask(statement).await {
@@ -74,6 +75,21 @@ impl Connection {
             }
         }
         Err(self.error(last, "the state of its replication"))
+    }
+
+    /// What these status variables are; `None`: there is no such one, or it is no number.
+    pub async fn load(&mut self, names: &[&str]) -> Result<Vec<Option<u64>>> {
+        let list: Vec<String> = names.iter().map(|name| format!("'{}'", name.replace('\'', "''"))).collect();
+        let sql = format!("SHOW GLOBAL STATUS WHERE Variable_name IN ({})", list.join(", "));
+        self.main.refresh().await;
+        let answer = self.main.ask(&sql).await.map_err(|fault| self.error(fault, "its load"))?;
+        let value = |name: &&str| {
+            let named = |row: &&Vec<Option<String>>| {
+                row.first().and_then(Option::as_deref).is_some_and(|known| known.eq_ignore_ascii_case(name))
+            };
+            answer.rows.iter().find(named)?.get(1)?.as_deref()?.parse().ok()
+        };
+        Ok(names.iter().map(value).collect())
     }
 
     /// Who this server is.
