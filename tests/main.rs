@@ -1,7 +1,7 @@
 //! The program from outside: real processes, real sockets, real files.
 //!
 //! `tidy` holds the source to the laws of ARCHITECTURE.md. `commands` types commands and reads what they say. `cluster` starts
-//! bundled nodes and breaks what is between them; `scenarios`, `plans`, `live`, `kill`, `gentle`, `conformance`, `real_input` and
+//! bundled nodes and breaks what is between them; `scenarios`, `plans`, `positions`, `live`, `kill`, `gentle`, `conformance`, `real_input` and
 //! `demo` use it. `servers` does the like with real servers, where they are installed.
 
 #![allow(
@@ -19,6 +19,7 @@ mod gentle;
 mod kill;
 mod live;
 mod plans;
+mod positions;
 mod real_input;
 mod scenarios;
 mod servers;

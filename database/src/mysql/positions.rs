@@ -280,6 +280,7 @@ impl Ledger for PositionConnection {
     }
 
     async fn mark(&mut self, run: &str, watermark: &Watermark) -> Result<()> {
+        self.link.refresh().await;
         let mark = self.stand().await.map_err(|fault| self.error(fault))?;
         let mut pinned = self.board.pinned();
         // the nodes of a Galera cluster may count as one
@@ -312,6 +313,7 @@ impl Ledger for PositionConnection {
         if marks.is_empty() {
             return Ok(Vec::new());
         }
+        self.link.refresh().await;
         self.shown(&marks).await.map_err(|fault| self.error(fault))
     }
 

@@ -8,7 +8,7 @@ mod effects;
 mod secure;
 
 use database::conformance::{self, SqlFixture};
-use database::mysql::{Connection, LedgerConnection, Options, Watch};
+use database::mysql::{Board, Connection, LedgerConnection, Options, PositionConnection, Watch};
 use database::{Chunk, Key, Reader, RowsOf, Target, Value};
 use std::net::TcpListener;
 use std::path::Path;
@@ -222,6 +222,10 @@ async fn every_type_is_written_back_bit_for_bit(server: &Server, fixture: &mut S
 async fn the_ledger_is_written_through_the_log(server: &Server) {
     let mut ledger = LedgerConnection::connect(&server.target, None, &Options::default()).await.unwrap();
     let outcome = conformance::run_ledger(&mut connect(server).await, &mut ledger).await;
+    assert!(outcome.failed.is_empty(), "{outcome}");
+    let board = Board::default();
+    let positions = PositionConnection::connect(&server.target, None, &Options::default(), &board).await;
+    let outcome = conformance::run_positions(&mut connect(server).await, &mut positions.unwrap()).await;
     assert!(outcome.failed.is_empty(), "{outcome}");
 }
 
