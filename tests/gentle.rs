@@ -29,7 +29,7 @@ fn cluster(nodes: usize, tables: u32, rows: u32) -> Cluster {
 }
 
 /// Starts `evensum check` on the tables of the shop.
-fn start(cluster: &Cluster, args: &[&str]) -> Child {
+pub fn start(cluster: &Cluster, args: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_evensum"))
         .args(["check", "--tables", "shop.*", "--json", "--config"])
         .arg(cluster.path("evensum.toml"))
@@ -44,22 +44,22 @@ fn start(cluster: &Cluster, args: &[&str]) -> Child {
 }
 
 /// The exit code, the report and stderr of a check that ends.
-fn ended(child: Child) -> (i32, Value, String) {
+pub fn ended(child: Child) -> (i32, Value, String) {
     let (code, out, err) = said(&child.wait_with_output().unwrap());
     (code, serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}")), err)
 }
 
-fn check(cluster: &Cluster, args: &[&str]) -> (i32, Value, String) {
+pub fn check(cluster: &Cluster, args: &[&str]) -> (i32, Value, String) {
     ended(start(cluster, args))
 }
 
 /// For how long a cause held a check, and how often.
-fn held(report: &Value, cause: &str) -> (u64, u64) {
+pub fn held(report: &Value, cause: &str) -> (u64, u64) {
     let held = &report["throttled"][cause];
     (held["ms"].as_u64().unwrap_or(0), held["pauses"].as_u64().unwrap_or(0))
 }
 
-fn runs(child: &mut Child) -> bool {
+pub fn runs(child: &mut Child) -> bool {
     child.try_wait().unwrap().is_none()
 }
 
@@ -69,7 +69,7 @@ fn interrupt(child: &Child) {
 }
 
 /// Waits until a line of stderr of a running check holds this.
-fn until_said(child: &mut Child, part: &str) {
+pub fn until_said(child: &mut Child, part: &str) {
     use std::io::{BufRead, BufReader};
     let mut err = BufReader::new(child.stderr.take().unwrap());
     let (mut line, mut all) = (String::new(), String::new());

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 /// How many chunks may be on their way between the scout, the readers and the walk, beside one for each lane.
 pub const CHUNKS_AHEAD: usize = 3;
 /// The rows of the first chunk, the fewest and the most.
-pub const CHUNK_ROWS: [u64; 3] = [1_000, 100, 50_000];
+pub const CHUNK_ROWS: [u64; 3] = [1_000, 10, 50_000];
 /// The time that a node should need for a chunk, unless said otherwise.
 pub const CHUNK_TIME: Duration = Duration::from_millis(150);
 /// The bytes that a chunk should not exceed on a node.
@@ -121,7 +121,7 @@ impl<'a> Pace<'a> {
     /// The rows after which a reader ends its reading of a chunk.
     #[must_use]
     pub fn limit(&self) -> u64 {
-        self.rows.load(Ordering::Relaxed).max(CHUNK_ROWS[0]) * OVERFLOW_FACTOR
+        self.rows.load(Ordering::Relaxed).max(CHUNK_ROWS[1]) * OVERFLOW_FACTOR
     }
 
     /// How many chunks were ordered.
@@ -190,25 +190,23 @@ impl<'a> Pace<'a> {
     /// Takes in how long the slowest node took for a chunk, and what it had to give.
     pub fn learn(&self, rows: u64, bytes: u64, took: Duration) {
         let ChunkSize::Time(target) = self.tempo.size else { return };
-        if rows < CHUNK_ROWS[1] {
+        let now = self.rows.load(Ordering::Relaxed);
+        if rows < CHUNK_ROWS[1].min(now) {
             return;
         }
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let by_time = rows.saturating_mul(micros(target)) / micros(took).max(1);
         let by_bytes = CHUNK_BYTES / (bytes / rows).max(1);
-        let now = self.rows.load(Ordering::Relaxed);
         // a chunk may grow by half or shrink to half, so that one odd measurement is not believed at once
         let next = by_time.min(by_bytes).clamp(now / 2, now + now / 2).clamp(CHUNK_ROWS[1], CHUNK_ROWS[2]);
         self.rows.store(next, Ordering::Relaxed);
     }
 
-    /// Takes in that a chunk took longer than a statement may.
+    /// Takes in that a chunk took longer than a statement may. A fixed size gives way too, for every chunk would.
     pub fn too_slow(&self) {
         self.retried.fetch_add(1, Ordering::Relaxed);
-        if matches!(self.tempo.size, ChunkSize::Time(_)) {
-            let next = self.rows.load(Ordering::Relaxed) / RETRY_DIVISOR;
-            self.rows.store(next.max(CHUNK_ROWS[1]), Ordering::Relaxed);
-        }
+        let now = self.rows.load(Ordering::Relaxed);
+        self.rows.store((now / RETRY_DIVISOR).max(CHUNK_ROWS[1].min(now)), Ordering::Relaxed);
     }
 }
 
@@ -244,16 +242,22 @@ mod tests {
         pace.learn(500, 500_000_000, Duration::from_millis(1));
         assert_eq!(rows(), 250);
         pace.too_slow();
-        assert_eq!((rows(), pace.retried()), (CHUNK_ROWS[1], 1));
+        assert_eq!((rows(), pace.retried()), (15, 1));
+        pace.too_slow();
+        assert_eq!((rows(), pace.retried()), (CHUNK_ROWS[1], 2));
+        // and it grows again
+        pace.learn(CHUNK_ROWS[1], 100, Duration::from_micros(100));
+        assert_eq!(rows(), 15);
     }
 
     #[test]
-    fn a_fixed_size_stays() {
+    fn a_fixed_size_stays_as_long_as_it_can() {
         let (gate, stop) = (Gate::new(), Stop::new());
         let pace = Pace::new(tempo(ChunkSize::Rows(700), 1.0, &gate, &stop), 1);
         pace.learn(700, 7_000, Duration::from_secs(9));
-        pace.too_slow();
         assert_eq!(pace.rows.load(Ordering::Relaxed), 700);
+        pace.too_slow();
+        assert_eq!(pace.rows.load(Ordering::Relaxed), 43);
     }
 
     #[tokio::test]

@@ -1,0 +1,152 @@
+//! What holds a check of real servers back, and whose statements are ended when somebody must give way: ours.
+
+use super::masters::{Masters, Shape};
+use super::server::Program;
+use crate::cluster::Session;
+use crate::commands::said;
+use crate::gentle::{check, ended, held, runs, start, until_said};
+use std::process::Child;
+use std::time::Duration;
+
+/// The rows of the table.
+const ROWS: u64 = 3_000;
+/// The longest that a transaction of ours may be open on a server, in seconds: rows are locked for 1.5 s at most, and a
+/// statement or two come before and after.
+const TRANSACTION_MOST_S: u64 = 5;
+/// How often the servers' lists of statements and transactions are looked at.
+const LOOK: Duration = Duration::from_millis(5);
+
+fn pair() -> Option<Masters> {
+    let masters = Masters::start(&Program::mariadb()?, Shape::Pair);
+    masters.run(1, "CREATE DATABASE shop");
+    masters.run(1, "CREATE TABLE shop.t (id INT PRIMARY KEY, pad VARCHAR(100))");
+    let values: Vec<String> = (0..ROWS).map(|id| format!("({id}, 'pad {id}')")).collect();
+    masters.run(1, &format!("INSERT INTO shop.t VALUES {}", values.join(",")));
+    masters.settle();
+    Some(masters)
+}
+
+#[test]
+fn a_check_waits_while_a_server_is_busy_and_goes_on_when_it_is_not() {
+    let Some(masters) = pair() else { return };
+    let connected = |masters: &Masters| -> u64 {
+        let answer = masters.ask(2, "SHOW GLOBAL STATUS LIKE 'Threads_connected'");
+        answer[0][1].as_deref().unwrap().parse().unwrap()
+    };
+    // what the check needs itself is some connections; those of the test are many more
+    let most = connected(&masters) + 30;
+    let crowd: Vec<Session> = (0..40).map(|_| masters.session(2)).collect();
+    let mut child =
+        start(&masters, &["--max-load", &format!("Threads_running=1000,Threads_connected={most}")]);
+    until_said(&mut child, "pausing: Threads_connected is ");
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert!(runs(&mut child));
+    drop(crowd);
+    let (code, report, err) = ended(child);
+    let (ms, pauses) = held(&report, "load");
+    assert!(code == 0 && pauses == 1 && ms >= 1_400, "{report}{err}");
+    // a fifth more than now is not reached, and neither is the check's own doing
+    let (code, report, err) = check(&masters, &["--max-load", "Innodb_page_size"]);
+    assert_eq!((code, held(&report, "load")), (0, (0, 0)), "{err}");
+    let (code, out, err) = said(&masters.evensum(&["check", "--max-load", "Threads_walking=3"]));
+    assert!(
+        code == 3 && out.is_empty() && err.contains("n1 has no status variable Threads_walking"),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_check_waits_for_a_real_replica_that_is_behind() {
+    let Some(masters) = pair() else { return };
+    masters.relink(2, "MASTER_DELAY=5");
+    masters.run(1, "UPDATE shop.t SET pad = 'late' WHERE id = 0");
+    let behind = || masters.link(2, "Seconds_Behind_Master").parse().unwrap_or(0);
+    while behind() < 2 {
+        std::thread::sleep(LOOK);
+    }
+    let (code, report, err) = check(&masters, &["--max-lag", "1s"]);
+    let (ms, pauses) = held(&report, "lag");
+    assert!(code == 0 && pauses >= 1 && ms >= 900, "{report}{err}");
+}
+
+/// Ends statements of ours that read rows, so many on each node, while the check runs; how many it ended.
+fn end_statements(masters: &Masters, child: &mut Child, most: u32) -> u32 {
+    let mut sessions: Vec<Session> = (1..=masters.len()).map(|n| masters.session(n)).collect();
+    let mut killed = vec![0; sessions.len()];
+    let sql = "SELECT id FROM information_schema.PROCESSLIST WHERE info LIKE '%`pad`%' AND time_ms > 50 \
+               AND id <> CONNECTION_ID()";
+    while runs(child) {
+        for (session, killed) in sessions.iter_mut().zip(&mut killed) {
+            for row in session.ask(sql).unwrap() {
+                if *killed < most
+                    && session.run(&format!("KILL QUERY {}", row[0].as_deref().unwrap())).is_ok()
+                {
+                    *killed += 1;
+                }
+            }
+        }
+        std::thread::sleep(LOOK);
+    }
+    killed.iter().sum()
+}
+
+#[test]
+fn a_statement_of_ours_that_is_ended_is_made_again_with_fewer_rows() {
+    let Some(masters) = pair() else { return };
+    // each row takes its time, so that there is something to end
+    let slow = ["--chunk-rows", "400", "--where", "SLEEP(0.0005) = 0"];
+    let mut child = start(&masters, &slow);
+    let killed = end_statements(&masters, &mut child, 3);
+    let (code, report, err) = ended(child);
+    println!("{killed} statements were ended; {} chunks were read again", report["chunks_retried"]);
+    assert_eq!((code, &report["tables"][0]["rows"]), (0, &ROWS.into()), "{report}{err}");
+    assert!(killed >= 3 && report["chunks_retried"].as_u64().unwrap() > 0, "{killed} {report}");
+    // whoever ends all of them ends the check, with a reason
+    let mut child = start(&masters, &slow);
+    let killed = end_statements(&masters, &mut child, u32::MAX);
+    let (code, report, _) = ended(child);
+    let error = report["error"]["what"].as_str().unwrap_or_default();
+    assert!(code == 2 && killed > 3, "{killed} {report}");
+    assert!(error.contains("tried again 3 times") && report["error"]["code"] == "E0204", "{report}");
+}
+
+#[test]
+fn no_transaction_of_ours_is_open_for_long() {
+    let Some(masters) = pair() else { return };
+    masters.corrupt(2, &["UPDATE shop.t SET pad = 'wrong' WHERE id = 7", "DELETE FROM shop.t WHERE id = 8"]);
+    // its links are slow, so that what is locked stays locked as long as it ever may
+    masters.run(1, "STOP SLAVE");
+    let file = masters.path("pause");
+    std::fs::write(&file, "").unwrap();
+    let args = ["--settle", "6s", "--chunk-rows", "100", "--pause-file", file.to_str().unwrap()];
+    let mut child = start(&masters, &args);
+    let mut sessions: Vec<Session> = (1..=masters.len()).map(|n| masters.session(n)).collect();
+    let sql = "SELECT TIMESTAMPDIFF(SECOND, trx_started, NOW()) FROM information_schema.INNODB_TRX \
+               WHERE trx_mysql_thread_id <> CONNECTION_ID() AND trx_mysql_thread_id > 0";
+    let (mut longest, mut seen, mut looks) = (0, 0, 0_u32);
+    while runs(&mut child) {
+        for session in &mut sessions {
+            let open: Vec<u64> = session
+                .ask(sql)
+                .unwrap()
+                .iter()
+                .map(|row| row[0].as_deref().unwrap().parse().unwrap())
+                .collect();
+            (longest, seen) = (longest.max(open.iter().copied().max().unwrap_or(0)), seen + open.len());
+        }
+        looks += 1;
+        if looks == 400 {
+            // it was paused for two seconds or more: nothing of ours may be open then
+            assert_eq!(seen, 0, "a transaction is open while nothing is done");
+            std::fs::remove_file(&file).unwrap();
+        }
+        if looks == 800 {
+            masters.run(1, "START SLAVE");
+        }
+        std::thread::sleep(LOOK);
+    }
+    let (code, report, err) = ended(child);
+    assert!((1..=2).contains(&code), "{report}{err}");
+    println!("{seen} sights of open transactions in {looks} looks; the longest was {longest} s");
+    assert!(looks > 400 && seen > 0 && longest <= TRANSACTION_MOST_S, "{seen} {longest}");
+}
