@@ -276,6 +276,18 @@ pub async fn crew(
     Ok(checker::Crew { members: try_join_all(members).await?, scout, lanes })
 }
 
+/// Creates a view of evensum's checksums in the form of pt-table-checksum's table, on the first node that is written and through
+/// its log.
+pub async fn create_view(connected: &[Connected], options: &Options, name: &str) -> Result<(), Failure> {
+    let Some((database, view)) = name.split_once('.').filter(|(d, v)| !d.is_empty() && !v.is_empty()) else {
+        let what = format!("--ledger-view {name} names no view");
+        return Err(Failure::usage(what, "write DATABASE.VIEW, as in percona.checksums"));
+    };
+    let first = connected.iter().find(|node| !node.follower).or(connected.first());
+    let node = first.ok_or_else(|| Failure::usage("no node was named", ""))?;
+    Ok(node.ledger(options).await?.create_view(database, view).await?)
+}
+
 /// The members of a repair.
 pub async fn menders(
     connected: &[Connected],

@@ -24,6 +24,8 @@ pub enum Outcome {
     Running,
     /// Stopped by this signal.
     Signal(u8),
+    /// Whatever these bits say, in another program's words.
+    Bits(u8),
 }
 
 impl Outcome {
@@ -37,6 +39,7 @@ impl Outcome {
             Outcome::Unsafe => 4,
             Outcome::Running => 5,
             Outcome::Signal(number) => 128_u8.saturating_add(number),
+            Outcome::Bits(bits) => bits,
         }
     }
 }

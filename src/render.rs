@@ -3,5 +3,6 @@
 //! Pure functions from values to text: nothing here prints, connects or decides.
 
 pub mod json;
+pub mod pt;
 pub mod repair;
 pub mod text;

@@ -29,6 +29,7 @@ mod read;
 mod schema;
 mod secure;
 mod status;
+mod view;
 mod wire;
 mod write;
 

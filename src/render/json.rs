@@ -95,6 +95,8 @@ fn table(table: &TableReport) -> Value {
         "rows": table.rows,
         "chunks": table.chunks,
         "chunks_mismatched": table.chunks_mismatched,
+        "chunks_different": table.chunks_different,
+        "chunks_unsettled": table.chunks_unsettled,
         "rows_lagging": table.rows_lagging,
         "rows_different": table.rows_different,
         "rows_unsettled": table.rows_unsettled,

@@ -356,6 +356,8 @@ mod tests {
             rows: 1_500,
             chunks: 4,
             chunks_mismatched: 1,
+            chunks_different: 1,
+            chunks_unsettled: 0,
             rows_lagging: 0,
             rows_different,
             rows_unsettled: 0,

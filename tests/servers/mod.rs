@@ -5,5 +5,7 @@
 
 mod gentle;
 mod masters;
+mod pt;
 mod server;
+mod silent;
 mod topologies;
