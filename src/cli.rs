@@ -297,13 +297,12 @@ pub struct DemoArgs {
     pub json: bool,
 }
 
-/// A time with its unit: 500ms, 30s, 5m, 1h.
+/// A time with its unit: 500ms, 0.5s, 30s, 5m, 1h; seconds if it has none.
 pub fn duration(text: &str) -> Result<Duration, String> {
     const LONGEST_SECONDS: u64 = 86_400;
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
-    let number: u64 =
-        number.parse().map_err(|_| "write a number and its unit, such as 30s or 5m".to_owned())?;
+    let wrong = |_| "write a number and its unit, such as 30s or 5m".to_owned();
     let millis_per_unit = match unit {
         "ms" => 1,
         "s" | "" => 1_000,
@@ -311,7 +310,14 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         "h" => 3_600_000,
         _ => return Err(format!("'{unit}' is no unit; there are ms, s, m and h")),
     };
-    match number.checked_mul(millis_per_unit) {
+    // whole numbers only have one meaning, however large
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    let whole: u64 = whole.parse().map_err(wrong)?;
+    let thousandths: u64 = format!("{part:0<3.3}").parse().map_err(wrong)?;
+    let millis = whole
+        .checked_mul(millis_per_unit)
+        .and_then(|millis| millis.checked_add(thousandths * millis_per_unit / 1_000));
+    match millis {
         Some(millis) if millis <= LONGEST_SECONDS * 1_000 => Ok(Duration::from_millis(millis)),
         _ => Err("a day is the longest time".to_owned()),
     }
@@ -331,7 +337,21 @@ mod tests {
     fn times_have_units() {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        for wrong in ["", "s", "5 s", "5d", "-1s", "25h", "99999999999999999999h", "18446744073709551615m"] {
+        assert_eq!(duration("0.5"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1.25m"), Ok(Duration::from_secs(75)));
+        for wrong in [
+            "",
+            "s",
+            ".",
+            ".5s",
+            "1.2.3s",
+            "5 s",
+            "5d",
+            "-1s",
+            "25h",
+            "99999999999999999999h",
+            "18446744073709551615m",
+        ] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
     }

@@ -27,36 +27,38 @@ const MAX_LAG: Duration = Duration::from_secs(10);
 /// The most lanes: each holds several connections to every node.
 const LANES_MAX: usize = 64;
 
+/// Under what the flags stand in the help.
+const HEADING: &str = "Gentleness";
+
 /// When to hold back.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Gentleness")]
 pub struct GentleArgs {
     /// The time that a node should need for a chunk [default: 150ms]
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, help_heading = HEADING, value_name = "TIME", value_parser = duration)]
     pub chunk_time: Option<Duration>,
     /// Chunks of so many rows, whatever time they take
-    #[arg(long, value_name = "ROWS", conflicts_with = "chunk_time")]
+    #[arg(long, help_heading = HEADING, value_name = "ROWS", conflicts_with = "chunk_time")]
     pub chunk_rows: Option<u64>,
     /// Pause while a replica is further behind, or `off` [default: 10s]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, help_heading = HEADING, value_name = "TIME")]
     pub max_lag: Option<String>,
-    /// Pause while a status variable is this or more, on any node: Threads_running=25; without a number, a fifth more than at the start
-    #[arg(long, value_name = "VARIABLE=VALUE", value_delimiter = ',')]
+    /// Pause while a status variable of any node is this or more; without a value: a fifth more than at the start
+    #[arg(long, help_heading = HEADING, value_name = "VARIABLE[=VALUE]", value_delimiter = ',')]
     pub max_load: Vec<String>,
     /// Work only this share of the time, such as 0.3
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, help_heading = HEADING, value_name = "SHARE")]
     pub intensity: Option<f64>,
     /// Pause while this file exists
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = HEADING, value_name = "FILE")]
     pub pause_file: Option<PathBuf>,
     /// Pause outside these hours, such as 22:00-06:00
-    #[arg(long, value_name = "FROM-TO")]
+    #[arg(long, help_heading = HEADING, value_name = "FROM-TO")]
     pub window: Option<String>,
     /// The time zone of the window, such as Europe/Helsinki [default: this machine's]
-    #[arg(long, value_name = "ZONE")]
+    #[arg(long, help_heading = HEADING, value_name = "ZONE")]
     pub timezone: Option<String>,
     /// Read so many tables, or chunks of a large table, at the same time from each node [default: 1]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, help_heading = HEADING, value_name = "COUNT")]
     pub threads: Option<usize>,
 }
 

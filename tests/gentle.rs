@@ -186,6 +186,14 @@ fn outside_its_window_a_check_waits_and_says_until_when() {
     let (code, report, _) = ended(child);
     let (ms, pauses) = held(&report, "window");
     assert!(code == 130 && pauses == 1 && ms >= 1_400, "{report}");
+    if full() {
+        // one that opens within the next two minutes
+        let (code, report, _) = check(
+            &cluster,
+            &["--window", &format!("{}-{}", hour(now + 2), hour(now + 60)), "--timezone", "UTC"],
+        );
+        assert!(code == 0 && held(&report, "window").1 == 1, "{report}");
+    }
 }
 
 /// A report without what may differ between two runs over the same rows.
@@ -237,7 +245,17 @@ struct Kills {
     read_twice: u64,
 }
 
-/// Kills a check at random moments, again and again, until it is through; its last report.
+/// How many parts all checks together have kept.
+fn parts(cluster: &Cluster) -> i64 {
+    let path = cluster.path("state/runs.sqlite");
+    let read = || {
+        let runs = rusqlite::Connection::open(&path).ok()?;
+        runs.query_row("SELECT COUNT(*) FROM checkpoint_parts", [], |row| row.get(0)).ok()
+    };
+    read().unwrap_or(0)
+}
+
+/// Kills a check at random moments, again and again, and lets it come to its end; its last report.
 fn killed_and_resumed(
     cluster: &Cluster,
     args: &[&str],
@@ -247,8 +265,13 @@ fn killed_and_resumed(
     let resume: Vec<&str> = args.iter().copied().chain(["--resume"]).collect();
     let mut resumes = false;
     for _ in 0..3 {
+        let wanted = parts(cluster) + i64::try_from(random.below(4)).unwrap();
         let mut child = start(cluster, if resumes { &resume } else { args });
-        std::thread::sleep(Duration::from_millis(100 + random.below(1_400)));
+        // so many parts more, and somewhere in the next one
+        while runs(&mut child) && parts(cluster) < wanted {
+            std::thread::sleep(POLL);
+        }
+        std::thread::sleep(Duration::from_millis(random.below(300)));
         let over = !runs(&mut child);
         let _ = child.kill();
         if over {
@@ -258,17 +281,15 @@ fn killed_and_resumed(
         }
         child.wait().unwrap();
         kills.killed += 1;
-        let (code, _, _) = said(&cluster.evensum(&["check", "--resume", "--tables", "nothing.*"]));
-        assert_eq!(code, 3, "another selection is refused, or nothing was begun");
-        resumes = !cluster.evensum(&["runs", "--json"]).stdout.is_empty() && begun(cluster);
-        kills.kept += u32::from(resumes);
+        resumes = begun(cluster);
+        kills.kept += u32::from(resumes && parts(cluster) > 0);
     }
     let (code, report, err) = check(cluster, if resumes { &resume } else { args });
     assert!(!err.contains("cannot be resumed"), "{err}");
     (code, report)
 }
 
-/// Whether the latest check had come so far that it can be resumed.
+/// Whether the latest check can be resumed.
 fn begun(cluster: &Cluster) -> bool {
     let (code, _, err) = said(&cluster.evensum(&["check", "--resume", "--where", "id = 0"]));
     assert_eq!(code, 3, "{err}");
@@ -289,7 +310,7 @@ fn a_check_that_is_killed_goes_on_and_says_the_same_in_the_end() {
     let seed = seeds(1)[0];
     let mut random = Random::new(seed);
     println!("EVENSUM_SEED={seed}");
-    for round in 0..if full() { 40 } else { 5 } {
+    for round in 0..if full() { 40 } else { 3 } {
         let threads = if round % 2 == 0 { "1" } else { "3" };
         let args = ["--chunk-rows", "50", "--threads", threads];
         let (code, report) = killed_and_resumed(&cluster, &args, &mut random, &mut kills);
@@ -305,7 +326,7 @@ fn a_check_that_is_killed_goes_on_and_says_the_same_in_the_end() {
     }
     println!("{chunks} chunks: {kills:?}");
     assert!(kills.killed > 0 && kills.kept > 0 && kills.taken_over > 0, "{kills:?}");
-    assert!(kills.read_twice < kills.taken_over, "{kills:?}");
+    assert!(kills.read_twice <= kills.taken_over, "{kills:?}");
 }
 
 #[test]

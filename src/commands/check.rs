@@ -50,7 +50,8 @@ async fn run_and_say(args: CheckArgs) -> Result<Outcome, Failure> {
         Some(_) => state.go_on(&run)?,
         None => state.begin(&run, "check", &cluster.name)?,
     }
-    let keeper = state.keep(&run, &about.to_string())?;
+    let leaves = checkpoint.tables.values().map(|kept| kept.leaves.len() as u64).sum();
+    let keeper = state.keep(&run, &about.to_string(), leaves)?;
     let progress = Timed::new();
     let report = match &args.ledger_view {
         Some(view) => create_view(&connected, &scope.options, view).await,

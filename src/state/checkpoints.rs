@@ -39,8 +39,8 @@ pub struct Checkpoints {
 }
 
 impl State {
-    /// Begins to keep a run, which is about this.
-    pub fn keep(&self, run: &str, scope: &str) -> Result<Checkpoints, Failure> {
+    /// Begins to keep a run, which is about this, or goes on to keep it, with so many leaves that are there already.
+    pub fn keep(&self, run: &str, scope: &str, leaves: u64) -> Result<Checkpoints, Failure> {
         let open = || {
             let runs = Connection::open(self.folder.join("runs.sqlite"))?;
             runs.busy_timeout(BUSY_TIMEOUT)?;
@@ -58,7 +58,7 @@ impl State {
             Ok(runs)
         };
         let runs = open().map_err(|error| self.broken(&error))?;
-        let (leaves, failed) = (AtomicU64::new(0), AtomicBool::new(false));
+        let (leaves, failed) = (AtomicU64::new(leaves), AtomicBool::new(false));
         Ok(Checkpoints { runs: Mutex::new(runs), run: run.to_owned(), leaves, failed })
     }
 
@@ -181,7 +181,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(folder.path()).unwrap();
         let key = Key::new(&[Value::Int(5)]);
-        let keeper = state.keep("a", "scope").unwrap();
+        let keeper = state.keep("a", "scope", 0).unwrap();
         for (name, first, count, next) in
             [("t", 0, 3, Some(&key)), ("u", 0, 1, None), ("t", 3, 2, Some(&key)), ("t", 6, 1, None)]
         {
@@ -196,7 +196,7 @@ mod tests {
         assert_eq!((t.leaves.len(), &t.next, &t.definition), (5, &Some(key), &table("t").definition()));
         assert_eq!((&u.leaves, &u.next), (&leaves(1), &None));
         // a table that is read once more from its start has nothing left of what was kept before
-        let keeper = state.keep("a", "scope").unwrap();
+        let keeper = state.keep("a", "scope", 0).unwrap();
         keeper.keep(Part { table: &table("t"), first: 0, leaves: &leaves(3), next: None });
         assert_eq!(state.checkpoint("a").unwrap().tables["shop.t"].leaves.len(), 3);
         state.forget("a").unwrap();
@@ -208,7 +208,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(folder.path()).unwrap();
         for n in 0..CHECKPOINTS_KEPT + 5 {
-            let keeper = state.keep(&n.to_string(), "scope").unwrap();
+            let keeper = state.keep(&n.to_string(), "scope", 0).unwrap();
             keeper.keep(Part { table: &table("t"), first: 0, leaves: &leaves(2), next: None });
             keeper.leaves.store(LEAVES_MAX - 1, Ordering::Relaxed);
             keeper.keep(Part { table: &table("u"), first: 0, leaves: &leaves(2), next: None });

@@ -19,7 +19,11 @@ use crate::row::{Key, Row, Rows};
 use crate::table::{Chunk, Column, Table};
 use crate::{Pin, Position, Reader, RowsOf};
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+use tokio::time::timeout;
 
+/// How long a transaction may be open that reads many rows by key: as long as it is, the server keeps what others change.
+const SNAPSHOT_MOST: Duration = Duration::from_secs(60);
 /// How many bytes of rows a reading of a chunk takes in before it ends early.
 const CHUNK_BYTES: usize = 8 << 20;
 
@@ -176,14 +180,14 @@ async fn snapshot_by_key(
     keys: &[Key],
 ) -> std::result::Result<Vec<Option<Row>>, Fault> {
     link.run("START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
-    let rows = by_key(link, table, keys, Lock::None).await;
+    let rows = in_time(by_key(link, table, keys, Lock::None)).await;
     end_snapshot(link, rows).await
 }
 
 /// Rows of several tables and the position of the log, in one snapshot.
 pub(super) async fn log_pin(link: &mut Link, tables: &[(&Table, &[Key])]) -> std::result::Result<Pin, Fault> {
     link.run("START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
-    let pin = log_pin_inside(link, tables).await;
+    let pin = in_time(log_pin_inside(link, tables)).await;
     end_snapshot(link, pin).await
 }
 
@@ -194,6 +198,13 @@ async fn log_pin_inside(link: &mut Link, tables: &[(&Table, &[Key])]) -> std::re
         rows.extend(by_key(link, table, keys, Lock::None).await?);
     }
     Ok(Pin { rows, since })
+}
+
+/// The work of a transaction, which may be many statements, but not longer than [`SNAPSHOT_MOST`].
+async fn in_time<T>(
+    work: impl Future<Output = std::result::Result<T, Fault>>,
+) -> std::result::Result<T, Fault> {
+    timeout(SNAPSHOT_MOST, work).await.unwrap_or(Err(Fault::Slow(SNAPSHOT_MOST)))
 }
 
 /// Ends a transaction that only read: by COMMIT, or by closing the connection if anything went wrong in it.

@@ -14,7 +14,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a server may take to start.
 const START_MS: u64 = 60_000;
@@ -111,6 +111,9 @@ async fn the_driver_reads_and_mends_a_mariadb() {
     a_busy_row_costs_only_itself(&server, &mut fixture).await;
     a_user_without_the_right_changes_nothing(&server, &mut fixture).await;
     a_statement_that_takes_too_long_is_given_up(&server, &mut fixture).await;
+    it_is_the_server_that_ends_a_statement(&server, &mut fixture).await;
+    a_connection_that_was_ended_while_idle_is_made_anew(&server, &mut fixture).await;
+    the_load_of_a_server_is_a_number(&server).await;
     the_server_says_who_it_is(&server).await;
 }
 
@@ -361,6 +364,57 @@ async fn a_statement_that_takes_too_long_is_given_up(server: &Server, fixture: &
     assert!(matches!(error, database::Error::Bound { .. }), "{error}");
     // and the next answer is not the one that came too late
     assert_eq!(types_rows(&mut node).await.1, rows);
+}
+
+async fn it_is_the_server_that_ends_a_statement(server: &Server, fixture: &mut SqlFixture) {
+    make_types(fixture).await;
+    for sql in [
+        "CREATE TABLE shop.slow (id INT PRIMARY KEY)",
+        "INSERT INTO shop.slow SELECT seq FROM shop.seq_1_to_400",
+    ] {
+        fixture.run(sql).await.unwrap();
+    }
+    let options = Options { statement_timeout: Duration::from_secs(1), ..Options::default() };
+    let mut node = Connection::connect(&server.target, None, &options).await.unwrap();
+    let tables = node.tables().await.unwrap();
+    let table = tables.into_iter().find(|table| &*table.name == "slow").unwrap();
+    let slow = database::Table { filter: Some("SLEEP(0.01) = 0".into()), ..table };
+    let chunk = Chunk { table: Arc::new(slow), lower: None, upper: None };
+    let (start, error) = (Instant::now(), node.rows(&chunk, 400).await.unwrap_err());
+    // 1969: the server's own limit, before ours cut the connection
+    assert!(matches!(&error, database::Error::Bound { reason, .. } if reason.contains("1969")), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    // fewer rows get through, on the same connection
+    assert_eq!(node.rows(&chunk, 25).await.unwrap().len(), 25);
+    assert!(node.boundary(&chunk, 300).await.is_err());
+}
+
+async fn a_connection_that_was_ended_while_idle_is_made_anew(server: &Server, fixture: &mut SqlFixture) {
+    use database::Ledger;
+    fixture.run("SET GLOBAL wait_timeout=1").await.unwrap();
+    let mut node = connect(server).await;
+    let mut ledger = LedgerConnection::connect(&server.target, None, &Options::default()).await.unwrap();
+    let (table, rows) = types_rows(&mut node).await;
+    let keys = [Key::new(&[Value::Int(1)])];
+    let watched = [RowsOf { table: &table, keys: &keys }];
+    let pin = node.pin(&watched).await.unwrap();
+    assert_eq!(node.still(&watched, &pin).await.unwrap(), [true]);
+    fixture.run("SET GLOBAL wait_timeout=28800").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    let chunk = Chunk { table: table.clone(), lower: None, upper: None };
+    assert_eq!(node.rows(&chunk, 10).await.unwrap().len(), rows.len());
+    let pin = node.pin(&watched).await.unwrap();
+    assert_eq!(node.still(&watched, &pin).await.unwrap(), [true]);
+    let mark = database::Watermark { writer: "maria".into(), number: 1 };
+    ledger.mark("idle", &mark).await.unwrap();
+    assert_eq!(ledger.marks("idle", 1).await.unwrap(), [mark]);
+}
+
+async fn the_load_of_a_server_is_a_number(server: &Server) {
+    let names = ["threads_running", "Threads_connected", "no_such_variable", "wsrep_provider_name", "a'; --"];
+    let load = connect(server).await.load(&names).await.unwrap();
+    assert!(load[0] >= Some(1) && load[1] >= Some(2), "{load:?}");
+    assert_eq!(load[2..], [None; 3]);
 }
 
 async fn the_server_says_who_it_is(server: &Server) {
