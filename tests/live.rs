@@ -80,13 +80,13 @@ pub fn found(report: &Value) -> BTreeSet<ColdKey> {
 }
 
 /// One live check: exactly what was planted is found. The number of rows that were on their way.
-fn live_check(cluster: &Cluster, planted: &BTreeSet<ColdKey>, context: &str) -> (u64, u64) {
+pub fn live_check(cluster: &Cluster, planted: &BTreeSet<ColdKey>, context: &str) -> (u64, u64) {
     let (code, out, err) =
         said(&cluster.evensum(&["check", "--tables", "live.*", "--json", "--settle", SETTLE]));
     let report: Value =
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error} in {out} {err} {context}"));
-    assert_eq!(code, 1, "{context} {err}");
-    assert_eq!(&found(&report), planted, "{context}");
+    assert_eq!(code, 1, "{context} {err} {:#}", report["unsettled"][0]);
+    assert_eq!(&found(&report), planted, "{context} {:#}", report["unsettled"][0]);
     let sum = |name: &str| {
         let tables = report["tables"].as_array().expect("tables");
         tables.iter().map(|table| table[name].as_u64().expect("a count")).sum()

@@ -7,11 +7,12 @@
 //!
 //! 1. Where a pin makes writers wait ([`Reader::pins_lock`]): marks are exchanged first ([`crate::watermark`]), so that what was
 //!    committed before the last reading has arrived everywhere, and the rows are read again. Only rows that are on every
-//!    node as they were before go on, few at a time, and the exchange that they wait for is short: a change that is on its way
-//!    to a locked row waits for the lock, and the mark behind it cannot arrive before the lock is let go. Where a pin costs
-//!    nobody anything, all rows go on together.
+//!    node as they were before go on. Where a pin costs nobody anything, all rows go on together.
 //! 2. The rows are *pinned* on every node: read, and watched from then on.
-//! 3. Marks are exchanged, while the pins hold.
+//! 3. Marks are exchanged, while the pins hold. Where pins lock, all nodes are asked all the time whether somebody waits for a
+//!    row, an application or the applier whose next change the mark stands behind; if so, the pins are let go at once, and
+//!    nothing was learned. Rows that gave trouble are tried later and with fewer others, so that those that are quiet are
+//!    decided first, many at a time.
 //! 4. The pins are let go. A row that every node vouches for is decided: *identical* or *different*.
 //! 5. The others moved. Where no pin locks, those that only one node writes are decided by a cut ([`crate::cut`]).
 //! 6. What is left is asked again, until the time or the attempts are used up.
@@ -52,10 +53,16 @@ pub const ATTEMPTS: u32 = 20;
 const ATTEMPT_PAUSE_MS: u64 = 15;
 
 /// How many rows are locked at once where a pin locks.
-const LOCKED_ROWS: usize = 50;
+const LOCKED_ROWS: usize = 256;
 
-/// The longest wait for marks while rows are locked.
-pub const LOCKED_EXCHANGE_MS: u64 = 1_500;
+/// By how much that is divided each time that one of the rows moved, or was waited for.
+const TROUBLE_DIVISOR: usize = 4;
+
+/// The most batches of an attempt where a pin locks: what is left goes through a new exchange without locks first.
+const LOCKED_BATCHES: usize = 16;
+
+/// The longest wait for marks while rows are locked and nobody waits for them: no transaction is open for longer.
+const LOCKED_EXCHANGE_MS: u64 = 10_000;
 
 /// What became of a candidate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +80,8 @@ pub(crate) struct Open {
     table: Arc<Table>,
     candidate: Candidate,
     settled: Option<Settled>,
+    /// How often it moved between two readings, or may have been waited for while it was locked.
+    trouble: u32,
 }
 
 impl Open {
@@ -131,7 +140,7 @@ pub async fn settle<R: Reader, L: Ledger + 'static>(
     progress: &dyn Progress,
 ) -> Result<Vec<Settled>> {
     let start = Instant::now();
-    let row = |(table, candidate)| Open { table, candidate, settled: None };
+    let row = |(table, candidate)| Open { table, candidate, settled: None, trouble: 0 };
     let mut rows: Vec<Open> = candidates.into_iter().map(row).collect();
     let mut reason: Arc<str> = "it was written again and again while marks were on their way".into();
     for attempt in 1..=ATTEMPTS {
@@ -140,7 +149,9 @@ pub async fn settle<R: Reader, L: Ledger + 'static>(
             break;
         }
         progress.step(Step::Settling { keys, attempt });
-        if let Exchange::Incomplete(missing) = attempt_once(&mut rows, readers, watermarks, bound).await? {
+        let deadline = start + bound;
+        let exchange = attempt_once(&mut rows, readers, watermarks, bound, deadline).await?;
+        if let Exchange::Incomplete(missing) = exchange {
             reason = if watermarks.stopped() {
                 "the run was stopped".into()
             } else {
@@ -160,10 +171,11 @@ async fn attempt_once<R: Reader, L: Ledger + 'static>(
     readers: &mut [R],
     watermarks: &mut Watermarks<L>,
     bound: Duration,
+    deadline: Instant,
 ) -> Result<Exchange> {
     let chosen = open(rows);
     if !readers.iter().any(Reader::pins_lock) {
-        let (exchange, pins) = vouch(rows, &chosen, readers, watermarks, bound).await?;
+        let (exchange, pins) = vouch(rows, &chosen, readers, watermarks, bound, false).await?;
         if exchange == Exchange::Complete {
             cut(rows, &open(rows), &pins, readers, watermarks, bound).await?;
         }
@@ -173,12 +185,30 @@ async fn attempt_once<R: Reader, L: Ledger + 'static>(
     if exchange != Exchange::Complete {
         return Ok(exchange);
     }
-    let quiet = read_again(rows, &chosen, readers).await?;
-    for few in quiet.chunks(LOCKED_ROWS) {
-        // if the marks do not arrive while rows are locked, the rows were in the way, and are asked again
-        vouch(rows, few, readers, watermarks, Duration::from_millis(LOCKED_EXCHANGE_MS)).await?;
+    let mut quiet = read_again(rows, &chosen, readers).await?;
+    quiet.sort_by_key(|&place| rows[place].trouble);
+    let mut rest = &quiet[..];
+    for batch in 0..LOCKED_BATCHES {
+        if rest.is_empty() || watermarks.stopped() || (batch > 0 && Instant::now() >= deadline) {
+            break;
+        }
+        let (few, others) = rest.split_at(locked_together(rows, rest));
+        rest = others;
+        let bound = bound.min(Duration::from_millis(LOCKED_EXCHANGE_MS));
+        vouch(rows, few, readers, watermarks, bound, true).await?;
+        for &place in few {
+            rows[place].trouble += u32::from(rows[place].settled.is_none());
+        }
     }
     Ok(Exchange::Complete)
+}
+
+/// How many of these rows, which stand in the order of their trouble, are locked together.
+fn locked_together(rows: &[Open], places: &[usize]) -> usize {
+    let Some(&first) = places.first() else { return 0 };
+    let trouble = rows[first].trouble;
+    let alike = places.iter().take_while(|&&place| rows[place].trouble == trouble).count();
+    alike.min((LOCKED_ROWS / TROUBLE_DIVISOR.saturating_pow(trouble)).max(1))
 }
 
 /// Reads rows again on every node; those that are as they were before on all of them.
@@ -190,8 +220,9 @@ async fn read_again<R: Reader>(rows: &mut [Open], chosen: &[usize], readers: &mu
                 .await?;
         for (n, &place) in group.places.iter().enumerate() {
             let now: Vec<Option<Row>> = readings.iter().map(|rows| rows[n].clone()).collect();
-            if now == rows[place].candidate.rows {
-                quiet.push(place);
+            match now == rows[place].candidate.rows {
+                true => quiet.push(place),
+                false => rows[place].trouble += 1,
             }
             rows[place].candidate.rows = now;
         }
@@ -199,18 +230,22 @@ async fn read_again<R: Reader>(rows: &mut [Open], chosen: &[usize], readers: &mu
     Ok(quiet)
 }
 
-/// Pins the chosen rows, exchanges marks, and decides those for which every node vouches.
+/// Pins the chosen rows, exchanges marks, giving way where pins lock, and decides those for which every node vouches.
 async fn vouch<R: Reader, L: Ledger + 'static>(
     rows: &mut [Open],
     chosen: &[usize],
     readers: &mut [R],
     watermarks: &mut Watermarks<L>,
     bound: Duration,
+    locks: bool,
 ) -> Result<(Exchange, Vec<Pin>)> {
     let groups = groups(rows, chosen);
     let watched: Vec<RowsOf<'_>> = groups.iter().map(Group::rows).collect();
     let pins = try_join_all(readers.iter_mut().map(|reader| reader.pin(&watched))).await?;
-    let exchange = watermarks.exchange(bound).await?;
+    let exchange = match locks {
+        true => watermarks.exchange_giving_way(readers, bound).await?,
+        false => watermarks.exchange(bound).await?,
+    };
     let vouched =
         try_join_all(readers.iter_mut().zip(&pins).map(|(reader, pin)| reader.still(&watched, pin))).await?;
     for (k, &place) in chosen.iter().enumerate() {

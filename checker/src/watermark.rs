@@ -12,13 +12,16 @@
 //! ledger from replicating. Where a mark does not arrive within the bound nothing is concluded.
 
 use crate::stop::Stop;
-use database::{Ledger, Result, Watermark};
-use futures_util::future::try_join_all;
+use database::{Ledger, Reader, Result, Watermark};
+use futures_util::future::{try_join, try_join_all};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The first and the last pause between two looks for a mark.
 const LOOK_PAUSE_MS: [u64; 2] = [2, 50];
+/// The longest pause while rows are locked, also between two looks whether somebody waits for them.
+const LOCKED_PAUSE_MS: u64 = 3;
 
 /// The ledgers of all nodes, and the marks of one run.
 #[derive(Debug)]
@@ -73,6 +76,42 @@ impl<L: Ledger + 'static> Watermarks<L> {
     /// # Errors
     /// If a node cannot be written or read.
     pub async fn exchange(&mut self, bound: Duration) -> Result<Exchange> {
+        self.exchange_unless(bound, LOOK_PAUSE_MS[1], &AtomicBool::new(false)).await
+    }
+
+    /// The same while rows are locked on `readers`: as soon as somebody waits for one of them anywhere, it is given up.
+    ///
+    /// # Errors
+    /// If a node cannot be written or read.
+    pub async fn exchange_giving_way<R: Reader>(
+        &mut self,
+        readers: &mut [R],
+        bound: Duration,
+    ) -> Result<Exchange> {
+        let (over, done) = (AtomicBool::new(false), AtomicBool::new(false));
+        let look_out = async {
+            while !over.load(Ordering::Relaxed) && !done.load(Ordering::Relaxed) {
+                let waited_for = try_join_all(readers.iter_mut().map(Reader::in_the_way)).await?;
+                over.fetch_or(waited_for.contains(&true), Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_millis(LOCKED_PAUSE_MS)).await;
+            }
+            Ok(())
+        };
+        let exchange = async {
+            let exchange = self.exchange_unless(bound, LOCKED_PAUSE_MS, &over).await;
+            done.store(true, Ordering::Relaxed);
+            exchange
+        };
+        let (exchange, ()) = try_join(exchange, look_out).await?;
+        Ok(exchange)
+    }
+
+    async fn exchange_unless(
+        &mut self,
+        bound: Duration,
+        pause_ms_max: u64,
+        over: &AtomicBool,
+    ) -> Result<Exchange> {
         let number = self.next_number();
         let (run, names, stop) = (&self.run, &self.names, &self.stop);
         let deadline = Instant::now() + bound;
@@ -85,9 +124,8 @@ impl<L: Ledger + 'static> Watermarks<L> {
         try_join_all(writes).await?;
         let reads = self.ledgers.iter_mut().zip(names);
         let missing = try_join_all(reads.map(async |(ledger, reader)| {
-            let missing =
-                await_marks(ledger, run, number, &wanted, &|| stop.raised() || Instant::now() >= deadline)
-                    .await?;
+            let over = || over.load(Ordering::Relaxed) || stop.raised() || Instant::now() >= deadline;
+            let missing = await_marks(ledger, run, number, &wanted, pause_ms_max, &over).await?;
             Ok(missing.into_iter().map(|writer| (writer, reader.clone())).collect::<Vec<_>>())
         }))
         .await?
@@ -102,6 +140,7 @@ async fn await_marks<L: Ledger>(
     run: &str,
     number: u64,
     wanted: &BTreeSet<&str>,
+    pause_ms_max: u64,
     over: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<Box<str>>> {
     let mut pause_ms = LOOK_PAUSE_MS[0];
@@ -116,6 +155,6 @@ async fn await_marks<L: Ledger>(
             return Ok(missing);
         }
         tokio::time::sleep(Duration::from_millis(pause_ms)).await;
-        pause_ms = (pause_ms * 2).min(LOOK_PAUSE_MS[1]);
+        pause_ms = (pause_ms * 2).min(pause_ms_max);
     }
 }

@@ -26,8 +26,26 @@ pub enum Lock {
     None,
     /// Nobody else may write them until the transaction ends.
     Share,
+    /// The same, and where somebody has them already, it fails at once: MySQL's words for it.
+    ShareAtOnce,
     /// Nobody else may write or lock them until the transaction ends.
     Update,
+    /// The same, at once.
+    UpdateAtOnce,
+    /// Nobody else writes until the transaction ends: for a server that has one writer, and locks no rows.
+    OneWriter,
+}
+
+impl Lock {
+    /// The same lock, but without waiting for it.
+    #[must_use]
+    pub fn at_once(self) -> Lock {
+        match self {
+            Lock::Share => Lock::ShareAtOnce,
+            Lock::Update => Lock::UpdateAtOnce,
+            other => other,
+        }
+    }
 }
 
 /// A name in backticks.
@@ -210,13 +228,21 @@ pub fn rows_by_key(table: &Table, keys: &[Key], lock: Lock) -> String {
         }
         _ => keys.iter().map(|key| format!("({})", key_is(table, key))).collect::<Vec<_>>().join(" OR "),
     };
+    // a server that would rather read all of a small table would lock all of it
+    let by_index = match lock {
+        Lock::None | Lock::OneWriter => String::new(),
+        _ if table.key_name.is_empty() => String::new(),
+        _ => format!(" FORCE INDEX ({})", identifier(&table.key_name)),
+    };
     let lock = match lock {
         Lock::None => "",
         Lock::Share => " LOCK IN SHARE MODE",
-        Lock::Update => " FOR UPDATE",
+        Lock::ShareAtOnce => " FOR SHARE NOWAIT",
+        Lock::Update | Lock::OneWriter => " FOR UPDATE",
+        Lock::UpdateAtOnce => " FOR UPDATE NOWAIT",
     };
     format!(
-        "SELECT {} FROM {} WHERE ({condition}){lock}",
+        "SELECT {} FROM {}{by_index} WHERE ({condition}){lock}",
         select_list(table.columns.iter()),
         table_name(table)
     )

@@ -118,6 +118,10 @@ pub trait Reader: Send {
     ) -> impl Future<Output = Result<Vec<bool>>> + Send;
     /// Whether a pin makes those wait who write its rows, so that it should be short and of few rows.
     fn pins_lock(&self) -> bool;
+    /// Whether somebody waits, or may be waiting, for rows that the pin or the guard of this node holds.
+    fn in_the_way(&mut self) -> impl Future<Output = Result<bool>> + Send {
+        std::future::ready(Ok(false))
+    }
 }
 
 /// Changes a database, one guarded edit at a time. Handed to the syncer alone.

@@ -42,7 +42,7 @@ use crate::secret::Secret;
 use crate::target::Target;
 use fault::{Fault, SYNTAX};
 use link::Link;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT_S: u64 = 10;
@@ -50,8 +50,9 @@ const CONNECT_TIMEOUT_S: u64 = 10;
 const STATEMENT_TIMEOUT_S: u64 = 60;
 /// How long a statement waits for a lock, outside a pin.
 const LOCK_WAIT_S: u64 = 5;
-/// How long a pin or a guard waits for a row lock: somebody is writing the row, so it is not still anyway.
-const PIN_LOCK_WAIT_S: u64 = 1;
+/// How long a pin or a guard waits for a row lock, where the server can do without waiting: somebody is writing the row, so it
+/// is not still anyway, and others may be waiting for what is already locked. MySQL waits for a second at least.
+const PIN_LOCK_WAIT_S: u64 = 0;
 /// The database of evensum's own tables, unless another one is chosen.
 const LEDGER: &str = "evensum";
 
@@ -105,6 +106,12 @@ pub struct Connection {
     locks: Link,
     watch: Watch,
     held: Option<Held>,
+    /// The server's number of the connection for locks, as of the last hold.
+    holder: u64,
+    /// How often something was held.
+    holds: u64,
+    /// When it was last asked who waits for what is held, and during which hold.
+    looked: Option<(Instant, u64)>,
     /// Whether the server can digest rows itself.
     digests: bool,
     ledger: Box<str>,
@@ -119,6 +126,9 @@ impl Connection {
             locks: Link::new(target, secret, options, Duration::from_secs(PIN_LOCK_WAIT_S)),
             watch: Watch::Locks,
             held: None,
+            holder: 0,
+            holds: 0,
+            looked: None,
             digests: false,
             ledger: options.ledger.clone(),
         };

@@ -44,7 +44,7 @@
 
 use crate::journal::{Journal, JournalError};
 use crate::plan::{Plan, Step};
-use checker::settle::{LOCKED_EXCHANGE_MS, Settled};
+use checker::settle::Settled;
 use checker::watermark::{Exchange, Watermarks};
 use checker::{Divergence, Stop, check_keys};
 use database::{Edit, Error, Key, Ledger, Mending, Reader, RowsOf, Table, Writer};
@@ -57,6 +57,8 @@ use std::time::Duration;
 const BATCH_ROWS: usize = 50;
 /// The same where a guard locks rows: what is locked while marks travel.
 const BATCH_ROWS_LOCKED: usize = 20;
+/// The longest wait for marks while a guard locks rows.
+const LOCKED_EXCHANGE_MS: u64 = 1_500;
 /// How often a row is tried that is as planned on both sides, but was written at the wrong moment.
 const ROUNDS: u32 = 6;
 

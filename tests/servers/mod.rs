@@ -4,7 +4,9 @@
 //! server is not installed its tests say so and check nothing.
 
 mod gentle;
+mod live;
 mod masters;
+mod mysql;
 mod pt;
 mod server;
 mod silent;

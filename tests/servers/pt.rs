@@ -66,6 +66,8 @@ fn what_is_only_on_its_way_is_no_difference_for_monitoring() {
     let masters = Masters::start(&program, Shape::Pair);
     create_tables(&mut masters.session(1), 200);
     masters.settle();
+    // so that what is read on the second is late for certain
+    masters.relink(2, "MASTER_DELAY=1");
     let ports: Vec<u16> = (1..=masters.len()).map(|n| masters.port(n)).collect();
     let mut workload = Workload::start(&ports, 400, 1);
     let (mut mismatched, mut looks) = (0, 0);

@@ -18,6 +18,8 @@ static MAKING: Mutex<()> = Mutex::new(());
 /// Where a server's program is looked for.
 const MARIADB: [&str; 3] = ["/usr/sbin/mariadbd", "/usr/bin/mariadbd", "/usr/local/sbin/mariadbd"];
 
+const MYSQL: [&str; 3] = ["/usr/sbin/mysqld", "/usr/local/mysql/bin/mysqld", "/opt/mysql/bin/mysqld"];
+
 /// What all servers are told: as small as they get, and no waiting for disks.
 const SMALL: [&str; 6] = [
     "--innodb-buffer-pool-size=64M",
@@ -28,9 +30,18 @@ const SMALL: [&str; 6] = [
     "--character-set-server=utf8mb4",
 ];
 
+/// Whose server it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Make {
+    MariaDb,
+    MySql,
+}
+
 /// A program that can be started as a server.
 #[derive(Clone, Debug)]
 pub struct Program {
+    /// Whose it is.
+    pub make: Make,
     /// The words before the options.
     words: Vec<String>,
     /// What this program in particular is told.
@@ -45,7 +56,42 @@ impl Program {
             return None;
         };
         let options = ["--innodb-log-file-size=16M", "--slave-net-timeout=10"];
-        Some(Program { words: vec![path.to_owned()], options: options.map(str::to_owned).to_vec() })
+        let options = options.map(str::to_owned).to_vec();
+        Some(Program { make: Make::MariaDb, words: vec![path.to_owned()], options })
+    }
+
+    /// MySQL, where it is installed, or where a server is unpacked into a folder that `EVENSUM_TEST_MYSQL_ROOT` names, with
+    /// the libraries that it needs.
+    pub fn mysql() -> Option<Program> {
+        let (root, words) = match std::env::var("EVENSUM_TEST_MYSQL_ROOT") {
+            Ok(root) => {
+                let loader = format!("{root}/usr/lib64/ld-linux-x86-64.so.2");
+                let server = format!("{root}/usr/sbin/mysqld");
+                assert!(Path::new(&server).exists(), "EVENSUM_TEST_MYSQL_ROOT holds no usr/sbin/mysqld");
+                let libraries = format!("{root}/usr/lib/x86_64-linux-gnu");
+                let through = vec![loader.clone(), "--library-path".into(), libraries, server.clone()];
+                (root, if Path::new(&loader).exists() { through } else { vec![server] })
+            }
+            Err(_) => {
+                let installed = MYSQL.into_iter().find(|path| {
+                    version(&[(*path).to_owned()]).is_some_and(
+                        // MariaDB answers to this name too
+                        |version| !version.contains("MariaDB"),
+                    )
+                });
+                (String::new(), vec![installed.or_else(missing_mysql)?.to_owned()])
+            }
+        };
+        let mut options: Vec<String> =
+            ["--mysqlx=OFF", "--innodb-redo-log-capacity=16M", "--secure-file-priv=NULL"]
+                .map(str::to_owned)
+                .to_vec();
+        if !root.is_empty() {
+            options.push(format!("--lc-messages-dir={root}/usr/share/mysql"));
+            options.push(format!("--character-sets-dir={root}/usr/share/mysql/charsets"));
+            options.push(format!("--plugin-dir={root}/usr/lib/mysql/plugin"));
+        }
+        Some(Program { make: Make::MySql, words, options })
     }
 
     fn command(&self) -> Command {
@@ -57,13 +103,13 @@ impl Program {
     /// A data folder as it is before the first start; made once for each version.
     fn template(&self) -> PathBuf {
         let _one = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
-        let said = Command::new(&self.words[0]).args(&self.words[1..]).arg("--version").output().unwrap();
-        let version: String = String::from_utf8_lossy(&said.stdout)
+        let version: Vec<char> = version(&self.words)
+            .unwrap_or_default()
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '_' })
             .collect();
         let templates = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let name: String = version.chars().rev().take(100).collect::<Vec<_>>().into_iter().rev().collect();
+        let name: String = version[version.len().saturating_sub(100)..].iter().collect();
         let template = templates.join(name);
         if !template.exists() {
             let making = tempfile::tempdir_in(templates).unwrap();
@@ -74,6 +120,9 @@ impl Program {
     }
 
     fn initialize(&self, data: &Path) {
+        if self.make == Make::MySql {
+            return self.initialize_mysql(data);
+        }
         let status = Command::new("mariadb-install-db")
             .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
             .args(["--user=root", "--skip-name-resolve", "--innodb-log-file-size=16M"])
@@ -84,6 +133,35 @@ impl Program {
             .unwrap();
         assert!(status.success(), "mariadb-install-db failed");
     }
+
+    fn initialize_mysql(&self, data: &Path) {
+        let users = tempfile::NamedTempFile::new().unwrap();
+        let sql = "CREATE USER root@'127.0.0.1';\nGRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n";
+        std::fs::write(users.path(), sql).unwrap();
+        let said = self
+            .command()
+            .arg("--initialize-insecure")
+            .arg(format!("--init-file={}", users.path().display()))
+            .arg(format!("--datadir={}", data.display()))
+            .output()
+            .unwrap();
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        // each server makes its own
+        std::fs::remove_file(data.join("auto.cnf")).unwrap();
+    }
+}
+
+/// What a program says of its version; nothing if it does not run.
+fn version(words: &[String]) -> Option<String> {
+    let said = Command::new(&words[0]).args(&words[1..]).arg("--version").output().ok()?;
+    Some(String::from_utf8_lossy(&said.stdout).into_owned())
+}
+
+fn missing_mysql() -> Option<&'static str> {
+    eprintln!(
+        "SKIPPED: no MySQL server is installed, and EVENSUM_TEST_MYSQL_ROOT names no folder with one; nothing was checked"
+    );
+    None
 }
 
 /// A server that runs.

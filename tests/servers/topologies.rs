@@ -1,4 +1,4 @@
-//! Pairs, rings and third tiers of real MariaDB servers, by each format of log and each kind of position: what was planted is
+//! Pairs, rings and third tiers of real servers, by each format of log and each kind of position: what was planted is
 //! found, and nothing else; it is mended; and then all is identical.
 
 use super::masters::{Masters, Positions, Shape};
@@ -109,8 +109,8 @@ fn check_as(masters: &Masters, user: &str, grants: &[&str]) -> (i32, String, Str
     said(&masters.evensum_plain(&arguments))
 }
 
-fn every_way(shape: Shape, ways: &[(&str, Positions)]) {
-    let Some(program) = Program::mariadb() else { return };
+fn every_way(program: Option<Program>, shape: Shape, ways: &[(&str, Positions)]) {
+    let Some(program) = program else { return };
     let masters = Masters::start(&program, shape);
     create_tables(&mut masters.session(1), COLD_ROWS);
     for (round, (format, positions)) in (0..).zip(ways) {
@@ -127,13 +127,19 @@ fn ways(some: &[(&'static str, Positions)]) -> Vec<(&'static str, Positions)> {
 #[test]
 fn a_mariadb_pair_is_checked_and_mended_whatever_it_logs() {
     let some = [("ROW", Positions::Gtid), ("MIXED", Positions::File), ("STATEMENT", Positions::Gtid)];
-    every_way(Shape::Pair, &ways(&some));
+    every_way(Program::mariadb(), Shape::Pair, &ways(&some));
 }
 
 #[test]
 fn a_mariadb_ring_of_three_is_checked_and_mended_whatever_it_logs() {
     let some = [("ROW", Positions::File), ("STATEMENT", Positions::Gtid)];
-    every_way(Shape::Ring, &ways(&some));
+    every_way(Program::mariadb(), Shape::Ring, &ways(&some));
+}
+
+#[test]
+fn a_mysql_pair_is_checked_and_mended_by_both_kinds_of_position() {
+    let ways = [("ROW", Positions::Gtid), ("ROW", Positions::File), ("STATEMENT", Positions::Gtid)];
+    every_way(Program::mysql(), Shape::Pair, &ways);
 }
 
 /// A read-only replica takes part as it is: nothing is written there, and no mark of it is waited for.
@@ -180,7 +186,7 @@ fn a_stopped_link_of_real_masters_decides_nothing() {
     create_tables(&mut masters.session(1), COLD_ROWS);
     masters.settle();
     for thread in ["IO_THREAD", "SQL_THREAD"] {
-        masters.run(2, &format!("STOP SLAVE {thread}"));
+        masters.stop_link(2, thread);
         let (_, row) = at(7);
         masters.run(1, &format!("UPDATE live.cold SET price = price + 1 {row}"));
         let (code, out, err) =
@@ -188,7 +194,7 @@ fn a_stopped_link_of_real_masters_decides_nothing() {
         let report = json(&out);
         assert_eq!((code, report["verdict"].as_str()), (2, Some("unsettled")), "{thread} {err}");
         assert_eq!(report["unsettled"].as_array().map(Vec::len), Some(1), "{thread} {report:#}");
-        masters.run(2, &format!("START SLAVE {thread}"));
+        masters.start_link(2, thread);
         masters.settle();
         assert_eq!(check(&masters, thread), (0, BTreeSet::new()));
     }

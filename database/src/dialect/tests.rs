@@ -55,7 +55,7 @@ fn the_filter_limits_what_is_walked_and_not_what_is_read_by_key() {
     );
     assert_eq!(
         rows_by_key(&table, &keys, Lock::Update),
-        "SELECT `a`, `b`, `c` FROM `shop`.`or``ders` WHERE (`a` IN (4, -5)) FOR UPDATE"
+        "SELECT `a`, `b`, `c` FROM `shop`.`or``ders` FORCE INDEX (`PRIMARY`) WHERE (`a` IN (4, -5)) FOR UPDATE"
     );
 }
 
@@ -63,7 +63,7 @@ fn the_filter_limits_what_is_walked_and_not_what_is_read_by_key() {
 fn keys_of_several_columns_are_named_one_by_one() {
     assert_eq!(
         rows_by_key(&table(&[0, 1]), &[key(1, "x"), key(2, "y")], Lock::Share),
-        "SELECT `a`, `b`, `c` FROM `shop`.`or``ders` WHERE ((`a` = 1 AND `b` = 'x') OR (`a` = 2 AND `b` = 'y')) \
+        "SELECT `a`, `b`, `c` FROM `shop`.`or``ders` FORCE INDEX (`PRIMARY`) WHERE ((`a` = 1 AND `b` = 'x') OR (`a` = 2 AND `b` = 'y')) \
          LOCK IN SHARE MODE"
     );
 }

@@ -11,6 +11,8 @@ use std::time::Duration;
 pub(super) const SYNTAX: u16 = 1064;
 /// A row lock was not granted in time.
 pub(super) const LOCK_WAIT: u16 = 1205;
+/// A row lock was not granted at once.
+pub(super) const LOCK_AT_ONCE: u16 = 3572;
 /// The transaction was chosen to end a deadlock.
 pub(super) const DEADLOCK: u16 = 1213;
 
@@ -62,7 +64,7 @@ impl Fault {
 
     /// Whether somebody else holds a lock that was needed.
     pub(super) fn is_lock(&self) -> bool {
-        matches!(self.number(), Some(LOCK_WAIT | DEADLOCK))
+        matches!(self.number(), Some(LOCK_WAIT | LOCK_AT_ONCE | DEADLOCK))
     }
 
     /// In the server's words.
@@ -92,7 +94,7 @@ impl Fault {
                     Error::Schema { node, reason: format!("{what}: {reason}") }
                 }
                 // locks, packets, statement time on MariaDB and MySQL
-                LOCK_WAIT | DEADLOCK | 1153 | 1317 | 1969 | 3024 => {
+                LOCK_WAIT | LOCK_AT_ONCE | DEADLOCK | 1153 | 1317 | 1969 | 3024 => {
                     Error::Bound { node, reason: format!("{what}: {reason}") }
                 }
                 _ => Error::Refused { node, what: what.to_owned(), reason },

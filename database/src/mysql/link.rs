@@ -55,6 +55,8 @@ pub(super) struct Link {
     options: Options,
     lock_wait: Duration,
     connection: Option<MySqlConnection>,
+    /// Whether the server waits for locks for longer than it was told to.
+    waits_anyway: bool,
     generation: u64,
     /// How many statements were prepared on this connection.
     prepared: usize,
@@ -84,6 +86,7 @@ impl Link {
             options: options.clone(),
             lock_wait,
             connection: None,
+            waits_anyway: false,
             generation: 0,
             prepared: 0,
             used: Instant::now(),
@@ -110,6 +113,18 @@ impl Link {
         if self.connection.is_some() { self.generation } else { 0 }
     }
 
+    /// The server's number of this connection.
+    pub(super) async fn number(&mut self) -> Result<u64, Fault> {
+        let answer = self.ask("SELECT CONNECTION_ID()").await?;
+        let number = answer.rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok());
+        number.ok_or_else(|| Fault::Odd("a connection without a number".into()))
+    }
+
+    /// Whether this connection waits for locks although it was told not to, so that statements must say so themselves.
+    pub(super) fn waits_anyway(&self) -> bool {
+        self.waits_anyway
+    }
+
     /// Ends the connection, and with it whatever it held.
     pub(super) fn close(&mut self) {
         self.connection = None;
@@ -120,16 +135,18 @@ impl Link {
             return Ok(connection);
         }
         let bound = self.options.connect_timeout;
-        let connection = match timeout(bound, self.connect()).await {
-            Ok(connection) => connection?,
+        let (connection, waits) = match timeout(bound, self.connect()).await {
+            Ok(connected) => connected?,
             Err(_) => return Err(Fault::Lost(format!("no connection within {} s", bound.as_secs()))),
         };
         self.generation += 1;
+        self.waits_anyway = waits;
         self.prepared = 0;
         Ok(connection)
     }
 
-    async fn connect(&self) -> Result<MySqlConnection, Fault> {
+    /// A connection, and whether it waits for locks although it was told not to.
+    async fn connect(&self) -> Result<(MySqlConnection, bool), Fault> {
         let target = &self.target;
         let mut options = MySqlConnectOptions::new()
             .host(&target.host)
@@ -157,6 +174,8 @@ impl Link {
             // shared locks must hold gaps too
             "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ".to_owned(),
             format!("SET SESSION innodb_lock_wait_timeout={}", self.lock_wait.as_secs().max(1)),
+            // where it can be zero
+            format!("SET SESSION innodb_lock_wait_timeout={}", self.lock_wait.as_secs()),
             format!("SET SESSION lock_wait_timeout={}", self.lock_wait.as_secs().max(1)),
             // what is not waited for any more shall not run any more: MariaDB's name, MySQL's name
             format!("SET SESSION max_statement_time={}", self.options.statement_timeout.as_secs().max(1)),
@@ -172,7 +191,17 @@ impl Link {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(connection)
+        if !self.lock_wait.is_zero() {
+            return Ok((connection, false));
+        }
+        let waits = match connection.fetch_one(sqlx::raw_sql("SELECT @@innodb_lock_wait_timeout <> 0")).await
+        {
+            Ok(row) => answer(&[row])?.rows.iter().flatten().flatten().any(|waits| waits == "1"),
+            // a server without InnoDB
+            Err(sqlx::Error::Database(_)) => false,
+            Err(error) => return Err(error.into()),
+        };
+        Ok((connection, waits))
     }
 
     /// Runs `work` with the connection, within the bound, and puts the connection back if it is in good order.

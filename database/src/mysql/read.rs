@@ -108,6 +108,11 @@ impl Reader for Connection {
     fn pins_lock(&self) -> bool {
         self.watch == Watch::Locks
     }
+
+    async fn in_the_way(&mut self) -> Result<bool> {
+        let waited_for = self.waited_for().await;
+        waited_for.map_err(|fault| self.error(fault, "asking who waits for rows"))
+    }
 }
 
 impl Connection {

@@ -236,7 +236,7 @@ async fn mend_by_log(
     let groups = groups(edits);
     let (mut rows, mut moved) = (Vec::new(), HashSet::new());
     for group in &groups {
-        rows.extend(by_key(link, &group.table, &group.keys, Lock::Update).await?);
+        rows.extend(by_key(link, &group.table, &group.keys, Lock::OneWriter).await?);
     }
     for group in &groups {
         match changes(link, &group.table, &guard.since, Whose::Anybodys).await {

@@ -6,6 +6,7 @@
 
 mod effects;
 mod secure;
+mod waits;
 
 use database::conformance::{self, SqlFixture};
 use database::mysql::{Board, Connection, LedgerConnection, Options, PositionConnection, Watch};
@@ -109,6 +110,8 @@ async fn the_driver_reads_and_mends_a_mariadb() {
     effects::side_effects_are_refused(&server, &mut fixture).await;
     effects::what_is_hidden_is_not_taken_for_absent(&server, &mut fixture).await;
     a_busy_row_costs_only_itself(&server, &mut fixture).await;
+    waits::a_pin_sees_who_waits_for_it(&server, &mut fixture).await;
+    waits::only_what_is_pinned_is_locked(&server, &mut fixture).await;
     a_user_without_the_right_changes_nothing(&server, &mut fixture).await;
     a_statement_that_takes_too_long_is_given_up(&server, &mut fixture).await;
     it_is_the_server_that_ends_a_statement(&server, &mut fixture).await;
