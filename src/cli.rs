@@ -37,6 +37,7 @@ Examples:
   evensum check mysql://root@127.0.0.1:33061 mysql://root@127.0.0.1:33062
   evensum check --tables 'shop.*' --ignore-tables '*.log' h=db1,u=check h=db2,u=check
   evensum check --config evensum.toml --json | jq .verdict
+  evensum check --format=pt --exit-code=pt h=db1,u=check h=db2,u=check      (for scripts of pt-table-checksum)
   evensum check --max-load Threads_running=25 --intensity 0.3 --window 22:00-06:00 --config evensum.toml
   evensum check --resume --config evensum.toml")]
     Check(CheckArgs),
@@ -96,7 +97,7 @@ impl Command {
     /// Whether the answer is for a machine.
     pub fn json(&self) -> bool {
         match self {
-            Command::Check(args) => args.json,
+            Command::Check(args) => args.format() == Format::Json,
             Command::Sync(args) => args.json,
             Command::Node(args) => args.json,
             Command::Status(args) => args.json,
@@ -162,12 +163,51 @@ pub struct CheckArgs {
     /// The rows.
     #[command(flatten)]
     pub selection: SelectionArgs,
+    /// Write nothing on the nodes: positions of their logs stand in for evensum's own tables
+    #[arg(long, conflicts_with = "ledger")]
+    pub no_ledger: bool,
     /// Go on with a check that was killed or stopped: of this name, or the latest
     #[arg(long, value_name = "RUN", num_args = 0..=1, require_equals = true, default_missing_value = "last")]
     pub resume: Option<String>,
-    /// Print one JSON document instead of text
-    #[arg(long)]
+    /// Create this view of evensum's checksums, for what reads the table of pt-table-checksum: percona.checksums
+    #[arg(long, value_name = "DATABASE.VIEW", conflicts_with = "no_ledger")]
+    pub ledger_view: Option<String>,
+    /// How to print what was found; pt is the table of pt-table-checksum
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+    /// Which exit codes to use; pt are the bits of pt-table-checksum
+    #[arg(long, value_name = "CODES", default_value = "native")]
+    pub exit_code: ExitCodes,
+    /// Print one JSON document instead of text; short for --format=json
+    #[arg(long, conflicts_with = "format")]
     pub json: bool,
+}
+
+impl CheckArgs {
+    /// How to print what was found.
+    pub fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.format }
+    }
+}
+
+/// How a check is printed.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+    /// As pt-table-checksum does.
+    Pt,
+}
+
+/// What the exit code of a check means.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitCodes {
+    /// One number for how it ended.
+    Native,
+    /// One bit for each thing that pt-table-checksum knows.
+    Pt,
 }
 
 /// `evensum sync`.

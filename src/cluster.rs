@@ -8,11 +8,13 @@ use crate::cli::{ClusterArgs, SelectionArgs, duration};
 use crate::config::{Config, Node as NodeConfig};
 use crate::error::Failure;
 use crate::gentle::Gentle;
+use crate::marks::Marks;
+use crate::option_file::OptionFile;
 use crate::password::{self, Sources};
 use checker::Selection;
 use database::Secret;
-use database::mysql::{Connection, Identity, LedgerConnection, Options};
-use database::target::Target;
+use database::mysql::{Board, Connection, Identity, LedgerConnection, Options, PositionConnection};
+use database::target::{Said, Target};
 use futures_util::future::{join_all, try_join_all};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -63,6 +65,8 @@ pub struct Scope {
     pub settle_bound: Duration,
     /// How to connect.
     pub options: Options,
+    /// Whether nothing is written on the nodes, evensum's own tables neither.
+    pub no_ledger: bool,
     /// The folder of runs and journals, if one was said.
     pub state: Option<PathBuf>,
     /// When to hold back.
@@ -80,9 +84,10 @@ impl Cluster {
             Some(path) => Config::read(&path)?,
             None => Config::default(),
         };
-        let shared = Sources {
-            file: args.password_file.clone().or_else(|| config.cluster.password_file.clone()),
-            option_file: args.defaults_file.clone(),
+        let shared = Shared {
+            password_file: args.password_file.clone().or_else(|| config.cluster.password_file.clone()),
+            option_file: args.defaults_file.clone().or_else(|| config.cluster.defaults_file.clone()),
+            said: config.cluster.encryption()?,
         };
         let nodes: Vec<Node> = if args.nodes.is_empty() {
             config.cluster.nodes.iter().map(|node| from_config(node, &shared)).collect::<Result<_, _>>()?
@@ -133,6 +138,7 @@ impl Cluster {
             selection,
             settle_bound: args.settle.or(configured).unwrap_or(SETTLE_BOUND),
             options,
+            no_ledger: check.no_ledger,
             state: args.state.clone().or_else(|| self.config.state.clone()),
             gentle: Gentle::resolve(&args.gentle, check)?,
         })
@@ -166,6 +172,13 @@ impl Cluster {
     }
 }
 
+/// What all nodes share that have nothing of their own.
+struct Shared {
+    password_file: Option<PathBuf>,
+    option_file: Option<PathBuf>,
+    said: Said,
+}
+
 /// Why a first attempt failed.
 enum Attempt {
     /// The node wants a password, and none was said.
@@ -174,16 +187,17 @@ enum Attempt {
 }
 
 impl Node {
-    fn new(target: Target, shared: &Sources, own: Option<&PathBuf>) -> Result<Node, Failure> {
+    /// Fills what was not said of a node from its own option file, or the shared one, or the user's own.
+    fn new(said: Said, shared: &Shared, own: Option<&PathBuf>) -> Result<Node, Failure> {
+        let path = said.option_file.clone().or_else(|| shared.option_file.clone());
+        let options = OptionFile::open(path.as_deref())?;
+        let target = said.or(shared.said.clone()).or(options.said.clone()).finish();
         if target.name.chars().count() > NAME_CHARACTERS_MAX {
             let advice = "give it a short name, as in mysql://root@host?name=north";
             return Err(Failure::usage(format!("the name {} is too long", target.name), advice));
         }
-        let sources = Sources {
-            file: own.cloned().or_else(|| shared.file.clone()),
-            option_file: target.option_file.clone().or_else(|| shared.option_file.clone()),
-        };
-        Ok(Node { target, sources })
+        let file = own.cloned().or_else(|| shared.password_file.clone());
+        Ok(Node { target, sources: Sources { file, options } })
     }
 
     async fn connect(&self, options: &Options) -> Result<Connected, Attempt> {
@@ -223,6 +237,13 @@ impl Connected {
         Ok(Connection::connect(&self.target, self.secret.as_ref(), options).await?)
     }
 
+    /// A connection for asking where the node stands.
+    async fn positions(&self, options: &Options, board: &Board) -> Result<PositionConnection, Failure> {
+        let secret = self.secret.as_ref();
+        let positions = PositionConnection::connect(&self.target, secret, options, board).await?;
+        Ok(if self.follower { positions.of_follower() } else { positions })
+    }
+
     /// A connection for evensum's own tables.
     pub async fn ledger(&self, options: &Options) -> Result<LedgerConnection, Failure> {
         let ledger = LedgerConnection::connect(&self.target, self.secret.as_ref(), options).await?;
@@ -233,9 +254,10 @@ impl Connected {
 /// The members of a check, and what else it reads by, over connections of their own.
 pub async fn crew(
     connected: &[Connected],
-    options: &Options,
+    scope: &Scope,
     lanes: usize,
-) -> Result<checker::Crew<Connection, LedgerConnection>, Failure> {
+) -> Result<checker::Crew<Connection, Marks>, Failure> {
+    let (options, board) = (&scope.options, Board::default());
     let first = connected.first().ok_or_else(|| Failure::usage("no node was named", ""))?;
     let scout = first.another(options).await?;
     let further = (1..lanes).map(async |_| {
@@ -244,10 +266,26 @@ pub async fn crew(
     });
     let lanes = try_join_all(further).await?;
     let members = connected.iter().map(async |node| {
-        let (reader, ledger) = (node.another(options).await?, node.ledger(options).await?);
+        let ledger = match scope.no_ledger {
+            false => Marks::Rows(node.ledger(options).await?),
+            true => Marks::Positions(node.positions(options, &board).await?),
+        };
+        let reader = node.another(options).await?;
         Ok::<_, Failure>(checker::Member { name: node.target.name.clone(), reader, ledger })
     });
     Ok(checker::Crew { members: try_join_all(members).await?, scout, lanes })
+}
+
+/// Creates a view of evensum's checksums in the form of pt-table-checksum's table, on the first node that is written and through
+/// its log.
+pub async fn create_view(connected: &[Connected], options: &Options, name: &str) -> Result<(), Failure> {
+    let Some((database, view)) = name.split_once('.').filter(|(d, v)| !d.is_empty() && !v.is_empty()) else {
+        let what = format!("--ledger-view {name} names no view");
+        return Err(Failure::usage(what, "write DATABASE.VIEW, as in percona.checksums"));
+    };
+    let first = connected.iter().find(|node| !node.follower).or(connected.first());
+    let node = first.ok_or_else(|| Failure::usage("no node was named", ""))?;
+    Ok(node.ledger(options).await?.create_view(database, view).await?)
 }
 
 /// The members of a repair.
@@ -271,20 +309,19 @@ pub fn named<'a>(connected: &'a [Connected], text: &str) -> Option<&'a str> {
     by_name.or_else(by_address).map(|node| node.target.name.as_ref())
 }
 
-fn from_text(text: &str, shared: &Sources) -> Result<Node, Failure> {
-    let target: Target = text.parse().map_err(|error| Failure::target(text, &error))?;
-    Node::new(target, shared, None)
+fn from_text(text: &str, shared: &Shared) -> Result<Node, Failure> {
+    let said: Said = text.parse().map_err(|error| Failure::target(text, &error))?;
+    Node::new(said, shared, None)
 }
 
-fn from_config(node: &NodeConfig, shared: &Sources) -> Result<Node, Failure> {
+fn from_config(node: &NodeConfig, shared: &Shared) -> Result<Node, Failure> {
     match node {
         NodeConfig::Address(text) => from_text(text, shared),
         NodeConfig::Detailed(node) => {
-            let mut target: Target = node.url.parse().map_err(|error| Failure::target(&node.url, &error))?;
-            if let Some(name) = &node.name {
-                target.name = name.as_str().into();
-            }
-            Node::new(target, shared, node.password_file.as_ref())
+            let mut said: Said = node.url.parse().map_err(|error| Failure::target(&node.url, &error))?;
+            said.name = node.name.clone().or(said.name);
+            said.option_file = node.defaults_file.clone().or(said.option_file);
+            Node::new(said, shared, node.password_file.as_ref())
         }
     }
 }

@@ -3,6 +3,7 @@
 //! ```toml
 //! [cluster]
 //! name = "shop"
+//! ssl_ca = "/etc/evensum/ca.pem"
 //! nodes = ["mysql://check@db1:3306", { url = "mysql://check@db2", name = "south", password_file = "/etc/evensum/south" }]
 //!
 //! [check]
@@ -29,6 +30,7 @@
 //! must not silently check other tables. What the command line says wins over what is said here.
 
 use crate::error::Failure;
+use database::target::{Certificates, Said};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -59,6 +61,31 @@ pub struct Cluster {
     pub nodes: Vec<Node>,
     /// The password of all nodes that have none of their own.
     pub password_file: Option<PathBuf>,
+    /// The option file of all nodes that have none of their own.
+    pub defaults_file: Option<PathBuf>,
+    /// Whether connections are to be encrypted, in MySQL's words.
+    pub ssl_mode: Option<String>,
+    /// The authorities that may vouch for the nodes.
+    pub ssl_ca: Option<PathBuf>,
+    /// The certificate that is shown to the nodes.
+    pub ssl_cert: Option<PathBuf>,
+    /// The key of that certificate.
+    pub ssl_key: Option<PathBuf>,
+}
+
+impl Cluster {
+    /// What is said of encryption, for nodes of which nothing else is said.
+    pub fn encryption(&self) -> Result<Said, Failure> {
+        let mut said = Said::default();
+        if let Some(mode) = &self.ssl_mode {
+            said.set_encryption("ssl-mode", mode).map_err(|error| {
+                Failure::config(format!("ssl_mode: {error}"), "correct the configuration")
+            })?;
+        }
+        let (authorities, own, key) = (self.ssl_ca.clone(), self.ssl_cert.clone(), self.ssl_key.clone());
+        said.certificates = Certificates { authorities, own, key };
+        Ok(said)
+    }
 }
 
 /// A node: its address alone, or with more.
@@ -81,6 +108,8 @@ pub struct DetailedNode {
     pub name: Option<String>,
     /// The first line of this file is its password.
     pub password_file: Option<PathBuf>,
+    /// Its option file.
+    pub defaults_file: Option<PathBuf>,
 }
 
 /// `[check]`.
@@ -98,6 +127,8 @@ pub struct Check {
     pub settle: Option<String>,
     /// The database of evensum's own tables.
     pub ledger: Option<String>,
+    /// Whether a check writes nothing on the nodes.
+    pub no_ledger: bool,
     /// The time that a node should need for a chunk, such as `150ms`.
     pub chunk_time: Option<String>,
     /// Chunks of so many rows instead.
@@ -150,13 +181,16 @@ impl Config {
 
     /// Takes relative paths as relative to the file that names them, wherever the program is started.
     fn resolve(&mut self, folder: &Path) {
-        let nodes = self.cluster.nodes.iter_mut().filter_map(|node| match node {
-            Node::Detailed(node) => node.password_file.as_mut(),
-            Node::Address(_) => None,
+        let Cluster { nodes, password_file, defaults_file, ssl_ca, ssl_cert, ssl_key, .. } =
+            &mut self.cluster;
+        let nodes = nodes.iter_mut().flat_map(|node| match node {
+            Node::Detailed(node) => [node.password_file.as_mut(), node.defaults_file.as_mut()],
+            Node::Address(_) => [None, None],
         });
-        let own = [&mut self.state, &mut self.cluster.password_file, &mut self.check.pause_file];
-        let own = own.into_iter().filter_map(Option::as_mut);
-        own.chain(nodes).for_each(|path| *path = folder.join(&*path));
+        let pause_file = &mut self.check.pause_file;
+        let own = [&mut self.state, password_file, defaults_file, ssl_ca, ssl_cert, ssl_key, pause_file];
+        let own = own.into_iter().map(Option::as_mut);
+        own.chain(nodes).flatten().for_each(|path| *path = folder.join(&*path));
     }
 
     /// Reads the text; the line and the reason if it cannot be.
@@ -239,7 +273,10 @@ mod tests {
         let (line, what) = wrong("[cluster]\nnodes = []\ncolour = 1\n");
         assert_eq!(
             (line, what.as_str()),
-            (Some(3), "unknown key 'colour'; known here: name, nodes, password_file")
+            (
+                Some(3),
+                "unknown key 'colour'; known here: name, nodes, password_file, defaults_file, ssl_mode, ssl_ca, ssl_cert, ssl_key"
+            )
         );
         let (_, what) = wrong("[cluster]\nnodes = [{ name = \"x\" }]\n");
         assert!(what.contains("url"), "{what}");

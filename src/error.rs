@@ -26,6 +26,8 @@ pub enum Outcome {
     Running,
     /// Stopped by this signal.
     Signal(u8),
+    /// Whatever these bits say, in another program's words.
+    Bits(u8),
 }
 
 impl Outcome {
@@ -39,6 +41,7 @@ impl Outcome {
             Outcome::Unsafe => 4,
             Outcome::Running => 5,
             Outcome::Signal(number) => 128_u8.saturating_add(number),
+            Outcome::Bits(bits) => bits,
         }
     }
 }
@@ -242,6 +245,11 @@ impl From<database::Error> for Failure {
             Error::Refused { .. } => {
                 ("E0206", Outcome::Incomplete, "look the server's error number up in its manual")
             }
+            Error::Insecure { .. } => (
+                "E0207",
+                Outcome::Usage,
+                "see ssl-mode, ssl-ca, ssl-cert and ssl-key of the node, in its URL or in an option file",
+            ),
             Error::Schema { .. } => {
                 ("E0203", Outcome::Incomplete, "let the schema change end, then run it again")
             }
@@ -254,6 +262,7 @@ impl From<database::Error> for Failure {
         };
         let (Error::Unreachable { node, reason }
         | Error::Refused { node, reason, .. }
+        | Error::Insecure { node, reason }
         | Error::Schema { node, reason }
         | Error::Bound { node, reason }
         | Error::Protocol { node, reason }) = error;

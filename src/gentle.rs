@@ -17,6 +17,7 @@ use crate::error::Failure;
 use checker::ChunkSize;
 use checker::pace::{CHUNK_ROWS, INTENSITY_LEAST};
 use clap::Args;
+use schedules::chrono::DateTime;
 use schedules::{Tz, Window};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -190,6 +191,12 @@ fn window(text: Option<&String>, zone: Option<&String>) -> Result<Option<Window>
     };
     let window = text.map(|text| Window::new(text, zone));
     window.transpose().map_err(|error| wrong(error.to_string(), "--window 22:00-06:00"))
+}
+
+/// A moment as this machine's clock on the wall shows it, in a format of chrono.
+pub fn on_the_wall(seconds: u64, format: &str) -> String {
+    let moment = i64::try_from(seconds).ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
+    moment.map_or(String::new(), |moment| moment.with_timezone(&local_zone()).format(format).to_string())
 }
 
 /// This machine's time zone, as the C library finds it: by `TZ`, else by `/etc/localtime`; UTC if neither names one.

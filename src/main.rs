@@ -13,6 +13,8 @@ mod demo;
 mod doctor;
 mod error;
 mod gentle;
+mod marks;
+mod option_file;
 mod output;
 mod password;
 mod progress;

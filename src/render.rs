@@ -4,5 +4,6 @@
 
 pub mod doctor;
 pub mod json;
+pub mod pt;
 pub mod repair;
 pub mod text;

@@ -3,7 +3,7 @@
 use crate::cluster::Cluster;
 use database::Target;
 use database::conformance::{self, SqlFixture};
-use database::mysql::{Connection, LedgerConnection, Options};
+use database::mysql::{Board, Connection, LedgerConnection, Options, PositionConnection};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bundled_node_does_what_the_kit_asks() {
@@ -18,6 +18,13 @@ async fn the_bundled_node_does_what_the_kit_asks() {
     let mut node = Connection::connect(&target, None, &Options::default()).await.unwrap();
     let mut ledger = LedgerConnection::connect(&target, None, &Options::default()).await.unwrap();
     let outcome = conformance::run_ledger(&mut node, &mut ledger).await;
+    assert!(outcome.failed.is_empty(), "{outcome}");
+    assert!(!outcome.passed.is_empty());
+
+    let board = Board::default();
+    let mut positions =
+        PositionConnection::connect(&target, None, &Options::default(), &board).await.unwrap();
+    let outcome = conformance::run_positions(&mut node, &mut positions).await;
     assert!(outcome.failed.is_empty(), "{outcome}");
     assert!(!outcome.passed.is_empty());
 }

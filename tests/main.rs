@@ -1,8 +1,8 @@
 //! The program from outside: real processes, real sockets, real files.
 //!
 //! `tidy` holds the source to the laws of ARCHITECTURE.md. `commands` types commands and reads what they say. `cluster` starts
-//! bundled nodes and breaks what is between them; `scenarios`, `plans`, `live`, `kill`, `gentle`, `conformance`, `real_input` and
-//! `demo` and `doctor` use it. `servers` does the like with real servers, where they are installed.
+//! bundled nodes and breaks what is between them; `scenarios`, `plans`, `positions`, `live`, `kill`, `gentle`, `conformance`,
+//! `real_input`, `demo` and `doctor` use it. `servers` does the like with real servers, where they are installed.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,6 +20,7 @@ mod gentle;
 mod kill;
 mod live;
 mod plans;
+mod positions;
 mod real_input;
 mod scenarios;
 mod servers;

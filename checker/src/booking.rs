@@ -11,7 +11,7 @@ use crate::fingerprint::fingerprint;
 use crate::locate::Candidate;
 use crate::report::{Divergence, NodeFingerprint, Report, TableReport, Unsettled, Verdict};
 use crate::settle::Settled;
-use database::{Key, Row, Table};
+use database::{Chunk, Digest, Key, Row, Table};
 use std::sync::Arc;
 
 /// The most rows that a report lists as different or unsettled; more are counted.
@@ -31,6 +31,23 @@ struct Waiting {
     account: usize,
     leaves: Vec<KeptLeaf>,
     candidates: Vec<Candidate>,
+    mismatched: Vec<Mismatched>,
+}
+
+/// A chunk that was not the same on all nodes.
+pub(crate) struct Mismatched {
+    /// Its number in its table.
+    pub(crate) number: u64,
+    pub(crate) chunk: Chunk,
+    /// The rows that all nodes had in common.
+    pub(crate) common_rows: u64,
+}
+
+/// Such a chunk, and what each node holds in it for certain.
+pub(crate) struct SettledChunk {
+    pub(crate) number: u64,
+    pub(crate) chunk: Chunk,
+    pub(crate) digests: Vec<Digest>,
 }
 
 /// All accounts of a run.
@@ -50,6 +67,8 @@ fn skipped(table: Arc<Table>, reason: Option<String>) -> TableReport {
         rows: 0,
         chunks: 0,
         chunks_mismatched: 0,
+        chunks_different: 0,
+        chunks_unsettled: 0,
         rows_lagging: 0,
         rows_different: 0,
         rows_unsettled: 0,
@@ -87,15 +106,22 @@ impl Accounts {
         &self.accounts[account].report.table
     }
 
-    /// Books leaves, the next ones of their table, with the candidates in them.
-    pub(crate) fn book(&mut self, account: usize, leaves: Vec<KeptLeaf>, candidates: Vec<Candidate>) {
+    /// Books leaves, the next ones of their table, with the candidates in them; and the chunks of those that were not the same on
+    /// all nodes, if they are known.
+    pub(crate) fn book(
+        &mut self,
+        account: usize,
+        leaves: Vec<KeptLeaf>,
+        candidates: Vec<Candidate>,
+        mismatched: Vec<Mismatched>,
+    ) {
         let done = &mut self.accounts[account];
         done.report.chunks += leaves.len() as u64;
         for leaf in &leaves {
             done.report.chunks_mismatched += u64::from(leaf.located.is_some());
             done.rows_by_node.iter_mut().zip(&leaf.digests).for_each(|(rows, digest)| *rows += digest.rows);
         }
-        self.waiting.push(Waiting { account, leaves, candidates });
+        self.waiting.push(Waiting { account, leaves, candidates, mismatched });
     }
 
     /// How many rows wait to be settled.
@@ -116,10 +142,11 @@ impl Accounts {
         all
     }
 
-    /// Books what was settled.
-    pub(crate) fn settled(&mut self, settled: &[Settled], nodes: &[Box<str>]) {
-        let mut rest = settled;
-        for Waiting { account, leaves, .. } in std::mem::take(&mut self.waiting) {
+    /// Books what was settled; the chunks that were not the same on all nodes at first and of which all is certain now.
+    pub(crate) fn settled(&mut self, settled: &[Settled], nodes: &[Box<str>]) -> Vec<SettledChunk> {
+        let (mut rest, mut chunks) = (settled, Vec::new());
+        for Waiting { account, leaves, mismatched, .. } in std::mem::take(&mut self.waiting) {
+            let mut mismatched = mismatched.into_iter();
             for leaf in leaves {
                 let count = leaf.located.as_ref().map_or(0, |(_, keys)| keys.len());
                 let (own, others) = rest.split_at(count.min(rest.len()));
@@ -129,10 +156,17 @@ impl Accounts {
                     hashes.push(leaf_hash(&leaf, node, own));
                 }
                 if let Some((_, keys)) = &leaf.located {
+                    let any = |kind: fn(&Settled) -> bool| u64::from(own.iter().any(kind));
+                    let unsettled = any(|row| matches!(row, Settled::Unsettled(..)));
+                    done.report.chunks_different += any(|row| matches!(row, Settled::Different(_)));
+                    done.report.chunks_unsettled += unsettled;
+                    let chunk = mismatched.next().filter(|_| unsettled == 0);
+                    chunks.extend(chunk.map(|chunk| chunk.settled(&leaf, own, nodes.len())));
                     self.record(account, keys, own, nodes);
                 }
             }
         }
+        chunks
     }
 
     /// Counts and lists rows that were settled.
@@ -187,6 +221,23 @@ impl Accounts {
             report.tables.push(table);
         }
         report
+    }
+}
+
+impl Mismatched {
+    /// What each node holds in it, now that every row in question is settled.
+    fn settled(self, leaf: &KeptLeaf, settled: &[Settled], nodes: usize) -> SettledChunk {
+        let Mismatched { number, chunk, common_rows } = self;
+        let there = |node: usize| {
+            let holds = |settled: &&Settled| match settled {
+                Settled::Identical(row) => row.is_some(),
+                Settled::Different(rows) | Settled::Unsettled(rows, _) => rows[node].is_some(),
+            };
+            settled.iter().filter(holds).count() as u64
+        };
+        let digest =
+            |node: usize| Digest { rows: common_rows + there(node), hash: leaf_hash(leaf, node, settled) };
+        SettledChunk { number, chunk, digests: (0..nodes).map(digest).collect() }
     }
 }
 

@@ -125,6 +125,10 @@ pub struct TableReport {
     pub chunks: u64,
     /// The chunks whose digests differed at first.
     pub chunks_mismatched: u64,
+    /// The chunks that hold a row that is different.
+    pub chunks_different: u64,
+    /// The chunks that hold a row that is unsettled.
+    pub chunks_unsettled: u64,
     /// Rows that differed at first and turned out to be on their way.
     pub rows_lagging: u64,
     /// Rows that are different.

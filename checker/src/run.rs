@@ -11,7 +11,7 @@
 //! Invariant: the report does not depend on the number of lanes, nor on whether the run was killed and resumed, but for
 //! what was written to the nodes meanwhile and for where chunks begin if their size follows the time.
 
-use crate::booking::Accounts;
+use crate::booking::{Accounts, Mismatched, SettledChunk};
 use crate::checkpoint::{Checkpoint, Forgetful, Keeper, KeptLeaf, KeptTable, Part};
 use crate::lineup::{Lined, line_up};
 use crate::locate::Candidate;
@@ -22,12 +22,13 @@ use crate::selection::Selection;
 use crate::settle::{Settled, settle};
 use crate::stop::Stop;
 use crate::throttle::Gate;
-use crate::walk::{CANDIDATES_MAX, Walked, checksums, walk};
+use crate::walk::{CANDIDATES_MAX, Leaf, Walked, checksums, walk};
 use crate::watermark::Watermarks;
 use database::{Checksum, Error, Key, Ledger, Reader, Result, Table};
 use futures_util::future::try_join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -252,7 +253,7 @@ impl<'a, L: Ledger + 'static> Run<'a, L> {
             }
             let rows = leaf.digests.iter().map(|digest| digest.rows).max().unwrap_or(0);
             self.progress.step(Step::Chunk { rows, equal: leaf.located.is_none() });
-            self.accounts.book(account, vec![leaf], candidates);
+            self.accounts.book(account, vec![leaf], candidates, Vec::new());
             if self.accounts.open_rows() >= CANDIDATES_MAX {
                 self.settle(&mut lane.readers).await?;
             }
@@ -312,13 +313,13 @@ impl<'a, L: Ledger + 'static> Run<'a, L> {
 
     /// Books what was walked: in the ledger, in the accounts, and with who keeps it. Whether the table is at its end.
     async fn book(&mut self, job: &mut Job<'_>, walked: Walked) -> Result<bool> {
-        self.push(&walked, job.chunks).await?;
-        let next = walked.next.clone();
+        self.push_equal(&walked, job.chunks).await?;
+        let (next, mismatched) = (walked.next.clone(), mismatched(&walked, job.chunks));
         let (leaves, candidates) = KeptLeaf::all(walked);
         let (table, first) = (&*job.table, job.chunks);
         self.keeper.keep(Part { table, first, leaves: &leaves, next: next.as_ref() });
         job.chunks += leaves.len() as u64;
-        self.accounts.book(job.account, leaves, candidates);
+        self.accounts.book(job.account, leaves, candidates, mismatched);
         let ended = next.is_none();
         job.from = next;
         Ok(ended)
@@ -329,22 +330,31 @@ impl<'a, L: Ledger + 'static> Run<'a, L> {
         let candidates = self.accounts.candidates();
         let bound = self.options.settle_bound;
         let settled = settle(candidates, readers, &mut self.watermarks, bound, self.progress).await?;
-        self.accounts.settled(&settled, &self.nodes);
-        Ok(())
+        let chunks = self.accounts.settled(&settled, &self.nodes);
+        let run = &self.options.run;
+        let rows = |n: usize, node: &str| {
+            let row = |chunk: &SettledChunk| Checksum {
+                run: run.clone(),
+                node: node.into(),
+                number: chunk.number,
+                chunk: chunk.chunk.clone(),
+                digest: chunk.digests[n],
+            };
+            chunks.iter().map(row).collect()
+        };
+        push(self.watermarks.ledgers(), &self.nodes, &rows).await
     }
 
-    /// Writes each node's checksum rows through its own log.
-    async fn push(&mut self, walked: &Walked, first: u64) -> Result<()> {
-        let (run, nodes) = (&self.options.run, &self.nodes);
-        let masters = self.watermarks.ledgers().iter_mut().zip(nodes).enumerate();
-        let pushes = masters.filter(|(_, (ledger, _))| !ledger.follows()).map(async |(n, (ledger, node))| {
-            let rows: Vec<Checksum> = checksums(run, node, n, &walked.leaves, first);
-            for rows in rows.chunks(PUSH_ROWS) {
-                ledger.push(rows).await?;
-            }
-            Ok::<(), Error>(())
-        });
-        try_join_all(pushes).await.map(|_| ())
+    /// Writes each node's checksum rows of the chunks that were the same on all nodes. Those of the others follow when it is
+    /// settled what is in them, so that nobody who asks the ledger takes for a difference what was only on its way.
+    async fn push_equal(&mut self, walked: &Walked, first: u64) -> Result<()> {
+        let run = &self.options.run;
+        let rows = |n: usize, node: &str| {
+            let rows = checksums(run, node, n, &walked.leaves, first);
+            let equal = rows.into_iter().zip(&walked.leaves).filter(|(_, leaf)| leaf.located.is_none());
+            equal.map(|(row, _)| row).collect()
+        };
+        push(self.watermarks.ledgers(), &self.nodes, &rows).await
     }
 
     /// The report.
@@ -402,4 +412,33 @@ async fn held<R: Reader>(table: &Arc<Table>, keys: &[Key], readers: &mut [R]) ->
         rows: readings.iter().map(|rows| rows[n].clone()).collect(),
     };
     Ok(keys.iter().enumerate().map(candidate).collect())
+}
+
+/// Writes checksum rows on each node that is written at all, through its own log.
+async fn push<L: Ledger>(
+    ledgers: &mut [L],
+    nodes: &[Box<str>],
+    rows: &(dyn Fn(usize, &str) -> Vec<Checksum> + Sync),
+) -> Result<()> {
+    let masters = ledgers.iter_mut().zip(nodes).enumerate();
+    let pushes = masters.filter(|(_, (ledger, _))| !ledger.follows()).map(async |(n, (ledger, node))| {
+        let rows = rows(n, node);
+        for rows in rows.chunks(PUSH_ROWS) {
+            ledger.push(rows).await?;
+        }
+        Ok::<(), Error>(())
+    });
+    try_join_all(pushes).await.map(|_| ())
+}
+
+/// The chunks that were not the same on all nodes, in order.
+fn mismatched(walked: &Walked, first: u64) -> Vec<Mismatched> {
+    let leaves = walked.leaves.iter().zip(first..);
+    let unequal = leaves.filter_map(|(leaf, number)| Some((leaf, number, leaf.located.as_ref()?)));
+    let common = |(leaf, number, (_, candidates)): (&Leaf, u64, &(_, Range<usize>))| {
+        let own = walked.candidates[candidates.clone()].iter().filter(|own| own.rows[0].is_some());
+        let common_rows = leaf.digests[0].rows.saturating_sub(own.count() as u64);
+        Mismatched { number, chunk: leaf.chunk.clone(), common_rows }
+    };
+    unequal.map(common).collect()
 }

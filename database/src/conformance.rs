@@ -120,6 +120,14 @@ pub async fn run_ledger<R: Reader, L: Ledger>(node: &mut R, ledger: &mut L) -> O
     outcome
 }
 
+/// Runs the cases of a ledger that keeps nothing: what holds of marks there too, and that nothing is written.
+pub async fn run_positions<R: Reader, L: Ledger>(node: &mut R, ledger: &mut L) -> Outcome {
+    let mut outcome = Outcome::default();
+    outcome.note("a_ledger_can_be_prepared_twice", ledger::prepared_twice(node, ledger).await);
+    outcome.note("a_position_is_shown_to_its_run_alone", ledger::positions(node, ledger).await);
+    outcome
+}
+
 /// Runs all cases, one after the other.
 pub async fn run<F: Fixture>(fixture: &mut F) -> Outcome {
     let mut outcome = Outcome::default();

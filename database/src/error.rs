@@ -23,6 +23,13 @@ pub enum Error {
         /// The line that grants the right that is missing, if it is that.
         grant: Option<String>,
     },
+    /// No connection that is as safe as was asked for, or as the server demands. A person must act.
+    Insecure {
+        /// The node.
+        node: String,
+        /// Why.
+        reason: String,
+    },
     /// The table is not there or not as it was when the work began.
     Schema {
         /// The node.
@@ -56,6 +63,7 @@ impl Error {
         match self {
             Error::Unreachable { node, .. }
             | Error::Refused { node, .. }
+            | Error::Insecure { node, .. }
             | Error::Schema { node, .. }
             | Error::Bound { node, .. }
             | Error::Protocol { node, .. } => node,
@@ -68,6 +76,7 @@ impl fmt::Display for Error {
         match self {
             Error::Unreachable { node, reason } => write!(f, "{node} is unreachable: {reason}"),
             Error::Refused { node, what, reason, .. } => write!(f, "{node} refused {what}: {reason}"),
+            Error::Insecure { node, reason } => write!(f, "no secure connection to {node}: {reason}"),
             Error::Schema { node, reason } => write!(f, "{node}: {reason}"),
             Error::Bound { node, reason } => write!(f, "{node}: {reason}"),
             Error::Protocol { node, reason } => {

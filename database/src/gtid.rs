@@ -136,18 +136,34 @@ impl FromStr for GtidSet {
             if origin.is_empty() {
                 return Err(malformed());
             }
+            let mut origin: Box<str> = origin.trim().into();
+            let (uuid, mut tagged) = (origin.clone(), false);
             for interval in intervals.split(':') {
+                if let Some(tag) = tag(interval.trim()).filter(|_| !tagged) {
+                    origin = format!("{uuid}:{tag}").into();
+                    tagged = true;
+                    continue;
+                }
+                tagged = false;
                 let (first, last) = interval.split_once('-').unwrap_or((interval, interval));
                 let first: u64 = first.trim().parse().map_err(|_| malformed())?;
                 let last: u64 = last.trim().parse().map_err(|_| malformed())?;
                 if first == 0 || first > last {
                     return Err(malformed());
                 }
-                set.insert_interval(origin.trim(), first, last);
+                set.insert_interval(&origin, first, last);
+            }
+            if tagged {
+                return Err(malformed());
             }
         }
         Ok(set)
     }
+}
+
+/// The tag of a part of a set, which MySQL knows since 8.3: a word, and no number.
+fn tag(part: &str) -> Option<&str> {
+    part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_').then_some(part)
 }
 
 #[cfg(test)]
@@ -168,17 +184,20 @@ mod tests {
 
     #[test]
     fn text_and_set_are_one_to_one() {
-        for text in ["", "a:1", "a:1-5:9,b:2-3"] {
+        for text in ["", "a:1", "a:1-5:9,b:2-3", "a:1,a:nightly:1-2"] {
             assert_eq!(text.parse::<GtidSet>().unwrap().to_string(), text);
         }
-        for text in ["a", ":1", "a:0", "a:5-2", "a:x"] {
+        for text in ["a", ":1", "a:0", "a:5-2", "a:x", "a:1:x", "a:x:y:1"] {
             assert!(text.parse::<GtidSet>().is_err(), "{text} was taken");
         }
     }
 
     #[test]
     fn a_set_holds_another_only_if_each_interval_is_held() {
+        let tagged: GtidSet = "a:1-10:nightly:1-2:5,b:1-2".parse().unwrap();
+        assert_eq!(tagged.to_string(), "a:1-10,a:nightly:1-2:5,b:1-2");
         let set: GtidSet = "a:1-10,b:1-2".parse().unwrap();
+        assert!(!set.contains_all(&tagged) && tagged.contains_all(&set));
         assert!(set.contains_all(&"a:3-4:8".parse().unwrap()));
         assert!(!set.contains_all(&"a:3-11".parse().unwrap()));
         assert!(!set.contains_all(&"c:1".parse().unwrap()));

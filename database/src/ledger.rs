@@ -3,7 +3,8 @@
 //! Two tables in one database (`evensum` unless said otherwise) on every node:
 //!
 //! * `checksums`: one row per run, node and chunk, written **on the node that was read, through its own log**, so
-//!   that it replicates like any write, and any node can be asked with plain SQL which chunks differ.
+//!   that it replicates like any write, and any node can be asked with plain SQL which chunks differ. A chunk that was not the
+//!   same everywhere at first has its rows when it is settled what is in it; one that stays unsettled has none.
 //! * `watermarks`: one row per run, writer and number. A node that shows a watermark has applied everything that
 //!   its writer had committed before it.
 //!
@@ -30,7 +31,7 @@ pub struct Checksum {
     pub number: u64,
     /// The chunk.
     pub chunk: Chunk,
-    /// What was read.
+    /// What was read where all nodes had the same, else what the node certainly holds.
     pub digest: Digest,
 }
 

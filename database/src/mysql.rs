@@ -25,15 +25,19 @@ mod grants;
 mod ledger;
 mod link;
 mod locks;
+mod positions;
 mod read;
 mod rights;
 mod schema;
+mod secure;
 mod status;
 mod survey;
+mod view;
 mod wire;
 mod write;
 
 pub use ledger::LedgerConnection;
+pub use positions::{Board, PositionConnection};
 pub use rights::{Missing, Purpose, Rights};
 pub use status::{Identity, LinkState};
 pub use survey::{Survey, SurveyedLink, SurveyedTable, Unknown};
@@ -137,11 +141,8 @@ impl Connection {
         let account = connection.main.find_account().await;
         let account = account.map_err(|fault| connection.error(fault, "the connection"))?;
         connection.locks.know_account(&account);
-        connection.watch = match connection.main.ask(WATCH_PROBE).await {
-            Err(fault) if knows_changes(&fault) => Watch::Log,
-            Err(fault) if !fault.is_server() => return Err(connection.error(fault, "the connection")),
-            Ok(_) | Err(_) => Watch::Locks,
-        };
+        connection.watch =
+            watch(&mut connection.main).await.map_err(|fault| connection.error(fault, "the connection"))?;
         connection.digests = match connection.main.ask(digest::PROBE).await {
             Err(fault) if !fault.is_server() => return Err(connection.error(fault, "the connection")),
             answer => answer.is_ok(),
@@ -173,6 +174,15 @@ impl Connection {
 
 /// A server that knows the statement refuses it for what it names; any other one for what it is.
 const WATCH_PROBE: &str = "SHOW BINLOG CHANGES FOR `evensum`.`evensum` FROM '' 4";
+
+/// By what a server's rows can be watched.
+async fn watch(link: &mut Link) -> std::result::Result<Watch, Fault> {
+    match link.ask(WATCH_PROBE).await {
+        Err(fault) if knows_changes(&fault) => Ok(Watch::Log),
+        Err(fault) if !fault.is_server() => Err(fault),
+        Ok(_) | Err(_) => Ok(Watch::Locks),
+    }
+}
 
 fn knows_changes(fault: &Fault) -> bool {
     // 1049 database, 1105 definition, 1146 table, 1220 and 1373 log file, 1236 position

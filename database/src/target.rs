@@ -1,7 +1,14 @@
 //! A node as a person names it, on the command line or in a configuration file.
 //!
 //! Two forms, because users know both: a URL, `mysql://user@host:port/database?name=north&ssl-mode=REQUIRED`, and the DSN of
-//! Maatkit and Percona Toolkit, `h=host,P=3306,u=user,S=/socket,F=/path/my.cnf`, with `\,` for a comma.
+//! Maatkit and Percona Toolkit, `h=host,P=3306,u=user,S=/socket,F=/path/my.cnf`, with `\,` for a comma. What is said of
+//! encryption has the names that it has in option files, in both: `ssl-mode`, `ssl-ca`, `ssl-cert`, `ssl-key`.
+//!
+//! What a person said ([`Said`]) is kept apart from what it comes to ([`Target`]), so that an option file can fill what was
+//! left open, and defaults the rest.
+//!
+//! A file of authorities means that the server's certificate is to be checked, and a certificate of our own that it is to be
+//! shown: who names one of them without a mode gets the mode that does so, as with MySQL's clients.
 //!
 //! Invariant: a target holds no password, and a text that has one is refused: what stands in argv can be read by
 //! every user of the machine. Where the password comes from is said by the hint of the error.
@@ -38,10 +45,23 @@ pub struct Target {
     pub option_file: Option<PathBuf>,
     /// Whether the connection is to be encrypted.
     pub encryption: Encryption,
+    /// The certificates that encryption goes by.
+    pub certificates: Certificates,
+}
+
+/// Files in PEM form that an encrypted connection goes by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certificates {
+    /// The authorities that may vouch for the server, beside those that the system trusts.
+    pub authorities: Option<PathBuf>,
+    /// The certificate that is shown to the server.
+    pub own: Option<PathBuf>,
+    /// The key of that certificate.
+    pub key: Option<PathBuf>,
 }
 
 /// Whether a connection is encrypted; `ssl-mode` in MySQL's words.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Encryption {
     /// Never.
     Disabled,
@@ -75,17 +95,25 @@ impl FromStr for Target {
     type Err = TargetError;
 
     fn from_str(text: &str) -> Result<Target, TargetError> {
-        let mut parts = Parts::default();
+        Ok(text.parse::<Said>()?.finish())
+    }
+}
+
+impl FromStr for Said {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Said, TargetError> {
+        let mut said = Said::default();
         if let Some(rest) = text.strip_prefix("mysql://").or_else(|| text.strip_prefix("mariadb://")) {
-            parts.read_url(rest)?;
+            said.read_url(rest)?;
         } else if text.contains("://") {
             return Err(wrong("only mysql:// is understood"));
         } else if text.contains('=') {
-            parts.read_dsn(text)?;
+            said.read_dsn(text)?;
         } else {
             return Err(wrong("write mysql://user@host:port or h=host,P=port,u=user"));
         }
-        Ok(parts.finish())
+        Ok(said)
     }
 }
 
@@ -93,20 +121,120 @@ fn wrong(reason: impl Into<String>) -> TargetError {
     TargetError(reason.into())
 }
 
-/// What was said, before defaults fill the rest.
-#[derive(Default)]
-struct Parts {
-    name: Option<String>,
-    host: Option<String>,
-    port: Option<u16>,
-    user: Option<String>,
-    socket: Option<PathBuf>,
-    database: Option<String>,
-    option_file: Option<PathBuf>,
-    encryption: Encryption,
+/// What was said of a node, before an option file and defaults fill the rest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// What the node is to be called.
+    pub name: Option<String>,
+    /// A host name or address.
+    pub host: Option<String>,
+    /// A TCP port.
+    pub port: Option<u16>,
+    /// The account.
+    pub user: Option<String>,
+    /// A Unix socket.
+    pub socket: Option<PathBuf>,
+    /// A database.
+    pub database: Option<String>,
+    /// An option file.
+    pub option_file: Option<PathBuf>,
+    /// Whether the connection is to be encrypted.
+    pub encryption: Option<Encryption>,
+    /// Whether it is to be encrypted in any case, if no mode was said.
+    pub encrypted: bool,
+    /// The certificates that encryption goes by.
+    pub certificates: Certificates,
 }
 
-impl Parts {
+impl Said {
+    /// What is said here, and where it says nothing, what the other says. A socket of the other counts only if no host is
+    /// named here: it is a way to one certain server.
+    #[must_use]
+    pub fn or(self, other: Said) -> Said {
+        let local = |host: &str| host.is_empty() || host.eq_ignore_ascii_case("localhost");
+        let socket = match &self.host {
+            Some(_) => None,
+            None => other.socket.filter(|_| other.host.as_deref().is_none_or(local)),
+        };
+        Said {
+            name: self.name.or(other.name),
+            socket: self.socket.or(socket),
+            host: self.host.or(other.host),
+            port: self.port.or(other.port),
+            user: self.user.or(other.user),
+            database: self.database.or(other.database),
+            option_file: self.option_file.or(other.option_file),
+            encryption: self.encryption.or(other.encryption),
+            encrypted: self.encrypted || other.encrypted,
+            certificates: Certificates {
+                authorities: self.certificates.authorities.or(other.certificates.authorities),
+                own: self.certificates.own.or(other.certificates.own),
+                key: self.certificates.key.or(other.certificates.key),
+            },
+        }
+    }
+
+    /// Takes what options of clients say about encryption, by their names there; false if this is none of them.
+    ///
+    /// # Errors
+    /// If the value cannot be meant.
+    pub fn set_encryption(&mut self, key: &str, value: &str) -> Result<bool, TargetError> {
+        let path = || Some(PathBuf::from(value)).filter(|path| !path.as_os_str().is_empty());
+        match key.replace('_', "-").as_str() {
+            "ssl-mode" | "sslmode" => self.encryption = Some(encryption(value)?),
+            "ssl-ca" | "sslca" | "mysql-ssl-ca-file" => self.certificates.authorities = path(),
+            "ssl-cert" | "sslcert" | "mysql-ssl-client-cert" => self.certificates.own = path(),
+            "ssl-key" | "sslkey" | "mysql-ssl-client-key" => self.certificates.key = path(),
+            "ssl" | "mysql-ssl" => {
+                self.encrypted = switched_on(value)?;
+                if !self.encrypted {
+                    self.encryption = Some(Encryption::Disabled);
+                } else if self.encryption == Some(Encryption::Disabled) {
+                    self.encryption = None;
+                }
+            }
+            "ssl-verify-server-cert" => {
+                if switched_on(value)? {
+                    self.encryption = Some(Encryption::VerifyIdentity);
+                } else if self.encryption == Some(Encryption::VerifyIdentity) {
+                    self.encryption = Some(Encryption::Required);
+                }
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Where and how to connect.
+    #[must_use]
+    pub fn finish(self) -> Target {
+        let host = self.host.unwrap_or_else(|| DEFAULT_HOST.to_owned());
+        let port = self.port.unwrap_or(DEFAULT_PORT);
+        let address = match &self.socket {
+            Some(socket) => socket.display().to_string(),
+            None if host.contains(':') => format!("[{host}]:{port}"),
+            None => format!("{host}:{port}"),
+        };
+        let Certificates { authorities, own, key } = &self.certificates;
+        let implied = match (authorities, own.as_ref().or(key.as_ref())) {
+            (Some(_), _) => Encryption::VerifyCa,
+            (None, Some(_)) => Encryption::Required,
+            (None, None) if self.encrypted => Encryption::Required,
+            (None, None) => Encryption::Preferred,
+        };
+        Target {
+            name: self.name.filter(|name| !name.is_empty()).unwrap_or(address).into(),
+            host: host.into(),
+            port,
+            user: self.user.unwrap_or_else(|| DEFAULT_USER.to_owned()).into(),
+            socket: self.socket,
+            database: self.database.map(Into::into),
+            option_file: self.option_file,
+            encryption: self.encryption.unwrap_or(implied),
+            certificates: self.certificates,
+        }
+    }
+
     fn read_url(&mut self, rest: &str) -> Result<(), TargetError> {
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
@@ -144,9 +272,13 @@ impl Parts {
         match key {
             "name" => self.name = Some(value),
             "socket" => self.socket = Some(value.into()),
-            "ssl-mode" | "sslmode" | "ssl_mode" => self.encryption = encryption(&value)?,
             "password" => return Err(wrong(NO_PASSWORD)),
-            _ => return Err(wrong(format!("'{key}' is not known; there are name, socket and ssl-mode"))),
+            _ if self.set_encryption(key, &value)? => {}
+            _ => {
+                return Err(wrong(format!(
+                    "'{key}' is not known; there are name, socket, ssl-mode, ssl-ca, ssl-cert and ssl-key"
+                )));
+            }
         }
         Ok(())
     }
@@ -166,43 +298,37 @@ impl Parts {
                 "p" => return Err(wrong(NO_PASSWORD)),
                 "A" if value.eq_ignore_ascii_case("utf8mb4") || value.eq_ignore_ascii_case("utf8") => {}
                 "A" => return Err(wrong("A= is always utf8mb4 here")),
+                _ if self.set_encryption(key, &value)? => {}
                 _ => {
                     return Err(wrong(format!(
                         "'{key}' is not known; there are h (host), P (port), u (user), S (socket), F (option file), \
-                         D (database) and n (name); case matters"
+                         D (database), n (name), ssl-mode, ssl-ca, ssl-cert and ssl-key; case matters"
                     )));
                 }
             }
         }
         Ok(())
     }
-
-    fn finish(self) -> Target {
-        let host = self.host.unwrap_or_else(|| DEFAULT_HOST.to_owned());
-        let port = self.port.unwrap_or(DEFAULT_PORT);
-        let address = match &self.socket {
-            Some(socket) => socket.display().to_string(),
-            None if host.contains(':') => format!("[{host}]:{port}"),
-            None => format!("{host}:{port}"),
-        };
-        Target {
-            name: self.name.filter(|name| !name.is_empty()).unwrap_or(address).into(),
-            host: host.into(),
-            port,
-            user: self.user.unwrap_or_else(|| DEFAULT_USER.to_owned()).into(),
-            socket: self.socket,
-            database: self.database.map(Into::into),
-            option_file: self.option_file,
-            encryption: self.encryption,
-        }
-    }
 }
 
-fn port_number(text: &str) -> Result<u16, TargetError> {
+/// A port, from 1 on.
+///
+/// # Errors
+/// If the text is none.
+pub fn port_number(text: &str) -> Result<u16, TargetError> {
     text.parse()
         .ok()
         .filter(|&port| port > 0)
         .ok_or_else(|| wrong(format!("'{text}' is not a port; a port is a number from 1 to 65535")))
+}
+
+/// A switch of an option file; one without a value is on.
+fn switched_on(text: &str) -> Result<bool, TargetError> {
+    match text.to_ascii_lowercase().as_str() {
+        "" | "1" | "on" | "true" | "yes" => Ok(true),
+        "0" | "off" | "false" | "no" => Ok(false),
+        _ => Err(wrong(format!("'{text}' is neither on nor off"))),
+    }
 }
 
 fn encryption(text: &str) -> Result<Encryption, TargetError> {
@@ -284,6 +410,44 @@ mod tests {
         assert_eq!(dsn.socket, Some("/run/a,b".into()));
         assert_eq!(dsn.option_file, Some("/etc/my.cnf".into()));
         assert_eq!(&*target("h=db1,P=3307").name, "db1:3307");
+    }
+
+    #[test]
+    fn certificates_say_what_encryption_is_meant() {
+        let modes = [
+            ("mysql://h", Encryption::Preferred),
+            ("mysql://h?ssl-ca=/ca.pem", Encryption::VerifyCa),
+            ("mysql://h?ssl_cert=/c.pem&ssl_key=/k.pem", Encryption::Required),
+            ("mysql://h?ssl-ca=/ca.pem&ssl-mode=required", Encryption::Required),
+            ("mysql://h?ssl-ca=/ca.pem&ssl-verify-server-cert=1", Encryption::VerifyIdentity),
+            ("mysql://h?ssl", Encryption::Required),
+            ("mysql://h?ssl&ssl-ca=/ca.pem", Encryption::VerifyCa),
+            ("mysql://h?ssl=0&ssl-ca=/ca.pem", Encryption::Disabled),
+            ("h=a,mysql_ssl=1", Encryption::Required),
+            ("h=a,ssl-mode=VERIFY_IDENTITY,ssl=1", Encryption::VerifyIdentity),
+            ("h=a,ssl-mode=DISABLED,ssl-ca=/ca.pem", Encryption::Disabled),
+        ];
+        for (text, mode) in modes {
+            assert_eq!(target(text).encryption, mode, "{text}");
+        }
+        let files = target("h=a,ssl-ca=/ca.pem,ssl-cert=/c.pem,ssl-key=/k.pem").certificates;
+        assert_eq!(files.authorities, Some("/ca.pem".into()));
+        assert_eq!((files.own, files.key), (Some("/c.pem".into()), Some("/k.pem".into())));
+        assert!(refusal("mysql://h?ssl=perhaps").contains("perhaps"));
+    }
+
+    #[test]
+    fn what_one_leaves_open_the_other_fills() {
+        let said = |text: &str| text.parse::<Said>().unwrap();
+        let file = Said { socket: Some("/run/s".into()), ..said("P=3307,u=file") };
+        let own = said("mysql://own@db1").or(file.clone()).finish();
+        assert_eq!((&*own.user, own.port, &*own.name), ("own", 3307, "db1:3307"));
+        // a host that is named is not the server behind a socket that is not
+        assert_eq!(own.socket, None);
+        assert_eq!(said("F=/x").or(file.clone()).finish().socket, Some("/run/s".into()));
+        let elsewhere = Said { host: Some("db9".into()), ..file };
+        let filled = said("F=/x").or(elsewhere).finish();
+        assert_eq!((filled.socket, &*filled.host), (None, "db9"));
     }
 
     #[test]

@@ -5,14 +5,16 @@
 //!
 //! Invariant: it holds no writer, so it cannot change a user's row.
 
-use crate::cli::CheckArgs;
+mod pt;
+
+use self::pt::Timed;
+use crate::cli::{CheckArgs, ExitCodes, Format};
 use crate::clock;
-use crate::cluster::{Cluster, Connected, Scope, crew};
+use crate::cluster::{Cluster, Connected, Scope, create_view, crew};
 use crate::commands::hidden;
 use crate::error::{Failure, Outcome};
 use crate::gentle::Watch;
 use crate::output;
-use crate::progress::Line;
 use crate::render;
 use crate::signals;
 use crate::state::{self, State};
@@ -24,12 +26,20 @@ use std::sync::Arc;
 
 /// Runs the command.
 pub async fn run(args: CheckArgs) -> Result<Outcome, Failure> {
+    match args.exit_code {
+        ExitCodes::Native => run_and_say(args).await,
+        ExitCodes::Pt => run_and_say(args).await.map_err(pt::failed),
+    }
+}
+
+async fn run_and_say(args: CheckArgs) -> Result<Outcome, Failure> {
     let cluster = Cluster::resolve(&args.cluster, 2)?;
-    let scope = cluster.scope(&args.selection)?;
+    let mut scope = cluster.scope(&args.selection)?;
+    scope.no_ledger = args.no_ledger || (scope.no_ledger && args.selection.ledger.is_none());
     let state = State::open(&state::folder(scope.state.as_deref())?)?;
     let stop = Stop::new();
     let interrupt = signals::watch(&stop)?;
-    let connected = cluster.connect(&scope.options).await?;
+    let mut connected = cluster.connect(&scope.options).await?;
     let identities: Vec<String> = connected.iter().map(|node| node.identity.server_uuid.clone()).collect();
     let _lock = state.lock(&identities)?;
     let about = about(&connected, &scope);
@@ -43,24 +53,56 @@ pub async fn run(args: CheckArgs) -> Result<Outcome, Failure> {
     }
     let leaves = checkpoint.tables.values().map(|kept| kept.leaves.len() as u64).sum();
     let keeper = state.keep(&run, &about.to_string(), leaves)?;
-    let report = compare_on(&run, &connected, &scope, &keeper, checkpoint, &stop).await;
+    let progress = Timed::new();
+    let report = match &args.ledger_view {
+        Some(view) => create_view(&connected, &scope.options, view).await,
+        None => Ok(()),
+    };
+    let report = match report {
+        Ok(()) => compare_on(&run, &connected, &scope, &keeper, checkpoint, &progress, &stop).await,
+        Err(failure) => Err(failure),
+    };
     let report = report.inspect_err(|failure| state.fail(&run, failure))?;
-    let document = render::json::report(&report);
+    let mut document = render::json::report(&report);
+    if scope.no_ledger {
+        render::json::without_ledger(&mut document);
+    }
     state.finish(&run, &report.verdict().to_string(), &document.to_string())?;
     if report.interrupted {
         output::note(&format!("evensum: go on with --resume={run}"));
     } else {
         state.forget(&run)?;
     }
-    if args.json {
-        output::print(&render::json::text(&document))?;
-    } else {
-        output::print(&render::text::report(&report, &next(&args, &report), output::coloured()))?;
-    }
+    say(&args, &scope, &report, &document, &progress)?;
     for pattern in unmatched(&report, &scope) {
         output::note(&format!("evensum: no table matches '{pattern}'"));
     }
-    Ok(interrupt.outcome().unwrap_or_else(|| outcome(&report, &scope)))
+    Ok(match args.exit_code {
+        ExitCodes::Native => interrupt.outcome().unwrap_or_else(|| outcome(&report, &scope)),
+        ExitCodes::Pt => pt::outcome(&report, is_whole(&report, &scope), &mut connected).await,
+    })
+}
+
+/// Prints what was found.
+fn say(
+    args: &CheckArgs,
+    scope: &Scope,
+    report: &Report,
+    document: &Value,
+    progress: &Timed,
+) -> Result<(), Failure> {
+    match args.format() {
+        Format::Json => output::print(&render::json::text(document)),
+        Format::Pt => {
+            let (lines, warnings) = render::pt::report(report, &progress.times());
+            warnings.iter().for_each(|warning| output::note(warning));
+            output::print(&lines)
+        }
+        Format::Text => {
+            output::print(&render::text::report(report, &next(args, report), output::coloured()))?;
+            if scope.no_ledger { output::print(&render::text::without_ledger()) } else { Ok(()) }
+        }
+    }
 }
 
 /// What a check is about: who goes on with one must mean the same.
@@ -107,7 +149,8 @@ pub async fn compare(
     scope: &Scope,
     stop: &Stop,
 ) -> Result<Report, Failure> {
-    compare_on(run, connected, scope, &Forgetful, Checkpoint::default(), stop).await
+    let progress = Timed::new();
+    compare_on(run, connected, scope, &Forgetful, Checkpoint::default(), &progress, stop).await
 }
 
 /// The same, from a checkpoint on, and keeping what is compared.
@@ -117,10 +160,11 @@ async fn compare_on(
     scope: &Scope,
     keeper: &dyn Keeper,
     checkpoint: Checkpoint,
+    progress: &Timed,
     stop: &Stop,
 ) -> Result<Report, Failure> {
     let gentle = &scope.gentle;
-    let crew = crew(connected, &scope.options, gentle.lanes).await?;
+    let crew = crew(connected, scope, gentle.lanes).await?;
     let options = Options {
         run: clock::ledger_run(run).into(),
         selection: scope.selection.clone(),
@@ -130,8 +174,7 @@ async fn compare_on(
     let watch = Watch::begin(connected, &scope.options, gentle, &gate).await?;
     let (size, intensity) = (gentle.size, gentle.intensity);
     let manners = Manners { size, intensity, digests: true, gate: &gate, keeper, checkpoint };
-    let progress = Line::new();
-    let report = checker::check_gently(crew, &options, manners, &progress, stop).await;
+    let report = checker::check_gently(crew, &options, manners, progress, stop).await;
     progress.finish();
     drop(watch);
     let report = report.map_err(|error| Failure::reading(error, scope.selection.filter.as_deref()))?;

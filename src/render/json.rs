@@ -5,6 +5,7 @@
 
 use crate::commands::status::NodeStatus;
 use crate::error::Failure;
+use crate::marks::GIVEN_UP;
 use checker::{Divergence, Report, TableReport, Unsettled};
 use database::{Key, Row, Table, Value as Cell};
 use serde_json::{Map, Value, json};
@@ -60,6 +61,13 @@ pub fn report(report: &Report) -> Value {
     })
 }
 
+/// Adds to a check what it gave up by writing nothing on the nodes.
+pub fn without_ledger(document: &mut Value) {
+    if let Value::Object(fields) = document {
+        fields.insert("without_ledger".to_owned(), json!(GIVEN_UP));
+    }
+}
+
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
@@ -87,6 +95,8 @@ fn table(table: &TableReport) -> Value {
         "rows": table.rows,
         "chunks": table.chunks,
         "chunks_mismatched": table.chunks_mismatched,
+        "chunks_different": table.chunks_different,
+        "chunks_unsettled": table.chunks_unsettled,
         "rows_lagging": table.rows_lagging,
         "rows_different": table.rows_different,
         "rows_unsettled": table.rows_unsettled,

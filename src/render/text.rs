@@ -15,6 +15,7 @@
 //! move a terminal's cursor.
 
 use crate::commands::status::NodeStatus;
+use crate::marks::GIVEN_UP;
 use crate::render::json::hex;
 use checker::{Divergence, Report, TableReport, Verdict, Version};
 use database::{Key, Row, Table, Value};
@@ -27,6 +28,13 @@ const SHOWN_ROWS: usize = 50;
 const SHOWN_CHARACTERS: usize = 60;
 /// The hex digits of a fingerprint that a person compares; all of them are in the JSON document.
 const SHOWN_HEX: usize = 16;
+
+/// What a check gave up by writing nothing on the nodes.
+pub fn without_ledger() -> String {
+    GIVEN_UP
+        .iter()
+        .fold("\nwithout a ledger:\n".to_owned(), |text, sentence| format!("{text}  * {sentence}\n"))
+}
 
 /// A check. `next` is the command that plans the repair.
 pub fn report(report: &Report, next: &str, coloured: bool) -> String {
@@ -348,6 +356,8 @@ mod tests {
             rows: 1_500,
             chunks: 4,
             chunks_mismatched: 1,
+            chunks_different: 1,
+            chunks_unsettled: 0,
             rows_lagging: 0,
             rows_different,
             rows_unsettled: 0,

@@ -10,5 +10,7 @@ mod grants;
 mod live;
 mod masters;
 mod mysql;
+mod pt;
 mod server;
+mod silent;
 mod topologies;

@@ -43,6 +43,25 @@ pub(super) async fn marks<R: Reader, L: Ledger>(node: &mut R, ledger: &mut L) ->
     equal("marks of another run", &ledger.marks("no such run", 3).await?, &vec![])
 }
 
+pub(super) async fn positions<R: Reader, L: Ledger>(node: &mut R, ledger: &mut L) -> Case {
+    ledger.prepare().await?;
+    let run = new_run();
+    let before = node.position().await?;
+    let marks = ["north", "süd 'x' \\"].map(|writer| Watermark { writer: writer.into(), number: 3 });
+    for mark in &marks {
+        ledger.mark(&run, mark).await?;
+    }
+    let mut shown = ledger.marks(&run, 3).await?;
+    shown.sort();
+    equal("marks", &shown, &marks.to_vec())?;
+    equal("marks of another number", &ledger.marks(&run, 2).await?, &vec![])?;
+    equal("marks of another run", &ledger.marks("no such run", 3).await?, &vec![])?;
+    if ledger.mark(&run, &marks[0]).await.is_ok() {
+        return Err(Failure("a mark was set twice".into()));
+    }
+    equal("the position after marking", &node.position().await?, &before)
+}
+
 pub(super) async fn checksums<R: Reader, L: Ledger>(node: &mut R, ledger: &mut L) -> Case {
     ledger.prepare().await?;
     let run = new_run();

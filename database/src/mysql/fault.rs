@@ -1,4 +1,4 @@
-//! What a server or the way to it did wrong, before it is told to the caller as one of the five errors.
+//! What a server or the way to it did wrong, before it is told to the caller as one of the errors of the seam.
 //!
 //! Inside the driver the server's error number decides what to do next (a lock that was not granted, a statement
 //! that does not exist here), so it is kept until the edge; outside, only what the caller can do matters.
@@ -24,6 +24,8 @@ pub(super) enum Fault {
     Server { number: u16, message: String },
     /// The connection failed or was never made.
     Lost(String),
+    /// No connection as safe as it must be.
+    Insecure(String),
     /// No answer within this time.
     Slow(Duration),
     /// An answer that makes no sense.
@@ -70,7 +72,7 @@ impl Fault {
     pub(super) fn words(&self) -> String {
         match self {
             Fault::Server { number, message } => format!("{message} (error {number})"),
-            Fault::Lost(reason) | Fault::Odd(reason) => reason.clone(),
+            Fault::Lost(reason) | Fault::Insecure(reason) | Fault::Odd(reason) => reason.clone(),
             Fault::Slow(bound) => format!("no answer within {} s", bound.as_secs()),
         }
     }
@@ -81,11 +83,14 @@ impl Fault {
         let grant = rights::line_for(&self, account, database);
         match self {
             Fault::Lost(_) => Error::Unreachable { node, reason },
+            Fault::Insecure(_) => Error::Insecure { node, reason },
             Fault::Slow(_) => Error::Bound { node, reason: format!("{what}: {reason}") },
             Fault::Odd(_) => Error::Protocol { node, reason: format!("{what}: {reason}") },
             Fault::Server { number, .. } => match number {
                 // too many connections, shutdown, gone, lost, killed
                 1040 | 1053 | 1203 | 1927 | 2006 | 2013 => Error::Unreachable { node, reason },
+                // connections in clear are not taken
+                3159 => Error::Insecure { node, reason },
                 // unknown database, column, table; wrong definitions
                 1049 | 1054 | 1146 | 1412 | 1932 => {
                     Error::Schema { node, reason: format!("{what}: {reason}") }

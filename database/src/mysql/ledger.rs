@@ -91,7 +91,22 @@ impl LedgerConnection {
         fault.at(&self.name, what, account, database)
     }
 
-    fn table(&self, name: &str) -> String {
+    /// What the node is called.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs a statement that is to do `what`.
+    pub(super) async fn run(&mut self, sql: &str, what: &str) -> Result<()> {
+        self.link.run(sql).await.map(|_| ()).map_err(|fault| self.error(fault, what))
+    }
+
+    /// Asks for what is needed to do `what`.
+    pub(super) async fn ask(&mut self, sql: &str, what: &str) -> Result<Answer> {
+        self.link.ask(sql).await.map_err(|fault| self.error(fault, what))
+    }
+
+    pub(super) fn table(&self, name: &str) -> String {
         format!("{}.{}", identifier(&self.database), identifier(name))
     }
 
@@ -184,7 +199,7 @@ impl LedgerConnection {
 }
 
 /// A text literal.
-fn text(text: &str) -> String {
+pub(super) fn text(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 

@@ -10,12 +10,13 @@
 
 use super::Options;
 use super::fault::Fault;
+use super::secure;
 use super::wire::{Field, encode};
 use crate::row::Rows;
 use crate::secret::Secret;
 use crate::table::Column;
-use crate::target::{Encryption, Target};
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
+use crate::target::Target;
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, Column as _, ConnectOptions, Connection as _, Either, Executor, Row as _};
 use std::future::{Future, poll_fn};
 use std::time::{Duration, Instant};
@@ -171,13 +172,6 @@ impl Link {
             .host(&target.host)
             .port(target.port)
             .username(&target.user)
-            .ssl_mode(match target.encryption {
-                Encryption::Disabled => MySqlSslMode::Disabled,
-                Encryption::Preferred => MySqlSslMode::Preferred,
-                Encryption::Required => MySqlSslMode::Required,
-                Encryption::VerifyCa => MySqlSslMode::VerifyCa,
-                Encryption::VerifyIdentity => MySqlSslMode::VerifyIdentity,
-            })
             .pipes_as_concat(false)
             .no_engine_substitution(false)
             .timezone(None)
@@ -190,7 +184,8 @@ impl Link {
         if let Some(socket) = &target.socket {
             options = options.socket(socket);
         }
-        let mut connection = options.connect().await?;
+        let options = secure::encrypted(options, target).await?;
+        let mut connection = options.connect().await.map_err(|error| secure::refusal(error, target))?;
         for statement in SESSION {
             connection.execute(sqlx::raw_sql(statement)).await?;
         }

@@ -90,6 +90,22 @@ impl Connection {
         }
     }
 
+    /// Whether it is a member of a cluster that replicates without links: Galera and its like, or a replication group.
+    pub async fn clustered(&mut self) -> bool {
+        for sql in [
+            "SHOW STATUS LIKE 'wsrep_cluster_size'",
+            "SELECT '', COUNT(*) FROM performance_schema.replication_group_members",
+        ] {
+            let members = self.main.ask(sql).await.ok().and_then(|answer| {
+                answer.rows.into_iter().next()?.into_iter().nth(1).flatten()?.parse::<u32>().ok()
+            });
+            if members.is_some_and(|members| members > 0) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Who this server is.
     pub async fn identity(&mut self) -> Result<Identity> {
         let what = "its identity";

@@ -5,10 +5,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod effects;
+mod secure;
 mod waits;
 
 use database::conformance::{self, SqlFixture};
-use database::mysql::{Connection, LedgerConnection, Options, Watch};
+use database::mysql::{Board, Connection, LedgerConnection, Options, PositionConnection, Watch};
 use database::{Chunk, Key, Reader, RowsOf, Target, Value};
 use std::net::TcpListener;
 use std::path::Path;
@@ -19,6 +20,8 @@ use std::time::{Duration, Instant};
 /// How long a server may take to start.
 const START_MS: u64 = 60_000;
 const POLL_MS: u64 = 100;
+/// One data folder is made at a time.
+static MAKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 struct Server {
     process: Child,
@@ -35,6 +38,11 @@ impl Drop for Server {
 
 /// A server, or none if there is no MariaDB on this machine.
 async fn server() -> Option<Server> {
+    server_with(&[]).await
+}
+
+/// The same, with more options.
+async fn server_with(more: &[String]) -> Option<Server> {
     let program = ["/usr/sbin/mariadbd", "/usr/bin/mariadbd", "/usr/local/sbin/mariadbd"];
     let Some(program) = program.into_iter().find(|path| Path::new(path).exists()) else {
         eprintln!("SKIPPED: mariadbd is not installed; nothing was checked");
@@ -42,15 +50,16 @@ async fn server() -> Option<Server> {
     };
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
+    // making a data folder takes all that a small machine has
+    let one = MAKING.lock().await;
     let install = Command::new("mariadb-install-db")
         .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
         .arg(format!("--datadir={}", data.display()))
         .arg("--user=root")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
+        .output()
         .unwrap();
-    assert!(install.success(), "mariadb-install-db failed");
+    assert!(install.status.success(), "mariadb-install-db failed: {install:?}");
+    drop(one);
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let process = Command::new(program)
         .args([
@@ -64,6 +73,7 @@ async fn server() -> Option<Server> {
         .arg(format!("--datadir={}", data.display()))
         .arg(format!("--socket={}", folder.path().join("s").display()))
         .arg(format!("--port={port}"))
+        .args(more)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -218,6 +228,10 @@ async fn every_type_is_written_back_bit_for_bit(server: &Server, fixture: &mut S
 async fn the_ledger_is_written_through_the_log(server: &Server) {
     let mut ledger = LedgerConnection::connect(&server.target, None, &Options::default()).await.unwrap();
     let outcome = conformance::run_ledger(&mut connect(server).await, &mut ledger).await;
+    assert!(outcome.failed.is_empty(), "{outcome}");
+    let board = Board::default();
+    let positions = PositionConnection::connect(&server.target, None, &Options::default(), &board).await;
+    let outcome = conformance::run_positions(&mut connect(server).await, &mut positions.unwrap()).await;
     assert!(outcome.failed.is_empty(), "{outcome}");
 }
 
