@@ -28,6 +28,7 @@ pub mod cut;
 pub mod fingerprint;
 pub mod lineup;
 pub mod locate;
+pub mod multiset;
 pub mod progress;
 pub mod report;
 pub mod run;
@@ -38,7 +39,7 @@ pub mod walk;
 pub mod watermark;
 
 pub use progress::{Progress, Silent, Step};
-pub use report::{Divergence, NodeFingerprint, Report, TableReport, Unsettled, Verdict, Version};
+pub use report::{Definition, Divergence, NodeFingerprint, Report, TableReport, Unsettled, Verdict, Version};
 pub use run::{Member, Options, check, check_keys};
 pub use selection::{Selection, SelectionError};
 pub use stop::Stop;

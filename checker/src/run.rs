@@ -5,8 +5,9 @@
 //! nodes nothing can be said about agreement.
 
 use crate::fingerprint::fingerprint;
-use crate::lineup::{Lined, line_up};
+use crate::lineup::{Lined, Obstacle, Side, line_up};
 use crate::locate::Candidate;
+use crate::multiset::walk_copies;
 use crate::progress::{Progress, Step};
 use crate::report::{Divergence, NodeFingerprint, Report, TableReport, Unsettled, Verdict};
 use crate::selection::Selection;
@@ -61,12 +62,16 @@ pub async fn check<R: Reader + 'static, L: Ledger + 'static>(
     let names: Vec<Box<str>> = members.iter().map(|member| member.name.clone()).collect();
     let (mut readers, ledgers): (Vec<R>, Vec<L>) =
         members.into_iter().map(|member| (member.reader, member.ledger)).unzip();
-    let lists = try_join_all(readers.iter_mut().map(Reader::tables)).await?;
-    let lined = line_up(&names, &lists, &options.selection);
+    let sides = try_join_all(readers.iter_mut().map(async |reader| {
+        let (tables, filters) = (reader.tables().await?, reader.filters().await?);
+        Ok::<Side, Error>(Side { tables, filters, counts: reader.counts() })
+    }))
+    .await?;
+    let lined = line_up(&names, &sides, &options.selection);
     readers.push(scout);
     let mut watermarks = Watermarks::new(&options.run, &names, ledgers, stop.clone());
     try_join_all(watermarks.ledgers().iter_mut().map(Ledger::prepare)).await?;
-    let comparable = || lined.iter().filter(|lined| lined.reason.is_none()).map(|lined| &lined.table);
+    let comparable = || lined.iter().filter(|lined| lined.obstacle.is_none()).map(|lined| &lined.table);
     progress.step(Step::Started {
         tables: comparable().count(),
         rows_estimate: comparable().map(|table| table.rows_estimate).sum(),
@@ -91,9 +96,12 @@ pub async fn check<R: Reader + 'static, L: Ledger + 'static>(
         parts: Vec::new(),
         candidates: Vec::new(),
     };
-    for Lined { table, reason } in lined {
-        match reason {
-            Some(reason) => run.works.push(Work::new(skipped(table, reason), 0)),
+    for Lined { table, obstacle } in lined {
+        match obstacle {
+            Some(Obstacle { reason, definitions }) => {
+                let report = TableReport { definitions, ..skipped(table, reason) };
+                run.works.push(Work::new(report, 0));
+            }
             None if stop.raised() => {
                 run.works.push(Work::new(skipped(table, "the run was stopped before it".into()), 0))
             }
@@ -145,6 +153,7 @@ fn skipped(table: Arc<Table>, reason: String) -> TableReport {
         rows_unsettled: 0,
         fingerprints: Vec::new(),
         reason: Some(reason),
+        definitions: Vec::new(),
     }
 }
 
@@ -198,8 +207,11 @@ impl<R: Reader + 'static, L: Ledger + 'static> Run<'_, R, L> {
         let mut from = None;
         loop {
             let (stop, chunks) = (|| self.stop.raised(), self.works[work].report.chunks);
-            let Walked { leaves, candidates, next } =
-                walk(table, from, chunks, &mut self.readers, self.progress, &stop).await?;
+            let nodes = self.report.nodes.len();
+            let Walked { leaves, candidates, next } = match table.counted() {
+                true => walk_copies(table, from, nodes, &mut self.readers, self.progress, &stop).await?,
+                false => walk(table, from, chunks, &mut self.readers, self.progress, &stop).await?,
+            };
             self.push(&leaves, chunks).await?;
             let done = &mut self.works[work];
             done.report.chunks += leaves.len() as u64;

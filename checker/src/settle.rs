@@ -57,6 +57,10 @@ const LOCKED_ROWS: usize = 50;
 /// The longest wait for marks while rows are locked.
 pub const LOCKED_EXCHANGE_MS: u64 = 1_500;
 
+/// Why rows of a table without a key stay unsettled although marks arrive.
+const COUNTED_REASON: &str = "its table has no key, so a node vouches for it only while nothing writes to the table and its own \
+    log shows that: with log_bin, log_slave_updates where it is a replica, and the right BINLOG MONITOR (REPLICATION CLIENT)";
+
 /// What became of a candidate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settled {
@@ -133,6 +137,7 @@ pub async fn settle<R: Reader, L: Ledger + 'static>(
     let start = Instant::now();
     let row = |(table, candidate)| Open { table, candidate, settled: None };
     let mut rows: Vec<Open> = candidates.into_iter().map(row).collect();
+    let mut stalled = false;
     let mut reason: Arc<str> = "it was written again and again while marks were on their way".into();
     for attempt in 1..=ATTEMPTS {
         let keys = open(&rows).len();
@@ -141,6 +146,7 @@ pub async fn settle<R: Reader, L: Ledger + 'static>(
         }
         progress.step(Step::Settling { keys, attempt });
         if let Exchange::Incomplete(missing) = attempt_once(&mut rows, readers, watermarks, bound).await? {
+            stalled = true;
             reason = if watermarks.stopped() {
                 "the run was stopped".into()
             } else {
@@ -150,7 +156,12 @@ pub async fn settle<R: Reader, L: Ledger + 'static>(
         }
         tokio::time::sleep(Duration::from_millis(ATTEMPT_PAUSE_MS * u64::from(attempt))).await;
     }
-    let unsettled = |row: Open| row.settled.unwrap_or(Settled::Unsettled(row.candidate.rows, reason.clone()));
+    let counted: Arc<str> = COUNTED_REASON.into();
+    let why = |table: &Table| if table.counted() && !stalled { counted.clone() } else { reason.clone() };
+    let unsettled = |row: Open| {
+        let reason = why(&row.table);
+        row.settled.unwrap_or(Settled::Unsettled(row.candidate.rows, reason))
+    };
     Ok(rows.into_iter().map(unsettled).collect())
 }
 

@@ -324,6 +324,7 @@ mod tests {
             rows_unsettled: 0,
             fingerprints: if skipped { Vec::new() } else { vec![print("n1", 0x11), print("n2", 0xab)] },
             reason: skipped.then(|| "it has no key".into()),
+            definitions: Vec::new(),
         }
     }
 

@@ -122,6 +122,11 @@ pub fn make_plan(
 ) -> Plan {
     let (mut steps, mut undecided) = (Vec::new(), Vec::new());
     for divergence in &report.divergences {
+        if divergence.table.counted() {
+            let reason = "its table has no key by which one of its rows could be mended".to_owned();
+            undecided.push(Undecided { divergence: divergence.clone(), reason });
+            continue;
+        }
         match decide(divergence) {
             Decision::Undecided(reason) => {
                 undecided.push(Undecided { divergence: divergence.clone(), reason })

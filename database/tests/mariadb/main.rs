@@ -5,78 +5,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod effects;
+mod server;
 
 use database::conformance::{self, SqlFixture};
 use database::mysql::{Connection, LedgerConnection, Options, Watch};
 use database::{Chunk, Key, Reader, RowsOf, Target, Value};
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use server::Server;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How long a server may take to start.
-const START_MS: u64 = 60_000;
-const POLL_MS: u64 = 100;
-
-struct Server {
-    process: Child,
-    target: Target,
-    _folder: tempfile::TempDir,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// A server, or none if there is no MariaDB on this machine.
-async fn server() -> Option<Server> {
-    let program = ["/usr/sbin/mariadbd", "/usr/bin/mariadbd", "/usr/local/sbin/mariadbd"];
-    let Some(program) = program.into_iter().find(|path| Path::new(path).exists()) else {
-        eprintln!("SKIPPED: mariadbd is not installed; nothing was checked");
-        return None;
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    let install = Command::new("mariadb-install-db")
-        .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
-        .arg(format!("--datadir={}", data.display()))
-        .arg("--user=root")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .unwrap();
-    assert!(install.success(), "mariadb-install-db failed");
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let process = Command::new(program)
-        .args([
-            "--no-defaults",
-            "--user=root",
-            "--bind-address=127.0.0.1",
-            "--log-bin=bin",
-            "--binlog-format=ROW",
-        ])
-        .args(["--server-id=7", "--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=0"])
-        .arg(format!("--datadir={}", data.display()))
-        .arg(format!("--socket={}", folder.path().join("s").display()))
-        .arg(format!("--port={port}"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let target: Target = format!("mysql://root@127.0.0.1:{port}?name=maria").parse().unwrap();
-    let server = Server { process, target, _folder: folder };
-    for _ in 0..START_MS / POLL_MS {
-        if Connection::connect(&server.target, None, &Options::default()).await.is_ok() {
-            return Some(server);
-        }
-        tokio::time::sleep(Duration::from_millis(POLL_MS)).await;
-    }
-    panic!("mariadbd does not answer");
-}
 
 async fn connect(server: &Server) -> Connection {
     Connection::connect(&server.target, None, &Options::default()).await.unwrap()
@@ -85,7 +21,7 @@ async fn connect(server: &Server) -> Connection {
 /// One server for all, because starting one takes longer than all that is asked of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_driver_reads_and_mends_a_mariadb() {
-    let Some(server) = server().await else { return };
+    let Some(server) = Server::start(7, &[]).await else { return };
     let mut fixture = SqlFixture::connect(&server.target, None).await.unwrap();
     let outcome = conformance::run(&mut fixture).await;
     assert!(outcome.failed.is_empty(), "{outcome}");
