@@ -24,22 +24,32 @@
 //! * Nothing here knows how a node keeps its rows; keys are compared for equality only.
 //! * Every wait and every buffer has a bound; the bounds are constants beside their use.
 
+mod booking;
+pub mod checkpoint;
 pub mod cut;
 pub mod fingerprint;
 pub mod lineup;
 pub mod locate;
 pub mod multiset;
+pub mod pace;
 pub mod progress;
 pub mod report;
 pub mod run;
 pub mod selection;
 pub mod settle;
+pub mod station;
 pub mod stop;
+pub mod throttle;
 pub mod walk;
 pub mod watermark;
 
+pub use checkpoint::{Checkpoint, Forgetful, Keeper, KeptLeaf, KeptTable, Part};
+pub use pace::ChunkSize;
 pub use progress::{Progress, Silent, Step};
-pub use report::{Definition, Divergence, NodeFingerprint, Report, TableReport, Unsettled, Verdict, Version};
-pub use run::{Member, Options, check, check_keys};
+pub use report::{
+    Course, Definition, Divergence, NodeFingerprint, Report, TableReport, Unsettled, Verdict, Version,
+};
+pub use run::{Crew, Lane, Manners, Member, Options, check, check_gently, check_keys};
 pub use selection::{Selection, SelectionError};
 pub use stop::Stop;
+pub use throttle::{Cause, Gate, Held, LinkSight, LoadSight, Reason, Sight, Throttle};

@@ -12,7 +12,9 @@
 //! that is too large is halved; a bucket that is too large alone is cut into sixteen.
 
 use crate::locate::{Located, locate};
+use crate::pace::Pace;
 use crate::progress::{Progress, Step};
+use crate::stop::Stop;
 use crate::walk::{CANDIDATES_MAX, Leaf, Walked};
 use database::{Chunk, Digest, Error, Key, Reader, Result, Rows, Table, Value};
 use futures_util::future::try_join_all;
@@ -34,46 +36,49 @@ struct Group {
     buckets: Vec<u32>,
 }
 
-/// Compares a counted table on all nodes, from the bucket `from` on; until its end, until [`CANDIDATES_MAX`] contents differ,
-/// or until `stop` says so. `readers` holds one reader per node, and others that are not needed here.
+/// Compares a counted table on all nodes, from a place on where an earlier walk ended; until its end, until
+/// [`CANDIDATES_MAX`] contents differ, or until `stop` is raised. `readers` holds one reader per node.
 ///
 /// # Errors
 /// If a node cannot be read, or if its rows are too large to be counted.
 pub async fn walk_copies<R: Reader>(
     table: &Arc<Table>,
     from: Option<Key>,
-    nodes: usize,
     readers: &mut [R],
+    pace: &Pace<'_>,
     progress: &dyn Progress,
-    stop: &(dyn Fn() -> bool + Sync),
+    stop: &Stop,
 ) -> Result<Walked> {
-    let digits = digits(table.rows_estimate);
-    let first = from.and_then(|key| match key.values().first() {
-        Some(Value::Int(bucket)) => u32::try_from(*bucket).ok(),
-        _ => None,
-    });
-    let readers = &mut readers[..nodes];
+    let (digits, first) = match from.map(|key| key.values()).as_deref() {
+        Some([Value::Int(digits), Value::Int(first)]) => (number(*digits), number(*first)),
+        _ => (digits(table.rows_estimate), 0),
+    };
+    pace.begin();
+    pace.ready(0, progress).await;
     let digests = try_join_all(readers.iter_mut().map(|reader| reader.buckets(table, digits))).await?;
-    let (mut walked, mut groups) = (Walked::default(), VecDeque::new());
-    let differing = same(table, &digests, first.unwrap_or(0), &mut walked, progress);
-    groups.extend(grouped(digits, &differing));
+    let (mut walked, mut end) = (Walked::default(), u32::MAX);
+    let mut groups = grouped(digits, &differing(&digests, first));
     while let Some(group) = groups.pop_front() {
-        if stop() || (group.digits == digits && walked.candidates.len() >= CANDIDATES_MAX) {
-            let bucket = group.buckets.first().copied().unwrap_or_default() >> (4 * (group.digits - digits));
-            walked.next = Some(Key::new(&[Value::Int(i64::from(bucket))]));
+        if group.digits == digits && (stop.raised() || walked.candidates.len() >= CANDIDATES_MAX) {
+            end = group.buckets.first().copied().unwrap_or_default();
+            walked.next = Some(Key::new(&[Value::Int(digits.into()), Value::Int(end.into())]));
             break;
         }
+        pace.ready(0, progress).await;
         let count = readers.iter_mut().map(|reader| reader.copies(table, group.digits, &group.buckets));
         let readings = try_join_all(count).await?;
         if readings.iter().any(Rows::cut) {
-            for half in smaller(table, group)?.into_iter().rev() {
-                groups.push_front(half);
-            }
+            smaller(table, group)?.into_iter().rev().for_each(|part| groups.push_front(part));
             continue;
         }
         compare(table, &readings, &mut walked, progress);
     }
+    book_equal(table, &digests, first..end, &mut walked, progress);
     Ok(walked)
+}
+
+fn number(value: i64) -> u32 {
+    u32::try_from(value).unwrap_or(0)
 }
 
 fn digits(rows_estimate: u64) -> u32 {
@@ -81,42 +86,55 @@ fn digits(rows_estimate: u64) -> u32 {
     (DIGITS[0]..=DIGITS[1]).find(enough).unwrap_or(DIGITS[1])
 }
 
-/// Books the buckets that are the same on all nodes as one leaf; the others, with the rows of the node that holds most.
-fn same(
+type Digests = [BTreeMap<u32, Digest>];
+
+/// What each node has in a bucket, if it is the same on all of them.
+fn equal(digests: &Digests, bucket: u32) -> Option<Digest> {
+    let mut held = digests.iter().map(|of| of.get(&bucket));
+    let first = held.next()??;
+    held.all(|other| other == Some(first)).then_some(*first)
+}
+
+fn buckets(digests: &Digests) -> BTreeSet<u32> {
+    digests.iter().flat_map(|of| of.keys().copied()).collect()
+}
+
+/// The buckets from `first` on that are not the same on all nodes, with the rows of the node that holds most.
+fn differing(digests: &Digests, first: u32) -> Vec<(u32, u64)> {
+    let rows = |bucket| digests.iter().filter_map(|of| of.get(&bucket)).map(|of| of.rows).max().unwrap_or(0);
+    let unequal = |bucket: &u32| *bucket >= first && equal(digests, *bucket).is_none();
+    buckets(digests).into_iter().filter(unequal).map(|bucket| (bucket, rows(bucket))).collect()
+}
+
+/// Books the buckets of a range that are the same on all nodes, as one leaf.
+fn book_equal(
     table: &Arc<Table>,
-    digests: &[BTreeMap<u32, Digest>],
-    first: u32,
+    digests: &Digests,
+    range: std::ops::Range<u32>,
     walked: &mut Walked,
     progress: &dyn Progress,
-) -> Vec<(u32, u64)> {
-    let all: BTreeSet<u32> =
-        digests.iter().flat_map(|of| of.keys().copied()).filter(|b| *b >= first).collect();
-    let (mut hasher, mut rows, mut differing) = (blake3::Hasher::new(), 0, Vec::new());
-    for bucket in all {
-        let held: Vec<Option<&Digest>> = digests.iter().map(|of| of.get(&bucket)).collect();
-        match held[..] {
-            [Some(digest), ..] if held.windows(2).all(|pair| pair[0] == pair[1]) => {
-                hasher.update(&bucket.to_be_bytes()).update(&digest.rows.to_be_bytes()).update(&digest.hash);
-                rows += digest.rows;
-            }
-            _ => differing.push((bucket, held.into_iter().flatten().map(|of| of.rows).max().unwrap_or(0))),
+) {
+    let (mut hasher, mut rows) = (blake3::Hasher::new(), 0);
+    for bucket in buckets(digests).into_iter().filter(|bucket| range.contains(bucket)) {
+        if let Some(digest) = equal(digests, bucket) {
+            hasher.update(&bucket.to_be_bytes()).update(&digest.rows.to_be_bytes()).update(&digest.hash);
+            rows += digest.rows;
         }
     }
-    let digest = Digest { rows, hash: *hasher.finalize().as_bytes() };
     progress.step(Step::Chunk { rows, equal: true });
+    let digest = Digest { rows, hash: *hasher.finalize().as_bytes() };
     push(table, vec![digest; digests.len()], None, walked);
-    differing
 }
 
 /// Buckets in groups of about [`GROUP_ROWS`].
-fn grouped(digits: u32, buckets: &[(u32, u64)]) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
+fn grouped(digits: u32, buckets: &[(u32, u64)]) -> VecDeque<Group> {
+    let mut groups: VecDeque<Group> = VecDeque::new();
     let mut held = 0;
     for &(bucket, rows) in buckets {
-        match groups.last_mut() {
+        match groups.back_mut() {
             Some(group) if held + rows <= GROUP_ROWS => group.buckets.push(bucket),
             _ => {
-                groups.push(Group { digits, buckets: vec![bucket] });
+                groups.push_back(Group { digits, buckets: vec![bucket] });
                 held = 0;
             }
         }

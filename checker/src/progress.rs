@@ -1,5 +1,6 @@
 //! How a run says where it stands, without knowing who listens.
 
+use crate::throttle::Reason;
 use database::Table;
 
 /// A step of a run.
@@ -30,6 +31,10 @@ pub enum Step<'a> {
     },
     /// A table is done.
     TableDone(&'a Table),
+    /// The run is held back; said again and again as long as it is.
+    Paused(&'a Reason),
+    /// The run goes on.
+    Resumed,
 }
 
 /// Listens to the steps of a run.

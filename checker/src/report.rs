@@ -6,7 +6,9 @@
 //! Invariant: a report says what was not looked at. What is neither in `divergences` nor in `unsettled`, in a table
 //! that is not skipped, was shown to be identical, unless `unlisted` says that a list was cut.
 
+use crate::throttle::{Cause, Held};
 use database::{Key, Row, Table};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -167,6 +169,21 @@ pub struct Report {
     pub interrupted: bool,
     /// How long it took.
     pub elapsed: Duration,
+    /// How it went.
+    pub course: Course,
+}
+
+/// How a check went, beside what it found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Course {
+    /// For how long it was held back, by cause. What several walks rested at the same time is added up.
+    pub throttled: BTreeMap<Cause, Held>,
+    /// The chunks that were taken over from a run that was ended before.
+    pub chunks_resumed: u64,
+    /// How often a chunk was read again with fewer rows, because its reading took too long.
+    pub chunks_retried: u64,
+    /// What else a reader of the report should know.
+    pub notes: Vec<String>,
 }
 
 impl Report {

@@ -3,27 +3,44 @@
 //! For each table: walk it and push its checksum rows; then settle what differed in all of them, and make fingerprints. A table that
 //! cannot be compared is skipped; a node that cannot be asked ends the run with its error, because without one of the
 //! nodes nothing can be said about agreement.
+//!
+//! A run has one *lane* or more, each with a connection to every node. A table of many rows is read in all lanes, one such table
+//! after the other; then the small ones, side by side, in one lane each. A walk stops now and then, so that what it has read
+//! can be pushed and kept ([`crate::checkpoint`]), and goes on from there.
+//!
+//! Invariant: the report does not depend on the number of lanes, nor on whether the run was killed and resumed, but for
+//! what was written to the nodes meanwhile and for where chunks begin if their size follows the time.
 
-use crate::fingerprint::fingerprint;
-use crate::lineup::{Lined, Obstacle, Side, line_up};
+use crate::booking::Accounts;
+use crate::checkpoint::{Checkpoint, Forgetful, Keeper, KeptLeaf, KeptTable, Part};
+use crate::lineup::{Lined, Side, line_up};
 use crate::locate::Candidate;
 use crate::multiset::walk_copies;
+use crate::pace::{ChunkSize, Pace, Tempo};
 use crate::progress::{Progress, Step};
-use crate::report::{Divergence, NodeFingerprint, Report, TableReport, Unsettled, Verdict};
+use crate::report::{Course, Report};
 use crate::selection::Selection;
 use crate::settle::{Settled, settle};
 use crate::stop::Stop;
-use crate::walk::{CANDIDATES_MAX, Leaf, Walked, checksums, walk};
+use crate::throttle::Gate;
+use crate::walk::{CANDIDATES_MAX, Walked, checksums, walk};
 use crate::watermark::Watermarks;
-use database::{Checksum, Error, Key, Ledger, Reader, Result, Row, Table};
+use database::{Checksum, Error, Key, Ledger, Reader, Result, Table};
 use futures_util::future::try_join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The most rows that a report lists as different or unsettled; more are counted.
-const LISTED_MAX: usize = 100_000;
 /// The most checksum rows that are pushed in one go.
 const PUSH_ROWS: usize = 200;
+/// After how long, and after how many chunks, a walk stops so that what it has read is kept.
+const PART_TIME: Duration = Duration::from_secs(5);
+const PART_CHUNKS: u64 = 256;
+/// From how many rows on, by the server's guess, a table is read in all lanes.
+const LARGE_ROWS: u64 = 200_000;
+/// The most keys that are read at once when a run goes on.
+const RESUMED_KEYS: usize = 1_000;
 
 /// A node that takes part in a check.
 #[derive(Debug)]
@@ -34,6 +51,26 @@ pub struct Member<R, L> {
     pub reader: R,
     /// Writes evensum's own tables on it.
     pub ledger: L,
+}
+
+/// Connections by which one table, or one chunk of it, is read.
+#[derive(Debug)]
+pub struct Lane<R> {
+    /// One per node, in the order of the members.
+    pub readers: Vec<R>,
+    /// A second one to the first node.
+    pub scout: R,
+}
+
+/// All connections of a run.
+#[derive(Debug)]
+pub struct Crew<R, L> {
+    /// The nodes, with the readers of the first lane.
+    pub members: Vec<Member<R, L>>,
+    /// A second connection to the first member.
+    pub scout: R,
+    /// Further lanes.
+    pub lanes: Vec<Lane<R>>,
 }
 
 /// What a run is about, and its bounds.
@@ -47,7 +84,24 @@ pub struct Options {
     pub settle_bound: Duration,
 }
 
-/// Compares the selected tables on all members. `scout` is a second connection to the first member.
+/// How a run treats the nodes, and what it has to go on from.
+#[derive(Clone, Debug)]
+pub struct Manners<'a> {
+    /// How large chunks are.
+    pub size: ChunkSize,
+    /// The share of the time in which a lane works: more than 0, at most 1.
+    pub intensity: f64,
+    /// Whether nodes that can are to digest rows themselves.
+    pub digests: bool,
+    /// What holds the run back.
+    pub gate: &'a Gate,
+    /// Keeps what is finished.
+    pub keeper: &'a dyn Keeper,
+    /// What an earlier run has kept.
+    pub checkpoint: Checkpoint,
+}
+
+/// Compares the selected tables on all members, as fast as it goes. `scout` is a second connection to the first member.
 ///
 /// # Errors
 /// If a node cannot be reached, read or written (its ledger).
@@ -58,63 +112,58 @@ pub async fn check<R: Reader + 'static, L: Ledger + 'static>(
     progress: &dyn Progress,
     stop: &Stop,
 ) -> Result<Report> {
+    let (gate, crew) = (Gate::new(), Crew { members, scout, lanes: Vec::new() });
+    let (keeper, checkpoint) = (&Forgetful, Checkpoint::default());
+    let manners = Manners {
+        size: ChunkSize::default(),
+        intensity: 1.0,
+        digests: true,
+        gate: &gate,
+        keeper,
+        checkpoint,
+    };
+    check_gently(crew, options, manners, progress, stop).await
+}
+
+/// Compares the selected tables on all members, and holds back where it is told to.
+///
+/// # Errors
+/// If a node cannot be reached, read or written (its ledger).
+pub async fn check_gently<R: Reader + 'static, L: Ledger + 'static>(
+    crew: Crew<R, L>,
+    options: &Options,
+    manners: Manners<'_>,
+    progress: &dyn Progress,
+    stop: &Stop,
+) -> Result<Report> {
     let start = Instant::now();
-    let names: Vec<Box<str>> = members.iter().map(|member| member.name.clone()).collect();
+    let nodes: Vec<Box<str>> = crew.members.iter().map(|member| member.name.clone()).collect();
     let (mut readers, ledgers): (Vec<R>, Vec<L>) =
-        members.into_iter().map(|member| (member.reader, member.ledger)).unzip();
+        crew.members.into_iter().map(|member| (member.reader, member.ledger)).unzip();
     let sides = try_join_all(readers.iter_mut().map(async |reader| {
         let (tables, filters) = (reader.tables().await?, reader.filters().await?);
         Ok::<Side, Error>(Side { tables, filters, counts: reader.counts() })
     }))
     .await?;
-    let lined = line_up(&names, &sides, &options.selection);
-    readers.push(scout);
-    let mut watermarks = Watermarks::new(&options.run, &names, ledgers, stop.clone());
+    let lined = line_up(&nodes, &sides, &options.selection);
+    let mut lanes = vec![Lane { readers, scout: crew.scout }];
+    lanes.extend(crew.lanes);
+    let mut watermarks = Watermarks::new(&options.run, &nodes, ledgers, stop.clone());
     try_join_all(watermarks.ledgers().iter_mut().map(Ledger::prepare)).await?;
     let comparable = || lined.iter().filter(|lined| lined.obstacle.is_none()).map(|lined| &lined.table);
     progress.step(Step::Started {
         tables: comparable().count(),
         rows_estimate: comparable().map(|table| table.rows_estimate).sum(),
     });
-    let mut run = Run {
-        options,
-        readers,
-        watermarks,
-        progress,
-        stop,
-        report: Report {
-            run: options.run.clone(),
-            nodes: names,
-            tables: Vec::new(),
-            divergences: Vec::new(),
-            unsettled: Vec::new(),
-            unlisted: 0,
-            interrupted: false,
-            elapsed: Duration::ZERO,
-        },
-        works: Vec::new(),
-        parts: Vec::new(),
-        candidates: Vec::new(),
-    };
-    for Lined { table, obstacle } in lined {
-        match obstacle {
-            Some(Obstacle { reason, definitions }) => {
-                let report = TableReport { definitions, ..skipped(table, reason) };
-                run.works.push(Work::new(report, 0));
-            }
-            None if stop.raised() => {
-                run.works.push(Work::new(skipped(table, "the run was stopped before it".into()), 0))
-            }
-            None => {
-                progress.step(Step::Table(&table));
-                run.compare(&table).await?;
-                progress.step(Step::TableDone(&table));
-            }
-        }
-    }
-    run.settle().await?;
+    let Manners { size, intensity, digests, gate, keeper, checkpoint } = manners;
+    let tempo = Tempo { size, intensity, digests, gate, stop };
+    let accounts = Accounts::default();
+    let course = Course::default();
+    let mut run = Run { options, nodes, watermarks, tempo, keeper, progress, accounts, course };
+    let queue = run.line(lined, checkpoint, &mut lanes[0]).await?;
+    run.walk_all(queue, &mut lanes).await?;
+    run.settle(&mut lanes[0].readers).await?;
     let mut report = run.finish();
-    report.interrupted = stop.raised();
     report.elapsed = start.elapsed();
     Ok(report)
 }
@@ -132,141 +181,169 @@ pub async fn check_keys<R: Reader, L: Ledger + 'static>(
 ) -> Result<Vec<Settled>> {
     let mut candidates = Vec::new();
     for (table, keys) in rows {
-        let readings = try_join_all(readers.iter_mut().map(|reader| reader.rows_by_key(table, keys))).await?;
-        candidates.extend(keys.iter().enumerate().map(|(n, key)| {
-            let held = readings.iter().map(|rows| rows[n].clone()).collect();
-            (table.clone(), Candidate { key: key.clone(), rows: held })
-        }));
+        let rows = held(table, keys, readers).await?;
+        candidates.extend(rows.into_iter().map(|candidate| (table.clone(), candidate)));
     }
     settle(candidates, readers, watermarks, bound, &crate::progress::Silent).await
 }
 
-fn skipped(table: Arc<Table>, reason: String) -> TableReport {
-    TableReport {
-        table,
-        verdict: Verdict::Skipped,
-        rows: 0,
-        chunks: 0,
-        chunks_mismatched: 0,
-        rows_lagging: 0,
-        rows_different: 0,
-        rows_unsettled: 0,
-        fingerprints: Vec::new(),
-        reason: Some(reason),
-        definitions: Vec::new(),
-    }
+/// A table to be walked, from where on, and how far it has come.
+struct Job<'a> {
+    account: usize,
+    table: Arc<Table>,
+    from: Option<Key>,
+    /// The number of its next chunk.
+    chunks: u64,
+    pace: Pace<'a>,
 }
 
-/// A table at work: its report so far, and the leaves of each node.
-struct Work {
-    report: TableReport,
-    rows_by_node: Vec<u64>,
-    hashes: Vec<Vec<[u8; 32]>>,
-}
-
-impl Work {
-    fn new(report: TableReport, nodes: usize) -> Work {
-        Work { report, rows_by_node: vec![0; nodes], hashes: vec![Vec::new(); nodes] }
-    }
-}
-
-/// Leaves that wait for their candidates to be settled.
-struct Part {
-    /// The table's place among the works.
-    work: usize,
-    leaves: Vec<Leaf>,
-    /// Where the part's candidates begin in the list of all candidates.
-    first_candidate: usize,
-    candidates: usize,
+/// What comes of walking a part of a table.
+struct Walk<'a, R> {
+    job: Job<'a>,
+    lanes: Vec<Lane<R>>,
+    walked: Walked,
 }
 
 /// A run at work.
-struct Run<'a, R, L> {
+struct Run<'a, L> {
     options: &'a Options,
-    /// One per node, and the scout.
-    readers: Vec<R>,
+    nodes: Vec<Box<str>>,
     watermarks: Watermarks<L>,
+    tempo: Tempo<'a>,
+    keeper: &'a dyn Keeper,
     progress: &'a dyn Progress,
-    stop: &'a Stop,
-    report: Report,
-    works: Vec<Work>,
-    parts: Vec<Part>,
-    candidates: Vec<(Arc<Table>, Candidate)>,
+    accounts: Accounts,
+    course: Course,
 }
 
-impl<R: Reader + 'static, L: Ledger + 'static> Run<'_, R, L> {
-    /// Walks a table. What differs in it is settled at the end of the run, or when too much has gathered.
-    async fn compare(&mut self, table: &Arc<Table>) -> Result<()> {
-        let report = TableReport {
-            reason: None,
-            verdict: Verdict::Identical,
-            ..skipped(table.clone(), String::new())
-        };
-        let work = self.works.len();
-        self.works.push(Work::new(report, self.report.nodes.len()));
-        let mut from = None;
-        loop {
-            let (stop, chunks) = (|| self.stop.raised(), self.works[work].report.chunks);
-            let nodes = self.report.nodes.len();
-            let Walked { leaves, candidates, next } = match table.counted() {
-                true => walk_copies(table, from, nodes, &mut self.readers, self.progress, &stop).await?,
-                false => walk(table, from, chunks, &mut self.readers, self.progress, &stop).await?,
-            };
-            self.push(&leaves, chunks).await?;
-            let done = &mut self.works[work];
-            done.report.chunks += leaves.len() as u64;
-            done.report.chunks_mismatched +=
-                leaves.iter().filter(|leaf| leaf.located.is_some()).count() as u64;
-            for leaf in &leaves {
-                done.rows_by_node
-                    .iter_mut()
-                    .zip(&leaf.digests)
-                    .for_each(|(rows, digest)| *rows += digest.rows);
+impl<'a, L: Ledger + 'static> Run<'a, L> {
+    /// Opens an account for each table; the tables that are to be walked, or walked on.
+    async fn line<R: Reader>(
+        &mut self,
+        lined: Vec<Lined>,
+        mut checkpoint: Checkpoint,
+        lane: &mut Lane<R>,
+    ) -> Result<VecDeque<Job<'a>>> {
+        let mut queue = VecDeque::new();
+        for Lined { table, obstacle } in lined {
+            let comparable = obstacle.is_none();
+            let account = self.accounts.open(table.clone(), self.nodes.len(), obstacle);
+            if !comparable {
+                continue;
             }
-            let first_candidate = self.candidates.len();
-            self.parts.push(Part { work, leaves, first_candidate, candidates: candidates.len() });
-            self.candidates.extend(candidates.into_iter().map(|candidate| (table.clone(), candidate)));
-            if self.candidates.len() >= CANDIDATES_MAX {
-                self.settle().await?;
+            let kept = checkpoint.take(&table, self.nodes.len());
+            let (mut from, mut chunks, mut ended) = (None, 0, false);
+            if let Some(kept) = kept.filter(|kept| !kept.leaves.is_empty()) {
+                (from, chunks) = (kept.next.clone(), kept.leaves.len() as u64);
+                ended = from.is_none();
+                self.resume(account, kept, lane).await?;
             }
-            from = next;
-            if from.is_none() {
-                return Ok(());
-            }
-            if self.stop.raised() {
-                self.works[work].report.reason = Some("the run was stopped in the middle of it".into());
-                return Ok(());
+            if !ended {
+                queue.push_back(Job { account, table, from, chunks, pace: Pace::new(self.tempo, 1) });
             }
         }
+        Ok(queue)
     }
 
-    /// Settles what has gathered, and books it.
-    async fn settle(&mut self) -> Result<()> {
-        let candidates = std::mem::take(&mut self.candidates);
-        let keys: Vec<Key> = candidates.iter().map(|(_, candidate)| candidate.key.clone()).collect();
-        let readers = &mut self.readers[..self.report.nodes.len()];
-        let bound = self.options.settle_bound;
-        let settled = settle(candidates, readers, &mut self.watermarks, bound, self.progress).await?;
-        for part in std::mem::take(&mut self.parts) {
-            let range = part.first_candidate..part.first_candidate + part.candidates;
-            let (keys, settled) = (&keys[range.clone()], &settled[range]);
-            let work = &mut self.works[part.work];
-            for leaf in &part.leaves {
-                for (node, hashes) in work.hashes.iter_mut().enumerate() {
-                    hashes.push(leaf_hash(leaf, node, keys, settled));
-                }
+    /// Takes over what an earlier run has kept of a table, and reads the rows again that were unequal.
+    async fn resume<R: Reader>(&mut self, account: usize, kept: KeptTable, lane: &mut Lane<R>) -> Result<()> {
+        let table = self.accounts.table(account).clone();
+        self.course.chunks_resumed += kept.leaves.len() as u64;
+        for leaf in kept.leaves {
+            let keys: Vec<Key> = leaf.located.iter().flat_map(|(_, keys)| keys.clone()).collect();
+            let mut candidates = Vec::with_capacity(keys.len());
+            for keys in keys.chunks(RESUMED_KEYS) {
+                candidates.extend(held(&table, keys, &mut lane.readers).await?);
             }
-            record(keys, settled, &mut work.report, &mut self.report);
+            let rows = leaf.digests.iter().map(|digest| digest.rows).max().unwrap_or(0);
+            self.progress.step(Step::Chunk { rows, equal: leaf.located.is_none() });
+            self.accounts.book(account, vec![leaf], candidates);
+            if self.accounts.open_rows() >= CANDIDATES_MAX {
+                self.settle(&mut lane.readers).await?;
+            }
         }
         Ok(())
     }
 
+    /// Walks the tables: the large ones in all lanes, then the others side by side.
+    async fn walk_all<R: Reader + 'static>(
+        &mut self,
+        queue: VecDeque<Job<'a>>,
+        lanes: &mut Vec<Lane<R>>,
+    ) -> Result<()> {
+        let count = lanes.len();
+        let (mut large, mut small): (VecDeque<Job>, VecDeque<Job>) =
+            queue.into_iter().partition(|job| count > 1 && job.table.rows_estimate >= LARGE_ROWS);
+        large.iter_mut().for_each(|job| job.pace = Pace::new(self.tempo, count));
+        let mut walks = FuturesUnordered::new();
+        loop {
+            while !self.tempo.stop.raised() {
+                let queue = if large.is_empty() { &mut small } else { &mut large };
+                let wanted = queue.front().map_or(usize::MAX, |job| job.pace.lanes());
+                if lanes.len() < wanted {
+                    break;
+                }
+                let Some(job) = queue.pop_front() else { break };
+                self.progress.step(Step::Table(&job.table));
+                let own = lanes.split_off(lanes.len() - wanted);
+                walks.push(walk_part(job, own, self.tempo.stop, self.progress));
+            }
+            let Some(done) = walks.next().await else { break };
+            let Walk { mut job, lanes: mut own, walked } = done?;
+            let ended = self.book(&mut job, walked).await?;
+            if self.accounts.open_rows() >= CANDIDATES_MAX {
+                self.settle(&mut own[0].readers).await?;
+            }
+            if ended {
+                self.course.chunks_retried += job.pace.retried();
+                self.progress.step(Step::TableDone(&job.table));
+            } else if self.tempo.stop.raised() {
+                self.course.chunks_retried += job.pace.retried();
+                self.accounts.interrupt(job.account, "the run was stopped in the middle of it");
+            } else {
+                walks.push(walk_part(job, own, self.tempo.stop, self.progress));
+                continue;
+            }
+            lanes.append(&mut own);
+        }
+        for job in large.into_iter().chain(small) {
+            match job.chunks {
+                0 => self.accounts.leave(job.account, "the run was stopped before it"),
+                _ => self.accounts.interrupt(job.account, "the run was stopped in the middle of it"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Books what was walked: in the ledger, in the accounts, and with who keeps it. Whether the table is at its end.
+    async fn book(&mut self, job: &mut Job<'_>, walked: Walked) -> Result<bool> {
+        self.push(&walked, job.chunks).await?;
+        let next = walked.next.clone();
+        let (leaves, candidates) = KeptLeaf::all(walked);
+        let (table, first) = (&*job.table, job.chunks);
+        self.keeper.keep(Part { table, first, leaves: &leaves, next: next.as_ref() });
+        job.chunks += leaves.len() as u64;
+        self.accounts.book(job.account, leaves, candidates);
+        let ended = next.is_none();
+        job.from = next;
+        Ok(ended)
+    }
+
+    /// Settles what has gathered, and books it.
+    async fn settle<R: Reader>(&mut self, readers: &mut [R]) -> Result<()> {
+        let candidates = self.accounts.candidates();
+        let bound = self.options.settle_bound;
+        let settled = settle(candidates, readers, &mut self.watermarks, bound, self.progress).await?;
+        self.accounts.settled(&settled, &self.nodes);
+        Ok(())
+    }
+
     /// Writes each node's checksum rows through its own log.
-    async fn push(&mut self, leaves: &[Leaf], first: u64) -> Result<()> {
-        let (run, nodes) = (&self.options.run, &self.report.nodes);
+    async fn push(&mut self, walked: &Walked, first: u64) -> Result<()> {
+        let (run, nodes) = (&self.options.run, &self.nodes);
         let pushes =
             self.watermarks.ledgers().iter_mut().zip(nodes).enumerate().map(async |(n, (ledger, node))| {
-                let rows: Vec<Checksum> = checksums(run, node, n, leaves, first);
+                let rows: Vec<Checksum> = checksums(run, node, n, &walked.leaves, first);
                 for rows in rows.chunks(PUSH_ROWS) {
                     ledger.push(rows).await?;
                 }
@@ -275,73 +352,63 @@ impl<R: Reader + 'static, L: Ledger + 'static> Run<'_, R, L> {
         try_join_all(pushes).await.map(|_| ())
     }
 
-    /// The verdict and the fingerprints of each table.
+    /// The report.
     fn finish(self) -> Report {
-        let mut report = self.report;
-        for Work { report: mut table, rows_by_node, hashes } in self.works {
-            if table.verdict != Verdict::Skipped {
-                table.rows = rows_by_node.into_iter().max().unwrap_or(0);
-                let prints = report.nodes.iter().zip(&hashes);
-                table.fingerprints = prints
-                    .map(|(node, leaves)| NodeFingerprint { node: node.clone(), root: fingerprint(leaves) })
-                    .collect();
-                table.verdict = match (table.rows_different, table.rows_unsettled) {
-                    (0, 0) if table.reason.is_some() => Verdict::Skipped,
-                    (0, 0) => Verdict::Identical,
-                    (0, _) => Verdict::Unsettled,
-                    _ => Verdict::Different,
-                };
-            }
-            report.tables.push(table);
-        }
-        report
+        let gate = self.tempo.gate;
+        let mut course = Course { throttled: gate.held(), ..self.course };
+        course.notes.extend(gate.notes());
+        self.accounts.close(Report {
+            run: self.options.run.clone(),
+            nodes: self.nodes,
+            tables: Vec::new(),
+            divergences: Vec::new(),
+            unsettled: Vec::new(),
+            unlisted: 0,
+            interrupted: self.tempo.stop.raised(),
+            elapsed: Duration::ZERO,
+            course,
+        })
     }
 }
 
-/// What a node holds in a chunk, as settled: the chunk's digest where all nodes had the same, else the rows that they
-/// had in common and each other row as it is on this node.
-fn leaf_hash(leaf: &Leaf, node: usize, keys: &[Key], settled: &[Settled]) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new_derive_key("evensum 2026 fingerprint leaf v1");
-    let Some((common, candidates)) = &leaf.located else {
-        hasher.update(&[0]).update(&leaf.digests[node].rows.to_be_bytes()).update(&leaf.digests[node].hash);
-        return *hasher.finalize().as_bytes();
+/// Walks a table for a while; the lanes are lost when that fails.
+async fn walk_part<'a, R: Reader + 'static>(
+    job: Job<'a>,
+    lanes: Vec<Lane<R>>,
+    stop: &Stop,
+    progress: &dyn Progress,
+) -> Result<Walk<'a, R>> {
+    let nodes = lanes.first().map_or(0, |lane| lane.readers.len());
+    let (mut readers, mut scouts) = (Vec::new(), Vec::new());
+    for lane in lanes {
+        readers.extend(lane.readers);
+        scouts.push(lane.scout);
+    }
+    readers.extend(scouts.pop());
+    let (start, before) = (Instant::now(), job.pace.ordered());
+    let over = || stop.raised() || start.elapsed() >= PART_TIME || job.pace.ordered() - before >= PART_CHUNKS;
+    let (table, from) = (&job.table, job.from.clone());
+    let walked = match table.counted() {
+        // each part of such a table costs a pass over all of it, so it is walked in one
+        true => walk_copies(table, from, &mut readers[..nodes], &job.pace, progress, stop).await?,
+        false => walk(table, from, job.chunks, &mut readers, &job.pace, progress, &over).await?,
     };
-    hasher.update(&[1]).update(common);
-    for n in candidates.clone() {
-        let row = match &settled[n] {
-            Settled::Identical(row) => row.as_ref(),
-            Settled::Different(rows) | Settled::Unsettled(rows, _) => rows[node].as_ref(),
-        };
-        let row = row.map_or(&[][..], Row::bytes);
-        for part in [keys[n].bytes(), row] {
-            hasher.update(&(part.len() as u64).to_be_bytes()).update(part);
-        }
+    scouts.extend(readers.pop());
+    let mut lanes = Vec::with_capacity(scouts.len());
+    let mut readers = readers.into_iter();
+    for scout in scouts {
+        lanes.push(Lane { readers: readers.by_ref().take(nodes).collect(), scout });
     }
-    *hasher.finalize().as_bytes()
+    job.pace.end().await;
+    Ok(Walk { job, lanes, walked })
 }
 
-/// Counts and lists what was settled.
-fn record(keys: &[Key], settled: &[Settled], done: &mut TableReport, report: &mut Report) {
-    let table = &done.table;
-    for (key, settled) in keys.iter().zip(settled) {
-        let full = report.divergences.len() + report.unsettled.len() >= LISTED_MAX;
-        match settled {
-            Settled::Identical(_) => done.rows_lagging += 1,
-            Settled::Different(rows) => {
-                done.rows_different += 1;
-                report.unlisted += u64::from(full);
-                if !full {
-                    report.divergences.push(Divergence::new(table, key, rows, &report.nodes));
-                }
-            }
-            Settled::Unsettled(_, reason) => {
-                done.rows_unsettled += 1;
-                report.unlisted += u64::from(full);
-                if !full {
-                    let (table, key, reason) = (table.clone(), key.clone(), reason.clone());
-                    report.unsettled.push(Unsettled { table, key, reason });
-                }
-            }
-        }
-    }
+/// What each node holds of these rows.
+async fn held<R: Reader>(table: &Arc<Table>, keys: &[Key], readers: &mut [R]) -> Result<Vec<Candidate>> {
+    let readings = try_join_all(readers.iter_mut().map(|reader| reader.rows_by_key(table, keys))).await?;
+    let candidate = |(n, key): (usize, &Key)| Candidate {
+        key: key.clone(),
+        rows: readings.iter().map(|rows| rows[n].clone()).collect(),
+    };
+    Ok(keys.iter().enumerate().map(candidate).collect())
 }

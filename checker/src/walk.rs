@@ -1,46 +1,51 @@
 //! Walks a table, chunk by chunk, on all nodes at once.
 //!
-//! A *scout* on one node asks for the key that stands N rows on, and so cuts the next chunk; every node has a *reader*
-//! that reads the chunks in order; the walk itself takes the readings of one chunk from all readers and compares them.
-//! All run at the same time, with a few chunks between them, so that nobody waits for anybody for long.
+//! The scout cuts the table into chunks, each node's *station* looks at them in order ([`crate::station`]), and the walk itself
+//! takes what all nodes found in one chunk and compares it. A table can be read in several *lanes*: each has a station per
+//! node, and the chunks go to them in turn. How large chunks are, and when the next one may be ordered, is
+//! [`crate::pace`]'s.
+//!
+//! A chunk is looked at in one of two ways. Where all nodes can *digest* rows themselves, a chunk is digested in up to
+//! [`SECTIONS`] sections, and no row travels. A section whose digests differ is narrowed: it is cut into sections in its turn, until few
+//! rows are left, and those are read. Where a node cannot, or where so much differs that narrowing would be dearer than
+//! reading, the chunk's rows are *read*. Either way what differs is found by comparing rows that were read.
 //!
 //! The scout's node may hold few rows where another holds many. So no reader takes more than a limit: where a chunk
 //! overflows, the key at which it did cuts the chunk in two, and both halves are read again on all nodes.
 //!
 //! Invariant: the chunks of a complete walk are disjoint and cover every possible key, the first from the open start,
-//! the last to the open end.
+//! the last to the open end. Every leaf was equal in one look at all nodes, or its rows were read and compared.
 //!
-//! What bounds the memory: [`CHUNKS_AHEAD`] chunks, planned at [`CHUNK_BYTES`] by the average of the rows read so far; a reader
-//! ends a reading early that grows well beyond that, and the chunk is cut.
+//! A chunk that takes longer than a statement may is looked at again with fewer rows, [`RETRIES_MAX`] times at most.
+//!
+//! What bounds the memory: [`CHUNKS_AHEAD`] chunks, planned by bytes from the average of the rows read so far; a reader ends a
+//! reading early that grows well beyond that, and the chunk is cut.
 
 use crate::locate::{Candidate, locate};
+use crate::pace::{CHUNKS_AHEAD, Pace, RETRIES_MAX, RETRY_DIVISOR, RETRY_PAUSE};
 use crate::progress::{Progress, Step};
+use crate::station::{Finding, Found, Order, SECTIONS, Station, Task, lost, scout, sections};
 use database::{Checksum, Chunk, Digest, Error, Key, Reader, Result, Rows, Table};
 use rayon::prelude::*;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::sync::mpsc::Receiver;
 
-/// How many chunks may be on their way between the scout, the readers and the walk.
-const CHUNKS_AHEAD: usize = 3;
-/// The rows of the first chunk, the fewest and the most.
-const CHUNK_ROWS: [u64; 3] = [1_000, 100, 50_000];
-/// The time that a node should need for a chunk.
-const CHUNK_TIME: Duration = Duration::from_millis(150);
-/// The bytes that a chunk should not exceed on a node.
-const CHUNK_BYTES: u64 = 4 << 20;
-/// How many times the planned rows a reader takes before the chunk is cut in two.
-const OVERFLOW_FACTOR: u64 = 4;
 /// The candidates after which a walk pauses, so that they can be settled.
 pub const CANDIDATES_MAX: usize = 20_000;
+/// A section of at most so many rows is read, and not cut further.
+const NARROW_ROWS: u64 = 64;
+/// Of so many sections one may differ; where it is more of them, reading the whole chunk is cheaper than narrowing.
+const NARROW_SHARE: usize = 4;
+/// After a chunk that differed that much, so many are read without having them digested first.
+const READ_AFTER: u32 = 8;
 
 /// A chunk's digests on all nodes, or the candidates in it.
 #[derive(Debug)]
 pub struct Leaf {
-    /// The place of the chunk among the others: first the scout's number, then a 0 or 1 for each cut in two.
+    /// The place of the chunk among the others: first the scout's number, then one more for each cut.
     pub place: Vec<u64>,
     /// The chunk.
     pub chunk: Chunk,
@@ -61,105 +66,26 @@ pub struct Walked {
     pub next: Option<Key>,
 }
 
-/// One chunk to be read.
-#[derive(Clone)]
-struct Order {
-    place: Vec<u64>,
-    chunk: Chunk,
-    limit: u64,
-}
-
-/// What a reader read.
-struct Reading {
-    rows: Rows,
-    took: Duration,
-}
-
-/// A reader at work in a task of its own, which gives it back at the end.
-struct Station<R> {
-    orders: mpsc::Sender<Order>,
-    readings: mpsc::Receiver<Result<Reading>>,
-    reader: JoinHandle<R>,
-}
-
-impl<R: Reader + 'static> Station<R> {
-    fn open(mut reader: R) -> Station<R> {
-        let (orders, mut taken) = mpsc::channel::<Order>(CHUNKS_AHEAD * 2);
-        let (given, readings) = mpsc::channel(CHUNKS_AHEAD);
-        let reader = tokio::spawn(async move {
-            while let Some(order) = taken.recv().await {
-                let start = Instant::now();
-                let rows = reader.rows(&order.chunk, order.limit).await;
-                let reading = rows.map(|rows| Reading { rows, took: start.elapsed() });
-                if given.send(reading).await.is_err() {
-                    break;
-                }
-            }
-            reader
-        });
-        Station { orders, readings, reader }
-    }
-
-    async fn close(self) -> Result<R> {
-        drop((self.orders, self.readings));
-        self.reader.await.map_err(|error| lost(&error))
-    }
-}
-
-fn lost(error: &tokio::task::JoinError) -> Error {
-    Error::Protocol { node: "evensum".into(), reason: format!("a reader ended early: {error}") }
-}
-
-/// Sends the upper ends of the chunks, from `lower` on, until the table ends or nobody listens.
-async fn scout<R: Reader>(
-    mut reader: R,
-    table: Arc<Table>,
-    mut lower: Option<Key>,
-    rows: Arc<AtomicU64>,
-    ends: mpsc::Sender<Result<Option<Key>>>,
-) -> R {
-    loop {
-        let end = reader.boundary(&table, lower.as_ref(), rows.load(Ordering::Relaxed)).await;
-        let last = !matches!(end, Ok(Some(_)));
-        if let Ok(Some(key)) = &end {
-            lower = Some(key.clone());
-        }
-        if ends.send(end).await.is_err() || last {
-            return reader;
-        }
-    }
-}
-
-/// The rows of the next chunk, from how long the last one took and how wide its rows were.
-fn pace(rows: &AtomicU64, readings: &[Reading]) {
-    let Some(slowest) = readings.iter().max_by_key(|reading| reading.took) else { return };
-    let count = slowest.rows.len() as u64;
-    if count < CHUNK_ROWS[1] {
-        return;
-    }
-    let micros = u64::try_from(slowest.took.as_micros()).unwrap_or(u64::MAX).max(1);
-    let by_time = count.saturating_mul(u64::try_from(CHUNK_TIME.as_micros()).unwrap_or(u64::MAX)) / micros;
-    let by_bytes = CHUNK_BYTES / (slowest.rows.bytes().len() as u64 / count).max(1);
-    let now = rows.load(Ordering::Relaxed);
-    // a chunk may grow by half or shrink to half, so that one odd measurement is not believed at once
-    let next = by_time.min(by_bytes).clamp(now / 2, now + now / 2).clamp(CHUNK_ROWS[1], CHUNK_ROWS[2]);
-    rows.store(next, Ordering::Relaxed);
-}
-
 /// The state of a walk between its first and its last chunk.
 struct Walk<'a> {
     table: &'a Arc<Table>,
-    rows: Arc<AtomicU64>,
+    pace: &'a Pace<'a>,
+    /// How many stations a lane has, and which lane is next.
+    nodes: usize,
+    turn: usize,
     again: VecDeque<Order>,
     waiting: VecDeque<Order>,
     walked: Walked,
     progress: &'a dyn Progress,
+    /// Into how many sections the scout cuts a chunk, and how many chunks are to be read whole before one is digested again.
+    sections: usize,
+    read_whole: u32,
 }
 
 /// Walks `table` from `from` on, until its end, until [`CANDIDATES_MAX`] rows differ, or until `stop` says so.
 ///
-/// `readers` holds one reader per node and a scout at the end, on the first node; they are given back in order. The
-/// readers are lost when the walk fails.
+/// `readers` holds one reader per node, lane after lane, and a scout at the end, on the first node; they are given back in
+/// order. The readers are lost when the walk fails.
 ///
 /// # Errors
 /// If a node cannot be read.
@@ -168,31 +94,39 @@ pub async fn walk<R: Reader + 'static>(
     from: Option<Key>,
     first_number: u64,
     readers: &mut Vec<R>,
+    pace: &Pace<'_>,
     progress: &dyn Progress,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Walked> {
-    let rows = Arc::new(AtomicU64::new(CHUNK_ROWS[0]));
     let Some(scouting) = readers.pop() else { return Ok(Walked::default()) };
-    let (sender, mut ends) = mpsc::channel(CHUNKS_AHEAD);
-    let scout = tokio::spawn(scout(scouting, table.clone(), from.clone(), rows.clone(), sender));
+    let sections = if pace.digests() && readers.iter().all(Reader::makes_digests) { SECTIONS } else { 1 };
+    let (sender, mut ends) = mpsc::channel(CHUNKS_AHEAD * sections);
+    let rest = Chunk { table: table.clone(), lower: from.clone(), upper: None };
+    let scout = tokio::spawn(scout(scouting, rest, pace.rows(), sections, sender));
     let mut stations: Vec<Station<R>> = readers.drain(..).map(Station::open).collect();
+    pace.begin();
     let mut walk = Walk {
         table,
-        rows,
+        pace,
+        nodes: stations.len() / pace.lanes(),
+        turn: 0,
         again: VecDeque::new(),
         waiting: VecDeque::new(),
         walked: Walked::default(),
         progress,
+        sections,
+        read_whole: 0,
     };
     let (mut lower, mut number, mut more) = (from, first_number, true);
     while more || !walk.waiting.is_empty() || !walk.again.is_empty() {
         if let Some(order) = walk.again.pop_front() {
-            walk.order(order, &stations).await?;
-        } else if more && walk.waiting.len() < CHUNKS_AHEAD {
-            let upper = ends.recv().await.unwrap_or(Ok(None))?;
+            walk.order(order, &stations).await;
+        } else if more && !pace.full(walk.waiting.len()) {
+            pace.ready(walk.waiting.len(), progress).await;
+            let (cuts, upper) = walk.next_chunk(&mut ends).await?;
             let chunk = Chunk { table: table.clone(), lower: lower.take(), upper: upper.clone() };
-            let limit = walk.rows.load(Ordering::Relaxed).max(CHUNK_ROWS[0]) * OVERFLOW_FACTOR;
-            walk.order(Order { place: vec![number], chunk, limit }, &stations).await?;
+            let task = walk.first_look(cuts);
+            walk.order(Order { place: vec![number], chunk, task, lane: 0, tries: 0 }, &stations).await;
             number += 1;
             more = upper.is_some() && walk.walked.candidates.len() < CANDIDATES_MAX && !stop();
             walk.walked.next = upper.clone();
@@ -212,33 +146,161 @@ pub async fn walk<R: Reader + 'static>(
 }
 
 impl Walk<'_> {
-    /// Has a chunk read on all nodes.
-    async fn order<R>(&mut self, order: Order, stations: &[Station<R>]) -> Result<()> {
-        for station in stations {
-            // a station that is gone has left its error among its readings
-            let _ = station.orders.send(order.clone()).await;
+    /// The stations of a lane.
+    fn lane(&self, lane: usize) -> std::ops::Range<usize> {
+        lane * self.nodes..(lane + 1) * self.nodes
+    }
+
+    /// The keys that cut the next chunk into sections, and its upper end.
+    async fn next_chunk(&self, ends: &mut Receiver<Result<Option<Key>>>) -> Result<(Vec<Key>, Option<Key>)> {
+        let mut cuts = Vec::with_capacity(self.sections);
+        while cuts.len() < self.sections {
+            match ends.recv().await.unwrap_or(Ok(None))? {
+                Some(key) => cuts.push(key),
+                None => return Ok((cuts, None)),
+            }
+        }
+        let upper = cuts.pop();
+        Ok((cuts, upper))
+    }
+
+    /// How a chunk is looked at first.
+    fn first_look(&mut self, cuts: Vec<Key>) -> Task {
+        let digest = self.sections > 1 && self.read_whole == 0;
+        self.read_whole = self.read_whole.saturating_sub(1);
+        if digest { Task::Digest(cuts) } else { Task::Rows(self.pace.limit()) }
+    }
+
+    /// Has all nodes look at a chunk, or the first one alone if it is only to be cut, in the lane whose turn it is.
+    async fn order<R: Reader + 'static>(&mut self, order: Order, stations: &[Station<R>]) {
+        let order = Order { lane: self.turn, ..order };
+        self.turn = (self.turn + 1) % self.pace.lanes();
+        for station in &stations[self.asked(&order)] {
+            station.order(order.clone()).await;
         }
         self.waiting.push_back(order);
+    }
+
+    /// The stations that an order goes to.
+    fn asked(&self, order: &Order) -> std::ops::Range<usize> {
+        let lane = self.lane(order.lane);
+        if matches!(order.task, Task::Cut(_)) { lane.start..lane.start + 1 } else { lane }
+    }
+
+    /// Takes what was found in the chunk that was ordered first, and compares it.
+    async fn take<R: Reader + 'static>(&mut self, stations: &mut [Station<R>]) -> Result<()> {
+        let Some(order) = self.waiting.pop_front() else { return Ok(()) };
+        let (mut found, mut failed, mut slowest) = (Vec::with_capacity(self.nodes), None, Duration::ZERO);
+        for station in &mut stations[self.asked(&order)] {
+            match station.finding().await {
+                Ok(Finding { found: one, took }) => {
+                    found.push(one);
+                    slowest = slowest.max(took);
+                }
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        if let Some(error) = failed {
+            return self.look_smaller(order, error).await;
+        }
+        match &order.task {
+            Task::Rows(_) => {
+                let rows = found.into_iter().filter_map(Found::rows).collect();
+                self.take_rows(order, rows, slowest);
+            }
+            Task::Digest(cuts) => {
+                let parts = sections(&order.chunk, cuts);
+                let digests: Option<Vec<Vec<Digest>>> = found.into_iter().map(Found::digests).collect();
+                self.take_digests(&order, &parts, digests, slowest);
+            }
+            Task::Cut(_) => {
+                let cuts = found.into_iter().next().and_then(Found::cuts).unwrap_or_default();
+                let task = if cuts.is_empty() { Task::Rows(self.pace.limit()) } else { Task::Digest(cuts) };
+                self.again.push_front(Order { task, ..order });
+            }
+        }
         Ok(())
     }
 
-    /// Takes the readings of the chunk that was ordered first, and compares them.
-    async fn take<R>(&mut self, stations: &mut [Station<R>]) -> Result<()> {
-        let Some(order) = self.waiting.pop_front() else { return Ok(()) };
-        let mut readings = Vec::with_capacity(stations.len());
-        for station in stations {
-            let reading = station.readings.recv().await;
-            readings.push(reading.unwrap_or_else(|| {
-                Err(Error::Protocol { node: "evensum".into(), reason: "a reader ended early".into() })
-            })?);
+    fn take_rows(&mut self, order: Order, rows: Vec<Rows>, slowest: Duration) {
+        if let Some(rows) = rows.iter().find(|rows| rows.cut()) {
+            return self.cut(&order, rows);
         }
-        let overflow = readings.iter().find(|reading| reading.rows.cut());
-        if let Some(reading) = overflow {
-            self.cut(&order, &reading.rows);
-            return Ok(());
+        if let Some(most) = rows.iter().max_by_key(|rows| rows.bytes().len()) {
+            self.pace.learn(most.len() as u64, most.bytes().len() as u64, slowest);
         }
-        pace(&self.rows, &readings);
-        tokio::task::block_in_place(|| self.compare(order, readings));
+        tokio::task::block_in_place(|| self.compare(order, &rows));
+    }
+
+    /// Compares the digests of a chunk's sections, one list per node; none if some node made none.
+    fn take_digests(
+        &mut self,
+        order: &Order,
+        parts: &[Chunk],
+        digests: Option<Vec<Vec<Digest>>>,
+        slowest: Duration,
+    ) {
+        let read = |chunk: &Chunk, place: Vec<u64>, limit: u64| Order {
+            place,
+            chunk: chunk.clone(),
+            task: Task::Rows(limit),
+            ..order.clone()
+        };
+        let Some(digests) = digests else {
+            self.read_whole = READ_AFTER;
+            self.again.push_back(read(&order.chunk, order.place.clone(), self.pace.limit()));
+            return;
+        };
+        let most = |section: usize| digests.iter().map(|node| node[section].rows).max().unwrap_or(0);
+        if order.place.len() == 1 {
+            self.pace.learn((0..parts.len()).map(most).sum(), 0, slowest);
+        }
+        let equal: Vec<bool> = (0..parts.len())
+            .map(|section| digests.windows(2).all(|pair| pair[0][section] == pair[1][section]))
+            .collect();
+        let unequal = equal.iter().filter(|&&equal| !equal).count();
+        if unequal > 1 && unequal * NARROW_SHARE > parts.len() {
+            self.read_whole = if order.place.len() == 1 { READ_AFTER } else { self.read_whole };
+            self.again.push_back(read(&order.chunk, order.place.clone(), self.pace.limit()));
+            return;
+        }
+        let mut section = 0;
+        for run in equal.chunk_by(|a, b| *a && *b) {
+            let (first, last) = (section, section + run.len() - 1);
+            section += run.len();
+            let chunk = Chunk { upper: parts[last].upper.clone(), ..parts[first].clone() };
+            let place =
+                if unequal == 0 { order.place.clone() } else { [&order.place[..], &[first as u64]].concat() };
+            if equal[first] {
+                let digests = digests.iter().map(|node| Digest::joined(&node[first..=last])).collect();
+                self.leaf(place, chunk, digests, None);
+                continue;
+            }
+            let rows = most(first);
+            let mut narrower = read(&chunk, place, self.pace.limit());
+            if rows > NARROW_ROWS {
+                narrower.task = Task::Cut((rows / SECTIONS as u64).max(NARROW_ROWS / 2));
+            }
+            self.again.push_back(narrower);
+        }
+    }
+
+    /// Has a chunk looked at again with fewer rows, because that ran into a bound: a server's or our own.
+    async fn look_smaller(&mut self, order: Order, error: Error) -> Result<()> {
+        let Error::Bound { node, reason } = error else { return Err(error) };
+        // what was digested or cut in vain is read, and a reading can be cut where it becomes too large
+        let limit = if let Task::Rows(limit) = order.task { limit } else { self.pace.limit() };
+        if order.tries >= RETRIES_MAX {
+            let tries = order.tries;
+            let reason = format!("{reason}; tried again {tries} times, the last with {limit} rows at most");
+            return Err(Error::Bound { node, reason });
+        }
+        let tries = order.tries + 1;
+        self.pace.too_slow();
+        tokio::time::sleep(RETRY_PAUSE * tries).await;
+        // two rows at least: a reading of one would cut the chunk where it begins
+        let task = Task::Rows((limit / RETRY_DIVISOR).max(2));
+        self.again.push_back(Order { task, tries, ..order });
         Ok(())
     }
 
@@ -248,7 +310,9 @@ impl Walk<'_> {
         let half = |lower: Option<Key>, upper: Option<Key>, n: u64| Order {
             place: [&order.place[..], &[n]].concat(),
             chunk: Chunk { table: self.table.clone(), lower, upper },
-            limit: order.limit,
+            task: order.task.clone(),
+            lane: 0,
+            tries: 0,
         };
         let (lower, upper) = (order.chunk.lower.clone(), order.chunk.upper.clone());
         let halves = [half(lower, Some(key.clone()), 0), half(Some(key), upper, 1)];
@@ -256,19 +320,28 @@ impl Walk<'_> {
     }
 
     /// Digests the readings of one chunk and locates what differs.
-    fn compare(&mut self, order: Order, readings: Vec<Reading>) {
-        let rows: Vec<Rows> = readings.into_iter().map(|reading| reading.rows).collect();
+    fn compare(&mut self, order: Order, rows: &[Rows]) {
         let digests: Vec<Digest> = rows.par_iter().map(|rows| Digest::of(self.table, rows)).collect();
         let equal = digests.windows(2).all(|pair| pair[0] == pair[1]);
         let located = (!equal).then(|| {
             let start = self.walked.candidates.len();
-            let located = locate(self.table, &rows);
+            let located = locate(self.table, rows);
             self.walked.candidates.extend(located.candidates);
             (located.common, start..self.walked.candidates.len())
         });
-        let most = digests.iter().map(|digest| digest.rows).max().unwrap_or(0);
-        self.progress.step(Step::Chunk { rows: most, equal });
-        self.walked.leaves.push(Leaf { place: order.place, chunk: order.chunk, digests, located });
+        self.leaf(order.place, order.chunk, digests, located);
+    }
+
+    fn leaf(
+        &mut self,
+        place: Vec<u64>,
+        chunk: Chunk,
+        digests: Vec<Digest>,
+        located: Option<([u8; 32], std::ops::Range<usize>)>,
+    ) {
+        let rows = digests.iter().map(|digest| digest.rows).max().unwrap_or(0);
+        self.progress.step(Step::Chunk { rows, equal: located.is_none() });
+        self.walked.leaves.push(Leaf { place, chunk, digests, located });
     }
 }
 

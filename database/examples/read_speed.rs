@@ -21,9 +21,10 @@ async fn main() {
     let (mut boundaries, mut reading, mut hashing) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
     loop {
         let start = Instant::now();
-        let upper = node.boundary(&table, lower.as_ref(), step).await.unwrap();
+        let mut chunk = Chunk { table: table.clone(), lower: lower.take(), upper: None };
+        let upper = node.boundary(&chunk, step).await.unwrap();
         boundaries += start.elapsed();
-        let chunk = Chunk { table: table.clone(), lower: lower.take(), upper: upper.clone() };
+        chunk.upper.clone_from(&upper);
         let start = Instant::now();
         let found = node.rows(&chunk, step + 1).await.unwrap();
         reading += start.elapsed();

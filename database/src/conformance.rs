@@ -54,6 +54,11 @@ pub trait Fixture {
         true
     }
 
+    /// Whether the node digests chunks itself.
+    fn digests(&self) -> bool {
+        true
+    }
+
     /// Whether a NULL in a NOT NULL column is refused.
     fn enforces_types(&self) -> bool {
         true
@@ -131,6 +136,7 @@ pub async fn run<F: Fixture>(fixture: &mut F) -> Outcome {
         a_row_that_left_the_filter_is_found_by_its_key,
         rows_by_key_come_in_the_order_asked,
         values_of_every_kind_come_back_bit_for_bit,
+        a_digest_made_by_the_node_tells_rows_apart,
         a_quiet_row_is_still_and_a_written_one_is_not,
         a_row_written_and_written_back_is_not_still,
         a_pinned_gap_is_watched,

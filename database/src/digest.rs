@@ -12,6 +12,8 @@ use std::fmt;
 
 /// What separates this hash from every other use of blake3; a new version of the encoding is a new name.
 const CONTEXT: &str = "evensum 2026 chunk digest v1";
+/// The same for the digest of digests.
+const JOINED: &str = "evensum 2026 joined digests v1";
 
 /// A row count and a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +36,20 @@ impl Digest {
         hasher.update(&u64::MAX.to_be_bytes());
         hasher.update(rows.bytes());
         Digest { rows: rows.len() as u64, hash: *hasher.finalize().as_bytes() }
+    }
+
+    /// The digest of adjacent chunks, from theirs; that of one is its own.
+    #[must_use]
+    pub fn joined(parts: &[Digest]) -> Digest {
+        if let [one] = parts {
+            return *one;
+        }
+        let mut hasher = blake3::Hasher::new_derive_key(JOINED);
+        for part in parts {
+            hasher.update(&part.rows.to_be_bytes());
+            hasher.update(&part.hash);
+        }
+        Digest { rows: parts.iter().map(|part| part.rows).sum(), hash: *hasher.finalize().as_bytes() }
     }
 }
 

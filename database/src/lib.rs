@@ -87,14 +87,15 @@ pub trait Reader: Send {
     fn tables(&mut self) -> impl Future<Output = Result<Vec<Table>>> + Send;
     /// Where this node stands in its own log.
     fn position(&mut self) -> impl Future<Output = Result<Position>> + Send;
-    /// The key that stands `rows` rows after `lower` (or after the start), or none if the table ends before; of the rows
+    /// The key that stands `rows` rows after the first key of the chunk, or none if the chunk ends before; of the rows
     /// that meet the table's filter.
-    fn boundary(
-        &mut self,
-        table: &Table,
-        lower: Option<&Key>,
-        rows: u64,
-    ) -> impl Future<Output = Result<Option<Key>>> + Send;
+    fn boundary(&mut self, chunk: &Chunk, rows: u64) -> impl Future<Output = Result<Option<Key>>> + Send;
+    /// The digests of these chunks of one table, made where the rows are, so that the rows need not travel; none if this node
+    /// cannot do that (for this table, or for chunks this large), and the rows have to be read instead. Such a digest can only
+    /// be compared with what this same call gives on another node.
+    fn digests(&mut self, chunks: &[Chunk]) -> impl Future<Output = Result<Option<Vec<Digest>>>> + Send;
+    /// Whether this node makes digests at all.
+    fn makes_digests(&self) -> bool;
     /// The rows of a chunk in key order, at most `limit` of them. The reading may also end where the rows have become
     /// too many bytes to be held at once, though not before the second row, so that a caller who cuts the chunk at the
     /// last one gets on. In both cases [`Rows::cut`] is set; if it is not, these are all rows of the chunk.

@@ -215,6 +215,13 @@ fn log_length(since: &Position) -> usize {
     since.0.parse().unwrap_or(0)
 }
 
+/// The rows of a chunk, in key order.
+fn inside<'a>(all: &'a BTreeMap<Key, Row>, chunk: &'a Chunk) -> impl Iterator<Item = (&'a Key, &'a Row)> {
+    all.iter()
+        .skip_while(|(key, _)| chunk.lower.as_ref().is_some_and(|lower| *key < lower))
+        .take_while(|(key, _)| chunk.upper.as_ref().is_none_or(|upper| *key < upper))
+}
+
 impl Reader for Connection {
     async fn tables(&mut self) -> Result<Vec<Table>> {
         let mut tables: Vec<Table> =
@@ -230,23 +237,24 @@ impl Reader for Connection {
         Ok(self.since())
     }
 
-    async fn boundary(&mut self, table: &Table, lower: Option<&Key>, rows: u64) -> Result<Option<Key>> {
+    async fn boundary(&mut self, chunk: &Chunk, rows: u64) -> Result<Option<Key>> {
         let skip = usize::try_from(rows).unwrap_or(usize::MAX);
-        self.walk(table, |all| match lower {
-            Some(lower) => all.range(lower..).nth(skip).map(|(key, _)| key.clone()),
-            None => all.keys().nth(skip).cloned(),
-        })
+        self.walk(&chunk.table, |all| inside(all, chunk).nth(skip).map(|(key, _)| key.clone()))
+    }
+
+    async fn digests(&mut self, chunks: &[Chunk]) -> Result<Option<Vec<Digest>>> {
+        let mut digests = Vec::with_capacity(chunks.len());
+        for chunk in chunks {
+            digests.push(Digest::of(&chunk.table, &self.rows(chunk, u64::MAX).await?));
+        }
+        Ok(Some(digests))
     }
 
     async fn rows(&mut self, chunk: &Chunk, limit: u64) -> Result<Rows> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         self.walk(&chunk.table, |all| {
             let mut rows = Rows::new();
-            all.iter()
-                .filter(|(key, _)| chunk.lower.as_ref().is_none_or(|lower| *key >= lower))
-                .take_while(|(key, _)| chunk.upper.as_ref().is_none_or(|upper| *key < upper))
-                .take(limit)
-                .for_each(|(_, row)| rows.push(row));
+            inside(all, chunk).take(limit).for_each(|(_, row)| rows.push(row));
             if rows.len() == limit {
                 rows.mark_cut();
             }
@@ -286,6 +294,10 @@ impl Reader for Connection {
             of.keys.iter().map(received).collect::<Vec<bool>>()
         };
         Ok(rows.iter().flat_map(of_table).collect())
+    }
+
+    fn makes_digests(&self) -> bool {
+        true
     }
 
     fn pins_lock(&self) -> bool {

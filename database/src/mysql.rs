@@ -22,6 +22,7 @@
 
 mod binlog;
 mod counted;
+mod digest;
 mod fault;
 mod filter;
 mod ledger;
@@ -104,6 +105,8 @@ pub struct Connection {
     locks: Link,
     watch: Watch,
     held: Option<Held>,
+    /// Whether the server can digest rows itself.
+    digests: bool,
     ledger: Box<str>,
 }
 
@@ -116,6 +119,7 @@ impl Connection {
             locks: Link::new(target, secret, options, Duration::from_secs(PIN_LOCK_WAIT_S)),
             watch: Watch::Locks,
             held: None,
+            digests: false,
             ledger: options.ledger.clone(),
         };
         let answer = connection.main.ask("SELECT 1").await;
@@ -124,6 +128,10 @@ impl Connection {
             Err(fault) if knows_changes(&fault) => Watch::Log,
             Err(fault) if !fault.is_server() => return Err(connection.error(fault, "the connection")),
             Ok(_) | Err(_) => Watch::Locks,
+        };
+        connection.digests = match connection.main.ask(digest::PROBE).await {
+            Err(fault) if !fault.is_server() => return Err(connection.error(fault, "the connection")),
+            answer => answer.is_ok(),
         };
         Ok(connection)
     }

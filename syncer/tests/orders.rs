@@ -11,8 +11,8 @@ use checker::Stop;
 use checker::{Divergence, Report};
 use database::memory::{Cluster, Connection};
 use database::{
-    Checksum, Chunk, Column, Edit, Key, Kind, Ledger, Mending, Pin, Position, Reader, Result, Row, Rows,
-    RowsOf, Table, Value, Watermark, Writer,
+    Checksum, Chunk, Column, Digest, Edit, Key, Kind, Ledger, Mending, Pin, Position, Reader, Result, Row,
+    Rows, RowsOf, Table, Value, Watermark, Writer,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -102,8 +102,11 @@ impl Reader for Watched {
     async fn position(&mut self) -> Result<Position> {
         self.inner.position().await
     }
-    async fn boundary(&mut self, table: &Table, lower: Option<&Key>, rows: u64) -> Result<Option<Key>> {
-        self.inner.boundary(table, lower, rows).await
+    async fn boundary(&mut self, chunk: &Chunk, rows: u64) -> Result<Option<Key>> {
+        self.inner.boundary(chunk, rows).await
+    }
+    async fn digests(&mut self, chunks: &[Chunk]) -> Result<Option<Vec<Digest>>> {
+        self.inner.digests(chunks).await
     }
     async fn rows(&mut self, chunk: &Chunk, limit: u64) -> Result<Rows> {
         self.inner.rows(chunk, limit).await
@@ -123,6 +126,9 @@ impl Reader for Watched {
     }
     async fn received_only(&mut self, rows: &[RowsOf<'_>], pin: &Pin) -> Result<Vec<bool>> {
         self.inner.received_only(rows, pin).await
+    }
+    fn makes_digests(&self) -> bool {
+        self.inner.makes_digests()
     }
     fn pins_lock(&self) -> bool {
         self.inner.pins_lock()
@@ -176,6 +182,7 @@ fn wronged(good: Option<i64>, bad: Option<i64>) -> (Cluster, Report) {
         unlisted: 0,
         interrupted: false,
         elapsed: Duration::ZERO,
+        course: checker::Course::default(),
     };
     (cluster, report)
 }

@@ -27,8 +27,9 @@ async fn walk<R: Reader>(node: &mut R, table: &Arc<Table>, step: u64) -> Result<
     let mut lower = None;
     let mut chunks = Vec::new();
     loop {
-        let upper = node.boundary(table, lower.as_ref(), step).await?;
-        let chunk = Chunk { table: table.clone(), lower: lower.clone(), upper: upper.clone() };
+        let mut chunk = Chunk { table: table.clone(), lower: lower.clone(), upper: None };
+        let upper = node.boundary(&chunk, step).await?;
+        chunk.upper.clone_from(&upper);
         chunks.push(node.rows(&chunk, 1_000).await?);
         if upper.is_none() {
             return Ok(chunks);
@@ -99,7 +100,7 @@ pub(super) async fn the_filter_limits_what_is_walked<F: Fixture>(fixture: &mut F
     let table = Arc::new(Table { filter: Some("id >= 100".into()), ..(*orders()).clone() });
     let chunk = Chunk { table: table.clone(), lower: None, upper: Some(id(120)) };
     let found = fixture.node().rows(&chunk, 100).await;
-    let boundary = fixture.node().boundary(&table, None, 1).await;
+    let boundary = fixture.node().boundary(&Chunk { upper: None, ..chunk }, 1).await;
     if !fixture.knows_conditions() {
         // what cannot know a condition must say so
         return equal("refused", &(found.is_err(), boundary.is_err()), &(true, true));
@@ -172,6 +173,41 @@ pub(super) async fn values_of_every_kind_come_back_bit_for_bit<F: Fixture>(fixtu
     let guard = fixture.node().guard(&edits).await?;
     equal("mended", &fixture.node().mend(&edits, &guard, &[true; 4]).await?, &vec![Mending::Mended; 4])?;
     equal("written", &read(&fixture.node().rows(&chunk, 9).await?), &wanted)
+}
+
+pub(super) async fn a_digest_made_by_the_node_tells_rows_apart<F: Fixture>(fixture: &mut F) -> Case {
+    let (table, rows) = (kinds(), rows_of_kinds());
+    fixture.load(&[((*table).clone(), rows.clone())]).await?;
+    let part = |lower: Option<i64>, upper: Option<i64>| Chunk {
+        table: table.clone(),
+        lower: lower.map(id),
+        upper: upper.map(id),
+    };
+    let parts = [part(None, Some(2)), part(Some(2), Some(9)), part(Some(9), None)];
+    let before = fixture.node().digests(&parts).await?;
+    equal("whether it digests", &before.is_some(), &fixture.digests())?;
+    let Some(before) = before else { return Ok(()) };
+    equal("rows", &before.iter().map(|digest| digest.rows).collect(), &vec![1, 2, 0])?;
+    let whole = fixture.node().digests(&[part(None, None)]).await?;
+    equal("rows of all", &whole.map(|digests| digests[0].rows), &Some(3))?;
+    // the second row, with the value of another row in one column
+    let row = rows[1].values();
+    for (n, column) in table.columns.iter().enumerate().skip(1) {
+        for other in [&rows[0], &rows[2]] {
+            let mut changed = row.clone();
+            changed[n] = other.values().swap_remove(n);
+            write(fixture, &table, id(2), Some(Row::new(&changed))).await?;
+            let after = fixture.node().digests(&parts).await?.unwrap_or_default();
+            let same: Vec<bool> = after.iter().zip(&before).map(|(after, before)| after == before).collect();
+            equal(
+                &format!("parts that are as before, with another {}", column.name),
+                &same,
+                &vec![true, false, true],
+            )?;
+        }
+    }
+    write(fixture, &table, id(2), Some(rows[1].clone())).await?;
+    equal("with the first row again", &fixture.node().digests(&parts).await?, &Some(before))
 }
 
 pub(super) async fn a_quiet_row_is_still_and_a_written_one_is_not<F: Fixture>(fixture: &mut F) -> Case {

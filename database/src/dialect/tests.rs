@@ -45,7 +45,7 @@ fn the_filter_limits_what_is_walked_and_not_what_is_read_by_key() {
     let table = Table { filter: Some("a % 2 = 0 OR b = 'x'".into()), ..table(&[0]) };
     let key = Key::new(&[Value::Int(4)]);
     assert_eq!(
-        boundary(&table, Some(&key), 1000),
+        boundary(&Chunk { table: Arc::new(table.clone()), lower: Some(key.clone()), upper: None }, 1000),
         "SELECT `a` FROM `shop`.`or``ders` WHERE (`a` >= 4) AND (a % 2 = 0 OR b = 'x') ORDER BY `a` LIMIT 1 OFFSET 1000"
     );
     let keys = [key.clone(), Key::new(&[Value::Int(-5)])];
@@ -112,7 +112,10 @@ fn enums_are_walked_by_their_text() {
     let mut table = table(&[1]);
     table.columns[1].definition = "enum('z','a') utf8mb4 utf8mb4_bin NOT NULL".into();
     assert_eq!(
-        boundary(&table, Some(&Key::new(&[Value::Text("a".into())])), 1),
+        boundary(
+            &Chunk { table: Arc::new(table), lower: Some(Key::new(&[Value::Text("a".into())])), upper: None },
+            1
+        ),
         "SELECT `b` FROM `shop`.`or``ders` WHERE (CAST(`b` AS CHAR) >= 'a') ORDER BY CAST(`b` AS CHAR) LIMIT 1 OFFSET 1"
     );
 }

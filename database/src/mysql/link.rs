@@ -55,7 +55,14 @@ pub(super) struct Link {
     lock_wait: Duration,
     connection: Option<MySqlConnection>,
     generation: u64,
+    /// How many statements were prepared on this connection.
+    prepared: usize,
 }
+
+/// How many prepared statements a connection keeps, if it is not used up before.
+const PREPARED_KEPT: usize = 1_000;
+/// After how many prepared statements a connection is used up: each is memory of the server.
+const PREPARED_MOST: usize = 200;
 
 impl Link {
     pub(super) fn new(
@@ -71,6 +78,14 @@ impl Link {
             lock_wait,
             connection: None,
             generation: 0,
+            prepared: 0,
+        }
+    }
+
+    /// Ends a connection that has prepared many statements; for the beginning of what needs no open transaction.
+    pub(super) fn refresh(&mut self) {
+        if self.prepared >= PREPARED_MOST {
+            self.close();
         }
     }
 
@@ -94,6 +109,7 @@ impl Link {
             Err(_) => return Err(Fault::Lost(format!("no connection within {} s", bound.as_secs()))),
         };
         self.generation += 1;
+        self.prepared = 0;
         Ok(connection)
     }
 
@@ -114,6 +130,7 @@ impl Link {
             .no_engine_substitution(false)
             .timezone(None)
             .set_names(false)
+            .statement_cache_capacity(PREPARED_KEPT)
             .disable_statement_logging();
         if let Some(secret) = self.secret.as_ref().filter(|secret| !secret.is_empty()) {
             options = options.password(secret.reveal());
@@ -134,6 +151,8 @@ impl Link {
             // what is not waited for any more shall not run any more: MariaDB's name, MySQL's name
             format!("SET SESSION max_statement_time={}", self.options.statement_timeout.as_secs().max(1)),
             format!("SET SESSION max_execution_time={bound_ms}"),
+            // what a digest is made of
+            format!("SET SESSION group_concat_max_len={}", super::digest::CHUNK_BYTES),
             // Galera: what was committed anywhere is seen
             "SET SESSION wsrep_sync_wait=1".to_owned(),
         ] {
@@ -217,6 +236,7 @@ impl Link {
         mut take: impl FnMut(&[u8]) -> bool + Send,
     ) -> Result<(), Fault> {
         let sql = sql.to_owned();
+        self.prepared += 1;
         let whole = self
             .with(async move |mut connection: MySqlConnection| {
                 let result = show(&mut connection, sql, columns, &mut take).await;
@@ -237,6 +257,7 @@ impl Link {
         bytes: usize,
     ) -> Result<(Rows, bool), Fault> {
         let sql = sql.to_owned();
+        self.prepared += 1;
         self.with(async move |mut connection: MySqlConnection| {
             let result = stream(&mut connection, sql, columns, most, bytes).await;
             (connection, result)
@@ -272,8 +293,9 @@ async fn stream(
 ) -> Result<(Rows, bool), Fault> {
     let mut rows = Rows::new();
     let mut fields: Option<Vec<Field>> = None;
-    // prepared, because the text protocol rounds FLOAT; not kept, because the literals make each text unique
-    let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+    // prepared, because the text protocol rounds FLOAT; kept, because a statement that is closed is a message without an
+    // answer, and what follows it waits for the network's delayed acknowledgement of it: 40 ms
+    let query = sqlx::query(AssertSqlSafe(sql));
     let mut stream = connection.fetch_many(query);
     while let Some(item) = poll_fn(|context| stream.as_mut().poll_next(context)).await {
         let Either::Right(row) = item? else { continue };
@@ -301,8 +323,7 @@ async fn show(
     take: &mut (impl FnMut(&[u8]) -> bool + Send),
 ) -> Result<bool, Fault> {
     let (mut buffer, mut fields) = (Vec::new(), None);
-    let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
-    let mut stream = connection.fetch_many(query);
+    let mut stream = connection.fetch_many(sqlx::query(AssertSqlSafe(sql)));
     while let Some(item) = poll_fn(|context| stream.as_mut().poll_next(context)).await {
         let Either::Right(row) = item? else { continue };
         let fields = match &mut fields {

@@ -8,6 +8,7 @@
 
 use super::binlog::untouched;
 use super::counted::{buckets, by_content, copies};
+use super::digest;
 use super::fault::Fault;
 use super::filter;
 use super::link::Link;
@@ -38,20 +39,31 @@ impl Reader for Connection {
         position.map_err(|fault| self.error(fault, "the position of its log"))
     }
 
-    async fn boundary(&mut self, table: &Table, lower: Option<&Key>, rows: u64) -> Result<Option<Key>> {
-        let columns: Vec<&Column> = table.key_columns().collect();
-        let found = self.main.read(&dialect::boundary(table, lower, rows), &columns, 1).await;
-        let found = found.map_err(|fault| self.error(fault, &format!("reading {table}")))?;
+    async fn boundary(&mut self, chunk: &Chunk, rows: u64) -> Result<Option<Key>> {
+        self.main.refresh();
+        let columns: Vec<&Column> = chunk.table.key_columns().collect();
+        let found = self.main.read(&dialect::boundary(chunk, rows), &columns, 1).await;
+        let found = found.map_err(|fault| self.error(fault, &format!("reading {chunk}")))?;
         Ok(found.iter().next().map(Key::from_bytes))
     }
 
+    async fn digests(&mut self, chunks: &[Chunk]) -> Result<Option<Vec<Digest>>> {
+        if !self.digests {
+            return Ok(None);
+        }
+        let digests = digest::digests(&mut self.main, chunks).await;
+        digests.map_err(|fault| self.error(fault, "digesting rows"))
+    }
+
     async fn rows(&mut self, chunk: &Chunk, limit: u64) -> Result<Rows> {
+        self.main.refresh();
         let columns: Vec<&Column> = chunk.table.columns.iter().collect();
         let rows = self.main.read_some(&dialect::chunk(chunk, limit), &columns, limit, CHUNK_BYTES).await;
         rows.map_err(|fault| self.error(fault, &format!("reading {chunk}")))
     }
 
     async fn rows_by_key(&mut self, table: &Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
+        self.main.refresh();
         let rows = if table.counted() {
             by_content(&mut self.main, table, keys).await
         } else if keys.len() <= KEYS_PER_STATEMENT {
@@ -92,6 +104,10 @@ impl Reader for Connection {
         }
     }
 
+    fn makes_digests(&self) -> bool {
+        self.digests
+    }
+
     fn pins_lock(&self) -> bool {
         self.watch == Watch::Locks
     }
@@ -111,6 +127,7 @@ impl Reader for Connection {
     }
 
     async fn copies(&mut self, table: &Table, digits: u32, chosen: &[u32]) -> Result<Rows> {
+        self.main.refresh();
         let rows = copies(&mut self.main, table, digits, chosen, COPIES_BYTES).await;
         rows.map_err(|fault| self.error(fault, &format!("counting rows of {table}")))
     }

@@ -1,0 +1,216 @@
+//! The accounts of a run: what is known of each table so far, and what waits to be settled.
+//!
+//! Tables are walked side by side and settled together, so what is found comes in any order. Each table has an account of
+//! its own, and the report is made from the accounts in the order of the tables: however many lanes a run had, its report
+//! reads the same.
+//!
+//! Invariant: each leaf becomes one hash per node, in the order of the table's chunks.
+
+use crate::checkpoint::KeptLeaf;
+use crate::fingerprint::fingerprint;
+use crate::lineup::Obstacle;
+use crate::locate::Candidate;
+use crate::report::{Divergence, NodeFingerprint, Report, TableReport, Unsettled, Verdict};
+use crate::settle::Settled;
+use database::{Key, Row, Table};
+use std::sync::Arc;
+
+/// The most rows that a report lists as different or unsettled; more are counted.
+const LISTED_MAX: usize = 100_000;
+
+/// A table's account.
+pub(crate) struct Account {
+    pub(crate) report: TableReport,
+    rows_by_node: Vec<u64>,
+    hashes: Vec<Vec<[u8; 32]>>,
+    divergences: Vec<Divergence>,
+    unsettled: Vec<Unsettled>,
+}
+
+/// Leaves that wait for their candidates to be settled.
+struct Waiting {
+    account: usize,
+    leaves: Vec<KeptLeaf>,
+    candidates: Vec<Candidate>,
+}
+
+/// All accounts of a run.
+#[derive(Default)]
+pub(crate) struct Accounts {
+    accounts: Vec<Account>,
+    waiting: Vec<Waiting>,
+    listed: usize,
+    unlisted: u64,
+}
+
+/// A table of which nothing is known but why.
+fn skipped(table: Arc<Table>, obstacle: Option<Obstacle>) -> TableReport {
+    TableReport {
+        table,
+        verdict: if obstacle.is_some() { Verdict::Skipped } else { Verdict::Identical },
+        rows: 0,
+        chunks: 0,
+        chunks_mismatched: 0,
+        rows_lagging: 0,
+        rows_different: 0,
+        rows_unsettled: 0,
+        fingerprints: Vec::new(),
+        reason: obstacle.as_ref().map(|obstacle| obstacle.reason.clone()),
+        definitions: obstacle.map(|obstacle| obstacle.definitions).unwrap_or_default(),
+    }
+}
+
+impl Accounts {
+    /// Opens the next account, of a table that is compared, or is not for a reason; its number.
+    pub(crate) fn open(&mut self, table: Arc<Table>, nodes: usize, obstacle: Option<Obstacle>) -> usize {
+        self.accounts.push(Account {
+            report: skipped(table, obstacle),
+            rows_by_node: vec![0; nodes],
+            hashes: vec![Vec::new(); nodes],
+            divergences: Vec::new(),
+            unsettled: Vec::new(),
+        });
+        self.accounts.len() - 1
+    }
+
+    /// Notes that a table was left before it was begun.
+    pub(crate) fn leave(&mut self, account: usize, reason: &str) {
+        let report = &mut self.accounts[account].report;
+        let obstacle = Obstacle { reason: reason.to_owned(), definitions: Vec::new() };
+        *report = skipped(report.table.clone(), Some(obstacle));
+    }
+
+    /// Notes that a table was left in the middle.
+    pub(crate) fn interrupt(&mut self, account: usize, reason: &str) {
+        self.accounts[account].report.reason = Some(reason.to_owned());
+    }
+
+    /// The table of an account.
+    pub(crate) fn table(&self, account: usize) -> &Arc<Table> {
+        &self.accounts[account].report.table
+    }
+
+    /// Books leaves, the next ones of their table, with the candidates in them.
+    pub(crate) fn book(&mut self, account: usize, leaves: Vec<KeptLeaf>, candidates: Vec<Candidate>) {
+        let done = &mut self.accounts[account];
+        done.report.chunks += leaves.len() as u64;
+        for leaf in &leaves {
+            done.report.chunks_mismatched += u64::from(leaf.located.is_some());
+            done.rows_by_node.iter_mut().zip(&leaf.digests).for_each(|(rows, digest)| *rows += digest.rows);
+        }
+        self.waiting.push(Waiting { account, leaves, candidates });
+    }
+
+    /// How many rows wait to be settled.
+    pub(crate) fn open_rows(&self) -> usize {
+        self.waiting.iter().map(|waiting| waiting.candidates.len()).sum()
+    }
+
+    /// What waits to be settled, the rows of a table together, in the order in which [`Accounts::settled`] takes the answers.
+    pub(crate) fn candidates(&mut self) -> Vec<(Arc<Table>, Candidate)> {
+        // stable, so the parts of a table stay in order
+        self.waiting.sort_by_key(|waiting| waiting.account);
+        let mut all = Vec::with_capacity(self.open_rows());
+        for waiting in &mut self.waiting {
+            let table = &self.accounts[waiting.account].report.table;
+            let candidates = std::mem::take(&mut waiting.candidates);
+            all.extend(candidates.into_iter().map(|candidate| (table.clone(), candidate)));
+        }
+        all
+    }
+
+    /// Books what was settled.
+    pub(crate) fn settled(&mut self, settled: &[Settled], nodes: &[Box<str>]) {
+        let mut rest = settled;
+        for Waiting { account, leaves, .. } in std::mem::take(&mut self.waiting) {
+            for leaf in leaves {
+                let count = leaf.located.as_ref().map_or(0, |(_, keys)| keys.len());
+                let (own, others) = rest.split_at(count.min(rest.len()));
+                rest = others;
+                let done = &mut self.accounts[account];
+                for (node, hashes) in done.hashes.iter_mut().enumerate() {
+                    hashes.push(leaf_hash(&leaf, node, own));
+                }
+                if let Some((_, keys)) = &leaf.located {
+                    self.record(account, keys, own, nodes);
+                }
+            }
+        }
+    }
+
+    /// Counts and lists rows that were settled.
+    fn record(&mut self, account: usize, keys: &[Key], settled: &[Settled], nodes: &[Box<str>]) {
+        let Account { report: done, divergences, unsettled, .. } = &mut self.accounts[account];
+        for (key, settled) in keys.iter().zip(settled) {
+            let full = self.listed >= LISTED_MAX;
+            match settled {
+                Settled::Identical(_) => {
+                    done.rows_lagging += 1;
+                    continue;
+                }
+                Settled::Different(rows) => {
+                    done.rows_different += 1;
+                    if !full {
+                        divergences.push(Divergence::new(&done.table, key, rows, nodes));
+                    }
+                }
+                Settled::Unsettled(_, reason) => {
+                    done.rows_unsettled += 1;
+                    if !full {
+                        let (table, key, reason) = (done.table.clone(), key.clone(), reason.clone());
+                        unsettled.push(Unsettled { table, key, reason });
+                    }
+                }
+            }
+            self.listed += usize::from(!full);
+            self.unlisted += u64::from(full);
+        }
+    }
+
+    /// The verdict and the fingerprints of each table, and the lists of rows.
+    pub(crate) fn close(self, mut report: Report) -> Report {
+        report.unlisted = self.unlisted;
+        for account in self.accounts {
+            let Account { report: mut table, rows_by_node, hashes, divergences, unsettled } = account;
+            if table.verdict != Verdict::Skipped {
+                table.rows = rows_by_node.into_iter().max().unwrap_or(0);
+                let prints = report.nodes.iter().zip(&hashes);
+                table.fingerprints = prints
+                    .map(|(node, leaves)| NodeFingerprint { node: node.clone(), root: fingerprint(leaves) })
+                    .collect();
+                table.verdict = match (table.rows_different, table.rows_unsettled) {
+                    (0, 0) if table.reason.is_some() => Verdict::Skipped,
+                    (0, 0) => Verdict::Identical,
+                    (0, _) => Verdict::Unsettled,
+                    _ => Verdict::Different,
+                };
+            }
+            report.divergences.extend(divergences);
+            report.unsettled.extend(unsettled);
+            report.tables.push(table);
+        }
+        report
+    }
+}
+
+/// What a node holds in a chunk, as settled: the chunk's digest where all nodes had the same, else the rows that they
+/// had in common and each other row as it is on this node.
+fn leaf_hash(leaf: &KeptLeaf, node: usize, settled: &[Settled]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("evensum 2026 fingerprint leaf v1");
+    let Some((common, keys)) = &leaf.located else {
+        hasher.update(&[0]).update(&leaf.digests[node].rows.to_be_bytes()).update(&leaf.digests[node].hash);
+        return *hasher.finalize().as_bytes();
+    };
+    hasher.update(&[1]).update(common);
+    for (key, settled) in keys.iter().zip(settled) {
+        let row = match settled {
+            Settled::Identical(row) => row.as_ref(),
+            Settled::Different(rows) | Settled::Unsettled(rows, _) => rows[node].as_ref(),
+        };
+        let row = row.map_or(&[][..], Row::bytes);
+        for part in [key.bytes(), row] {
+            hasher.update(&(part.len() as u64).to_be_bytes()).update(part);
+        }
+    }
+    *hasher.finalize().as_bytes()
+}

@@ -1,0 +1,284 @@
+//! The pace of a walk: how large its chunks are, how many are on their way, and when the next one may be ordered.
+//!
+//! The rows of a chunk follow a time: that of the slowest node for the last chunk, as it was read. The bytes bound them
+//! too. A fixed number of rows can be asked for instead; then two runs over the same rows cut the same chunks.
+//!
+//! With an intensity below one a walk works that share of the time: it orders as many chunks as it has lanes, waits
+//! until they are compared, and rests so long that work is to work and rest as it was asked for. Nothing is on its way while it
+//! rests. Each walk rests by itself, so with several walks side by side the share is that of each.
+//!
+//! Invariant: a chunk never has more than [`CHUNK_ROWS`]' last rows, nor fewer than one. Not here: why a run pauses
+//! ([`crate::throttle`]).
+
+use crate::progress::Progress;
+use crate::stop::Stop;
+use crate::throttle::Gate;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How many chunks may be on their way between the scout, the readers and the walk, beside one for each lane.
+pub const CHUNKS_AHEAD: usize = 3;
+/// The rows of the first chunk, the fewest and the most.
+pub const CHUNK_ROWS: [u64; 3] = [1_000, 100, 50_000];
+/// The time that a node should need for a chunk, unless said otherwise.
+pub const CHUNK_TIME: Duration = Duration::from_millis(150);
+/// The bytes that a chunk should not exceed on a node.
+const CHUNK_BYTES: u64 = 4 << 20;
+/// How many times the planned rows a reader takes before the chunk is cut in two.
+const OVERFLOW_FACTOR: u64 = 4;
+/// How often a chunk is read again, with fewer rows, whose reading took too long.
+pub const RETRIES_MAX: u32 = 3;
+/// By what the rows of such a chunk are divided each time: the first division makes a quarter of what was planned.
+pub const RETRY_DIVISOR: u64 = OVERFLOW_FACTOR * 4;
+/// The pause before a chunk is read again, times the attempt's number.
+pub const RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// The smallest share of the time in which a walk works.
+pub const INTENSITY_LEAST: f64 = 0.01;
+/// The longest rest after one chunk.
+const REST_LONGEST: Duration = Duration::from_secs(60);
+/// How often a resting walk looks whether it is asked to end.
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
+
+/// By what the size of a chunk is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChunkSize {
+    /// A node should need this long for it.
+    Time(Duration),
+    /// So many rows.
+    Rows(u64),
+}
+
+impl Default for ChunkSize {
+    fn default() -> ChunkSize {
+        ChunkSize::Time(CHUNK_TIME)
+    }
+}
+
+/// What all walks of a run share.
+#[derive(Clone, Copy, Debug)]
+pub struct Tempo<'a> {
+    /// How large chunks are.
+    pub size: ChunkSize,
+    /// The share of the time in which a walk works: more than 0, at most 1.
+    pub intensity: f64,
+    /// Whether nodes that can are to digest rows themselves.
+    pub digests: bool,
+    /// What holds the run back.
+    pub gate: &'a Gate,
+    /// What ends it.
+    pub stop: &'a Stop,
+}
+
+/// The pace of the walks over one table.
+#[derive(Debug)]
+pub struct Pace<'a> {
+    tempo: Tempo<'a>,
+    rows: Arc<AtomicU64>,
+    lanes: usize,
+    ordered: AtomicU64,
+    retried: AtomicU64,
+    /// When the work at hand began, and how many chunks may still be ordered before the next rest.
+    work: Mutex<(Instant, usize)>,
+}
+
+impl<'a> Pace<'a> {
+    /// The pace of a table that is read in so many lanes.
+    #[must_use]
+    pub fn new(tempo: Tempo<'a>, lanes: usize) -> Pace<'a> {
+        let first = match tempo.size {
+            ChunkSize::Time(_) => CHUNK_ROWS[0],
+            ChunkSize::Rows(rows) => rows.clamp(1, CHUNK_ROWS[2]),
+        };
+        Pace {
+            tempo,
+            rows: Arc::new(AtomicU64::new(first)),
+            lanes: lanes.max(1),
+            ordered: AtomicU64::new(0),
+            retried: AtomicU64::new(0),
+            work: Mutex::new((Instant::now(), 0)),
+        }
+    }
+
+    /// The rows of the next chunk, shared with who cuts it.
+    #[must_use]
+    pub fn rows(&self) -> Arc<AtomicU64> {
+        self.rows.clone()
+    }
+
+    /// Whether nodes that can are to digest rows themselves.
+    #[must_use]
+    pub fn digests(&self) -> bool {
+        self.tempo.digests
+    }
+
+    /// How many lanes read the table.
+    #[must_use]
+    pub fn lanes(&self) -> usize {
+        self.lanes
+    }
+
+    /// The rows after which a reader ends its reading of a chunk.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed).max(CHUNK_ROWS[0]) * OVERFLOW_FACTOR
+    }
+
+    /// How many chunks were ordered.
+    #[must_use]
+    pub fn ordered(&self) -> u64 {
+        self.ordered.load(Ordering::Relaxed)
+    }
+
+    /// How many chunks were read again because their reading took too long.
+    #[must_use]
+    pub fn retried(&self) -> u64 {
+        self.retried.load(Ordering::Relaxed)
+    }
+
+    /// Begins a walk: what went before it was neither work nor rest.
+    pub fn begin(&self) {
+        *self.work.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), self.lanes);
+    }
+
+    /// Ends a walk, with the rest for its last chunks.
+    pub async fn end(&self) {
+        let (since, _) = *self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.tempo.intensity < 1.0 {
+            self.tempo.gate.rested(self.rest(since.elapsed()).await);
+        }
+    }
+
+    /// Whether another chunk must wait until one that was ordered is compared.
+    #[must_use]
+    pub fn full(&self, waiting: usize) -> bool {
+        if self.tempo.intensity >= 1.0 {
+            return waiting >= CHUNKS_AHEAD + self.lanes - 1;
+        }
+        let left = self.work.lock().unwrap_or_else(PoisonError::into_inner).1;
+        waiting > 0 && left == 0
+    }
+
+    /// Waits until the next chunk may be ordered.
+    pub async fn ready(&self, waiting: usize, progress: &dyn Progress) {
+        self.ordered.fetch_add(1, Ordering::Relaxed);
+        let (since, left) = *self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        let rests = self.tempo.intensity < 1.0 && waiting == 0 && left == 0;
+        if rests {
+            self.tempo.gate.rested(self.rest(since.elapsed()).await);
+        }
+        let paused = self.tempo.gate.pass(progress, self.tempo.stop).await;
+        let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        if rests {
+            *work = (Instant::now(), self.lanes);
+        } else {
+            work.0 += paused;
+        }
+        work.1 = work.1.saturating_sub(1);
+    }
+
+    /// Rests from so much work, but not longer than until the run is asked to end; how long it rested.
+    async fn rest(&self, worked: Duration) -> Duration {
+        let (start, share) = (Instant::now(), self.tempo.intensity.max(INTENSITY_LEAST));
+        let rest = worked.mul_f64(1.0 / share - 1.0).min(REST_LONGEST);
+        while !self.tempo.stop.raised() && start.elapsed() < rest {
+            tokio::time::sleep(LOOK_PAUSE.min(rest - start.elapsed().min(rest))).await;
+        }
+        start.elapsed()
+    }
+
+    /// Takes in how long the slowest node took for a chunk, and what it had to give.
+    pub fn learn(&self, rows: u64, bytes: u64, took: Duration) {
+        let ChunkSize::Time(target) = self.tempo.size else { return };
+        if rows < CHUNK_ROWS[1] {
+            return;
+        }
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let by_time = rows.saturating_mul(micros(target)) / micros(took).max(1);
+        let by_bytes = CHUNK_BYTES / (bytes / rows).max(1);
+        let now = self.rows.load(Ordering::Relaxed);
+        // a chunk may grow by half or shrink to half, so that one odd measurement is not believed at once
+        let next = by_time.min(by_bytes).clamp(now / 2, now + now / 2).clamp(CHUNK_ROWS[1], CHUNK_ROWS[2]);
+        self.rows.store(next, Ordering::Relaxed);
+    }
+
+    /// Takes in that a chunk took longer than a statement may.
+    pub fn too_slow(&self) {
+        self.retried.fetch_add(1, Ordering::Relaxed);
+        if matches!(self.tempo.size, ChunkSize::Time(_)) {
+            let next = self.rows.load(Ordering::Relaxed) / RETRY_DIVISOR;
+            self.rows.store(next.max(CHUNK_ROWS[1]), Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::Silent;
+    use crate::throttle::Cause;
+
+    fn tempo<'a>(size: ChunkSize, intensity: f64, gate: &'a Gate, stop: &'a Stop) -> Tempo<'a> {
+        Tempo { size, intensity, digests: true, gate, stop }
+    }
+
+    #[test]
+    fn chunks_grow_and_shrink_towards_the_time_and_stay_within_the_bytes() {
+        let (gate, stop) = (Gate::new(), Stop::new());
+        let tempo = tempo(ChunkSize::Time(Duration::from_millis(100)), 1.0, &gate, &stop);
+        let pace = Pace::new(tempo, 1);
+        let rows = || pace.rows.load(Ordering::Relaxed);
+        // a server that reads 100 rows a millisecond
+        for _ in 0..20 {
+            pace.learn(rows(), rows() * 10, Duration::from_micros(rows() * 10));
+        }
+        assert_eq!(rows(), 10_000);
+        // it becomes ten times as slow: one reading is not believed at once
+        pace.learn(rows(), rows() * 10, Duration::from_millis(1_000));
+        assert_eq!(rows(), 5_000);
+        for _ in 0..20 {
+            pace.learn(rows(), rows() * 10, Duration::from_micros(rows() * 100));
+        }
+        assert_eq!(rows(), 1_000);
+        pace.learn(rows(), rows() * 1_000_000, Duration::from_millis(1));
+        pace.learn(500, 500_000_000, Duration::from_millis(1));
+        assert_eq!(rows(), 250);
+        pace.too_slow();
+        assert_eq!((rows(), pace.retried()), (CHUNK_ROWS[1], 1));
+    }
+
+    #[test]
+    fn a_fixed_size_stays() {
+        let (gate, stop) = (Gate::new(), Stop::new());
+        let pace = Pace::new(tempo(ChunkSize::Rows(700), 1.0, &gate, &stop), 1);
+        pace.learn(700, 7_000, Duration::from_secs(9));
+        pace.too_slow();
+        assert_eq!(pace.rows.load(Ordering::Relaxed), 700);
+    }
+
+    #[tokio::test]
+    async fn work_is_the_share_of_the_time_that_was_asked_for() {
+        for (lanes, intensity) in [(1, 0.25), (2, 0.5)] {
+            let (gate, stop) = (Gate::new(), Stop::new());
+            let pace = Pace::new(tempo(ChunkSize::Rows(10), intensity, &gate, &stop), lanes);
+            pace.begin();
+            let (start, mut worked, mut waiting) = (Instant::now(), Duration::ZERO, 0);
+            for _ in 0..6 {
+                while !pace.full(waiting) {
+                    pace.ready(waiting, &Silent).await;
+                    waiting += 1;
+                    assert!(waiting <= lanes);
+                }
+                let work = Instant::now();
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                worked += work.elapsed();
+                waiting -= 1;
+            }
+            pace.end().await;
+            let rested = gate.held()[&Cause::Rest];
+            assert_eq!(rested.pauses, 6 / lanes as u64);
+            let share = worked.as_secs_f64() / start.elapsed().as_secs_f64();
+            assert!((share - intensity).abs() < 0.1, "{share} of {intensity}, {rested:?}");
+        }
+    }
+}

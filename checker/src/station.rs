@@ -1,0 +1,188 @@
+//! Stations: each node's reader at work in a task of its own, and the scout that cuts a table into chunks.
+//!
+//! A station takes orders from a queue and gives its findings back in the same order, so a few orders can be on their way
+//! and nobody waits for anybody for long. The *scout* asks one node for the key that stands N rows on, again and again, ahead of all.
+//!
+//! Invariant: one finding per order, in the order of the orders. Not here: what is ordered, and what comes of it
+//! ([`crate::walk`]).
+
+use crate::pace::{CHUNKS_AHEAD, RETRIES_MAX, RETRY_DIVISOR, RETRY_PAUSE};
+use database::{Chunk, Digest, Error, Key, Reader, Result, Rows};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// Into how many sections a chunk is cut at most.
+pub const SECTIONS: usize = 16;
+
+/// What a station is to do with a chunk.
+#[derive(Clone, Debug)]
+pub enum Task {
+    /// Read its rows, at most so many.
+    Rows(u64),
+    /// Have the node digest it, in sections that end at these keys and at its end.
+    Digest(Vec<Key>),
+    /// Find keys that cut it into sections of so many rows.
+    Cut(u64),
+}
+
+/// One chunk that is to be looked at.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The place of the chunk among the others: first the scout's number, then one more for each cut.
+    pub place: Vec<u64>,
+    /// The chunk.
+    pub chunk: Chunk,
+    /// What is to be done.
+    pub task: Task,
+    /// Whose readers do it.
+    pub lane: usize,
+    /// How often it took too long.
+    pub tries: u32,
+}
+
+/// What a station brings back.
+#[derive(Debug)]
+pub enum Found {
+    /// Its rows.
+    Rows(Rows),
+    /// The digests of its sections; none if the node does not digest it.
+    Digests(Option<Vec<Digest>>),
+    /// Keys inside it.
+    Cuts(Vec<Key>),
+}
+
+impl Found {
+    /// The rows, if it is rows.
+    pub fn rows(self) -> Option<Rows> {
+        if let Found::Rows(rows) = self { Some(rows) } else { None }
+    }
+
+    /// The digests, if it is digests and the node made them.
+    pub fn digests(self) -> Option<Vec<Digest>> {
+        if let Found::Digests(digests) = self { digests } else { None }
+    }
+
+    /// The keys, if it is keys.
+    pub fn cuts(self) -> Option<Vec<Key>> {
+        if let Found::Cuts(cuts) = self { Some(cuts) } else { None }
+    }
+}
+
+/// A finding, and how long it took.
+#[derive(Debug)]
+pub struct Finding {
+    /// What was found.
+    pub found: Found,
+    /// How long the node took.
+    pub took: Duration,
+}
+
+/// A reader at work, which is given back at the end.
+pub struct Station<R> {
+    orders: mpsc::Sender<Order>,
+    findings: mpsc::Receiver<Result<Finding>>,
+    reader: JoinHandle<R>,
+}
+
+impl<R: Reader + 'static> Station<R> {
+    /// Sets a reader to work.
+    pub fn open(mut reader: R) -> Station<R> {
+        let (orders, mut taken) = mpsc::channel::<Order>(CHUNKS_AHEAD * 2);
+        let (given, findings) = mpsc::channel(CHUNKS_AHEAD);
+        let reader = tokio::spawn(async move {
+            while let Some(order) = taken.recv().await {
+                let start = Instant::now();
+                let found = carry_out(&mut reader, &order).await;
+                let finding = found.map(|found| Finding { found, took: start.elapsed() });
+                if given.send(finding).await.is_err() {
+                    break;
+                }
+            }
+            reader
+        });
+        Station { orders, findings, reader }
+    }
+
+    /// Ends the work, and gives the reader back.
+    pub async fn close(self) -> Result<R> {
+        drop((self.orders, self.findings));
+        self.reader.await.map_err(|error| lost(&error))
+    }
+}
+
+impl<R> Station<R> {
+    /// Queues an order.
+    pub async fn order(&self, order: Order) {
+        // a station that is gone has left its error among its findings
+        let _ = self.orders.send(order).await;
+    }
+
+    /// Waits for the next finding.
+    pub async fn finding(&mut self) -> Result<Finding> {
+        let ended = || Error::Protocol { node: "evensum".into(), reason: "a reader ended early".into() };
+        self.findings.recv().await.unwrap_or_else(|| Err(ended()))
+    }
+}
+
+/// That a task ended before its time.
+pub fn lost(error: &tokio::task::JoinError) -> Error {
+    Error::Protocol { node: "evensum".into(), reason: format!("a reader ended early: {error}") }
+}
+
+async fn carry_out<R: Reader>(reader: &mut R, order: &Order) -> Result<Found> {
+    let chunk = &order.chunk;
+    Ok(match &order.task {
+        Task::Rows(limit) => Found::Rows(reader.rows(chunk, *limit).await?),
+        Task::Digest(cuts) => Found::Digests(reader.digests(&sections(chunk, cuts)).await?),
+        Task::Cut(rows) => {
+            let (mut rest, mut cuts) = (chunk.clone(), Vec::new());
+            while cuts.len() + 1 < SECTIONS {
+                let Some(key) = reader.boundary(&rest, *rows).await? else { break };
+                rest.lower = Some(key.clone());
+                cuts.push(key);
+            }
+            Found::Cuts(cuts)
+        }
+    })
+}
+
+/// The sections of a chunk that end at these keys, and the last one.
+#[must_use]
+pub fn sections(chunk: &Chunk, cuts: &[Key]) -> Vec<Chunk> {
+    let lowers = std::iter::once(chunk.lower.clone()).chain(cuts.iter().cloned().map(Some));
+    let uppers = cuts.iter().cloned().map(Some).chain(std::iter::once(chunk.upper.clone()));
+    lowers.zip(uppers).map(|(lower, upper)| Chunk { table: chunk.table.clone(), lower, upper }).collect()
+}
+
+/// Sends the keys that stand so many rows apart, from `rest`'s start on, until the table ends or nobody listens; then gives the
+/// reader back. `rows` are those of a chunk, which is cut into `sections`.
+pub async fn scout<R: Reader>(
+    mut reader: R,
+    mut rest: Chunk,
+    rows: Arc<AtomicU64>,
+    sections: usize,
+    ends: mpsc::Sender<Result<Option<Key>>>,
+) -> R {
+    let mut tries = 0;
+    loop {
+        let step = (rows.load(Ordering::Relaxed) / sections as u64).max(1);
+        let end = reader.boundary(&rest, step).await;
+        if matches!(end, Err(Error::Bound { .. })) && tries < RETRIES_MAX {
+            tries += 1;
+            rows.store((rows.load(Ordering::Relaxed) / RETRY_DIVISOR).max(1), Ordering::Relaxed);
+            tokio::time::sleep(RETRY_PAUSE * tries).await;
+            continue;
+        }
+        tries = 0;
+        let last = !matches!(end, Ok(Some(_)));
+        if let Ok(Some(key)) = &end {
+            rest.lower = Some(key.clone());
+        }
+        if ends.send(end).await.is_err() || last {
+            return reader;
+        }
+    }
+}
