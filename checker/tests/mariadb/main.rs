@@ -6,6 +6,7 @@
 
 mod keys;
 mod pair;
+mod seeded;
 #[path = "../../../database/tests/mariadb/server.rs"]
 mod server;
 mod tables;
@@ -17,6 +18,11 @@ use database::Value;
 use pair::Pair;
 use std::collections::{BTreeMap, BTreeSet};
 use tables::{Table, quoted};
+
+/// Whether the promised counts are to be run, and not a tenth of them.
+fn full() -> bool {
+    std::env::var("EVENSUM_TEST_FULL").is_ok_and(|value| value == "1")
+}
 
 /// Makes and fills the tables, through the log of the first node.
 async fn load(pair: &mut Pair, tables: &[Table]) {
@@ -62,7 +68,7 @@ fn rounds(tables: &[Table]) -> Vec<Vec<Change<'_>>> {
 /// The rows that are called different: by table and number, the columns that differ for each key.
 type Found = BTreeMap<(String, i64), Vec<Vec<String>>>;
 
-fn found(report: &Report) -> Found {
+fn found_rows(report: &Report) -> Found {
     let mut found = Found::new();
     for divergence in &report.divergences {
         let at = divergence.table.columns.iter().position(|column| &*column.name == "n").unwrap();
@@ -99,7 +105,7 @@ async fn every_awkward_table_gets_an_honest_answer() {
         let report = pair.check(&[]).await;
         surprises
             .extend(report.unsettled.iter().map(|row| format!("{} {}: {}", row.table, row.key, row.reason)));
-        let mut found = found(&report);
+        let mut found = found_rows(&report);
         for change in round {
             changes += 1;
             let row = i64::try_from(change.row).unwrap() + 1;
@@ -131,4 +137,11 @@ fn surprise(change: &Change<'_>, found: &[Vec<String>]) -> Option<String> {
     let show = |text: &str| text.chars().take(60).collect::<String>();
     let name = format!("{}.{}", table.full_name(), column.name);
     (!expected).then(|| format!("{name} {} -> {}: {found:?}", show(from), show(to)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_seeded_difference_is_found() {
+    let Some(mut pair) = Pair::start(&[]).await else { return };
+    let wanted = if full() { 10_000 } else { 1_000 };
+    assert_eq!(seeded::run(&mut pair, wanted).await, wanted);
 }
