@@ -145,3 +145,81 @@ async fn every_seeded_difference_is_found() {
     let wanted = if full() { 10_000 } else { 1_000 };
     assert_eq!(seeded::run(&mut pair, wanted).await, wanted);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_compared_is_skipped_with_its_reason() {
+    let filters = ["--replicate-wild-ignore-table=shop.tmp%", "--binlog-ignore-db=private"];
+    let Some(mut pair) = Pair::start(&filters).await else { return };
+    for (node, own) in [(0, "INT"), (1, "BIGINT")] {
+        for sql in [
+            "CREATE DATABASE shop",
+            "CREATE DATABASE private",
+            "CREATE TABLE shop.orders (id INT PRIMARY KEY, v INT)",
+            "CREATE TABLE shop.tmp_orders (id INT PRIMARY KEY, v INT)",
+            "CREATE TABLE private.orders (id INT PRIMARY KEY, v INT)",
+            "CREATE VIEW shop.some AS SELECT * FROM shop.orders",
+            "CREATE SEQUENCE shop.numbers",
+            &format!("CREATE TABLE shop.wide (id INT PRIMARY KEY, v {own}, w INT AS (v + 1))"),
+            &format!(
+                "CREATE TABLE shop.text (id INT PRIMARY KEY, v TEXT CHARACTER SET {})",
+                ["latin1", "utf8mb4"][node]
+            ),
+            &format!(
+                "CREATE TABLE shop.keys (id INT NOT NULL, v INT NOT NULL, {} (id))",
+                ["PRIMARY KEY", "KEY"][node]
+            ),
+            &format!("CREATE TABLE shop.made (id INT PRIMARY KEY, v INT {})", ["", "AS (id)"][node]),
+            &format!("CREATE TABLE shop.only_on_{} (id INT PRIMARY KEY)", node + 1),
+            // what differs although nothing of it matters to the rows
+            &format!(
+                "CREATE TABLE shop.alike (id INT({}) PRIMARY KEY, v INT DEFAULT {node}, KEY (v)) ENGINE={}",
+                5 + node,
+                ["InnoDB", "Aria"][node]
+            ),
+        ] {
+            pair.hide(node, sql).await;
+        }
+    }
+    for sql in ["INSERT INTO shop.tmp_orders VALUES (1, 1)", "INSERT INTO private.orders VALUES (1, 1)"] {
+        pair.hide(0, sql).await;
+    }
+    let report = pair.check(&["shop.*", "private.*"]).await;
+    let reasons: Vec<(String, &str)> = report
+        .tables
+        .iter()
+        .map(|table| (table.table.to_string(), table.reason.as_deref().unwrap_or("-")))
+        .collect();
+    let must = [
+        (
+            "private.orders",
+            "filtered: binlog_ignore_db=private on maria1, binlog_ignore_db=private on maria2",
+        ),
+        ("shop.alike", "-"),
+        ("shop.keys", "the definitions differ; key: (id) on maria1 | none on maria2"),
+        ("shop.made", "the definitions differ; column v: int NULL on maria1 | int NULL GENERATED on maria2"),
+        ("shop.only_on_1", "there is no such table on maria2"),
+        ("shop.only_on_2", "there is no such table on maria1"),
+        ("shop.orders", "-"),
+        (
+            "shop.text",
+            "the definitions differ; column v: text latin1 latin1_swedish_ci NULL on maria1 | text utf8mb4 utf8mb4_general_ci NULL on maria2",
+        ),
+        (
+            "shop.tmp_orders",
+            "filtered: replicate_wild_ignore_table=shop.tmp% on maria1, replicate_wild_ignore_table=shop.tmp% on maria2",
+        ),
+        ("shop.wide", "the definitions differ; column v: int NULL on maria1 | bigint NULL on maria2"),
+    ];
+    assert_eq!(reasons, must.map(|(table, reason)| (table.to_owned(), reason)));
+    let wide = report.tables.iter().find(|table| &*table.table.name == "wide").unwrap();
+    let sides: Vec<String> =
+        wide.definitions.iter().map(|of| format!("{:?} {}", of.nodes, of.text)).collect();
+    assert_eq!(
+        sides,
+        [
+            "[\"maria1\"] (id int NOT NULL, v int NULL, w int NULL GENERATED; key id)",
+            "[\"maria2\"] (id int NOT NULL, v bigint NULL, w int NULL GENERATED; key id)"
+        ]
+    );
+    assert_eq!(report.verdict(), Verdict::Skipped);
+}
