@@ -57,6 +57,13 @@ const LOCKED_ROWS: usize = 50;
 /// The longest wait for marks while rows are locked.
 pub const LOCKED_EXCHANGE_MS: u64 = 1_500;
 
+/// Why rows stay unsettled although marks arrive.
+const MOVED_REASON: &str = "it was written again and again while marks were on their way";
+
+/// The same where rows are watched by locks, which only InnoDB has.
+const MOVED_OR_UNLOCKED_REASON: &str = "it was written again and again while marks were on their way; or its engine locks no rows, \
+    and the server's log does not show that nobody wrote to the table";
+
 /// Why rows of a table without a key stay unsettled although marks arrive.
 const COUNTED_REASON: &str = "its table has no key, so a node vouches for it only while nothing writes to the table and its own \
     log shows that: with log_bin, log_slave_updates where it is a replica, and the right BINLOG MONITOR (REPLICATION CLIENT)";
@@ -138,7 +145,8 @@ pub async fn settle<R: Reader, L: Ledger + 'static>(
     let row = |(table, candidate)| Open { table, candidate, settled: None };
     let mut rows: Vec<Open> = candidates.into_iter().map(row).collect();
     let mut stalled = false;
-    let mut reason: Arc<str> = "it was written again and again while marks were on their way".into();
+    let moved = if readers.iter().any(Reader::pins_lock) { MOVED_OR_UNLOCKED_REASON } else { MOVED_REASON };
+    let mut reason: Arc<str> = moved.into();
     for attempt in 1..=ATTEMPTS {
         let keys = open(&rows).len();
         if keys == 0 || (attempt > 1 && start.elapsed() >= bound) {

@@ -43,6 +43,7 @@ pub fn report(report: &Report, next: &str, coloured: bool) -> String {
         vec![table.table.to_string(), rows, chunks, verdict_of(table)]
     }));
     text.push_str(&aligned(&rows, "  "));
+    text.push_str(&definitions(report));
     for divergence in report.divergences.iter().take(SHOWN_ROWS) {
         text.push('\n');
         text.push_str(&self::divergence(divergence));
@@ -175,6 +176,22 @@ fn shown(value: &Value) -> String {
         None => text,
         Some((end, _)) => format!("{}… ({} characters)", &text[..end], text.chars().count()),
     }
+}
+
+/// The definitions of tables that were skipped because these differ, side by side.
+fn definitions(report: &Report) -> String {
+    let mut text = String::new();
+    for table in report.tables.iter().filter(|table| !table.definitions.is_empty()) {
+        let sides = table.definitions.iter().map(|side| vec![side.nodes.join(", "), side.text.clone()]);
+        let _ = write!(
+            text,
+            "\n{} is defined in {} ways\n{}",
+            table.table,
+            table.definitions.len(),
+            aligned(&sides.collect::<Vec<_>>(), "  ")
+        );
+    }
+    text
 }
 
 fn fingerprints(report: &Report) -> String {

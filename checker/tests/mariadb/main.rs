@@ -146,10 +146,8 @@ async fn every_seeded_difference_is_found() {
     assert_eq!(seeded::run(&mut pair, wanted).await, wanted);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_compared_is_skipped_with_its_reason() {
-    let filters = ["--replicate-wild-ignore-table=shop.tmp%", "--binlog-ignore-db=private"];
-    let Some(mut pair) = Pair::start(&filters).await else { return };
+/// Tables that are not the same on both nodes, and some that only seem not to be.
+async fn load_what_cannot_be_compared(pair: &mut Pair) {
     for (node, own) in [(0, "INT"), (1, "BIGINT")] {
         for sql in [
             "CREATE DATABASE shop",
@@ -183,6 +181,13 @@ async fn what_cannot_be_compared_is_skipped_with_its_reason() {
     for sql in ["INSERT INTO shop.tmp_orders VALUES (1, 1)", "INSERT INTO private.orders VALUES (1, 1)"] {
         pair.hide(0, sql).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_compared_is_skipped_with_its_reason() {
+    let filters = ["--replicate-wild-ignore-table=shop.tmp%", "--binlog-ignore-db=private"];
+    let Some(mut pair) = Pair::start(&filters).await else { return };
+    load_what_cannot_be_compared(&mut pair).await;
     let report = pair.check(&["shop.*", "private.*"]).await;
     let reasons: Vec<(String, &str)> = report
         .tables

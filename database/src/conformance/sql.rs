@@ -65,6 +65,18 @@ impl SqlFixture {
         self.try_run(sql).await.map_err(|error| format!("{sql}: {error}"))
     }
 
+    /// The first value of an answer, as text.
+    ///
+    /// # Errors
+    /// In the server's words.
+    pub async fn ask(&mut self, sql: &str) -> Result<String, String> {
+        let row = self.application.fetch_one(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await;
+        let row = row.map_err(|error| format!("{sql}: {error}"))?;
+        let value = sqlx::Row::try_get_raw(&row, 0).map_err(|error| error.to_string())?;
+        let bytes = <&[u8] as sqlx::Decode<sqlx::MySql>>::decode(value).map_err(|error| error.to_string())?;
+        Ok(String::from_utf8_lossy(bytes).into_owned())
+    }
+
     /// Makes as many copies of a content as the edit says.
     async fn write_copies(&mut self, edit: &Edit) -> Result<(), String> {
         let values = edit.key.values();
