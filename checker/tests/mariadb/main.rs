@@ -86,7 +86,7 @@ async fn every_awkward_table_gets_an_honest_answer() {
     assert!(tables.len() >= 60, "{}", tables.len());
     let Some(mut pair) = Pair::start(&[]).await else { return };
     load(&mut pair, &tables).await;
-    let report = pair.check(&[]).await;
+    let report = pair.check(&[], true).await;
     let listed: Vec<String> = report.tables.iter().map(|table| table.table.to_string()).collect();
     for table in &tables {
         assert!(listed.contains(&format!("{}.{}", table.database, table.name)), "{}", table.full_name());
@@ -102,7 +102,7 @@ async fn every_awkward_table_gets_an_honest_answer() {
             let sql = table.update(column, *row, &column.pairs[*row].1);
             assert_eq!(pair.hide(node, &sql).await, 1, "{sql}");
         }
-        let report = pair.check(&[]).await;
+        let report = pair.check(&[], number % 3 != 2).await;
         surprises
             .extend(report.unsettled.iter().map(|row| format!("{} {}: {}", row.table, row.key, row.reason)));
         let mut found = found_rows(&report);
@@ -119,7 +119,7 @@ async fn every_awkward_table_gets_an_honest_answer() {
     }
     println!("{changes} changes in {} tables, {} surprises", tables.len(), surprises.len());
     assert!(surprises.is_empty(), "{}", surprises.join("\n"));
-    let report = pair.check(&[]).await;
+    let report = pair.check(&[], true).await;
     assert_eq!(report.verdict(), Verdict::Identical, "everything is as it was");
 }
 
@@ -188,7 +188,7 @@ async fn what_cannot_be_compared_is_skipped_with_its_reason() {
     let filters = ["--replicate-wild-ignore-table=shop.tmp%", "--binlog-ignore-db=private"];
     let Some(mut pair) = Pair::start(&filters).await else { return };
     load_what_cannot_be_compared(&mut pair).await;
-    let report = pair.check(&["shop.*", "private.*"]).await;
+    let report = pair.check(&["shop.*", "private.*"], true).await;
     let reasons: Vec<(String, &str)> = report
         .tables
         .iter()

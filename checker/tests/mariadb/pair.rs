@@ -4,7 +4,9 @@
 //! do that a check is there to find.
 
 use crate::server::Server;
-use checker::{Member, Options, Report, Selection, Silent, Stop};
+use checker::{
+    Checkpoint, ChunkSize, Crew, Forgetful, Gate, Manners, Member, Options, Report, Selection, Silent, Stop,
+};
 use database::mysql::{Connection, LedgerConnection, Options as Bounds};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
@@ -118,8 +120,8 @@ impl Pair {
         }
     }
 
-    /// Checks these tables.
-    pub async fn check(&mut self, only: &[&str]) -> Report {
+    /// Checks these tables; with digests made by the servers, or by reading every row.
+    pub async fn check(&mut self, only: &[&str], digests: bool) -> Report {
         let only: Vec<String> = only.iter().map(|&pattern| pattern.to_owned()).collect();
         self.runs += 1;
         let bounds = Bounds::default();
@@ -138,6 +140,16 @@ impl Pair {
             selection: Selection::new(&only, &[]).unwrap(),
             settle_bound: SETTLE,
         };
-        checker::check(members, scout.unwrap(), &options, &Silent, &Stop::new()).await.unwrap()
+        let crew = Crew { members, scout: scout.unwrap(), lanes: Vec::new() };
+        let gate = Gate::new();
+        let manners = Manners {
+            size: ChunkSize::default(),
+            intensity: 1.0,
+            digests,
+            gate: &gate,
+            keeper: &Forgetful,
+            checkpoint: Checkpoint::default(),
+        };
+        checker::check_gently(crew, &options, manners, &Silent, &Stop::new()).await.unwrap()
     }
 }

@@ -246,7 +246,8 @@ pub async fn run(pair: &mut Pair, wanted: usize) -> usize {
                 planted.insert((table, number), column);
             }
         }
-        let report = pair.check(&["seeded.*"]).await;
+        // half of the batches by digests of the servers, half by reading every row
+        let report = pair.check(&["seeded.*"], (all / BATCH) % 2 == 0).await;
         assert!(report.unsettled.is_empty(), "EVENSUM_SEED={seed}: {:?}", report.unsettled.first());
         let found = found_rows(&report);
         let name = |table: usize| format!("seeded.{}", TABLES[table].0);
@@ -264,7 +265,7 @@ pub async fn run(pair: &mut Pair, wanted: usize) -> usize {
         all += planted.len();
         restore(pair, &planted).await;
     }
-    let report = pair.check(&["seeded.*"]).await;
+    let report = pair.check(&["seeded.*"], false).await;
     assert_eq!(report.verdict(), checker::Verdict::Identical, "EVENSUM_SEED={seed}");
     all
 }

@@ -36,9 +36,14 @@ impl Server {
         };
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
+        // not the common one: a server that starts deletes the temporary tables that it finds there, also those of another
+        // server, and that one may die of it
+        let temporary = folder.path().join("tmp");
+        std::fs::create_dir(&temporary).unwrap();
         let install = Command::new("mariadb-install-db")
             .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
             .arg(format!("--datadir={}", data.display()))
+            .arg(format!("--tmpdir={}", temporary.display()))
             .arg("--user=root")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -50,6 +55,7 @@ impl Server {
             .args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1", "--log-bin=bin"])
             .args(["--binlog-format=ROW", "--innodb-buffer-pool-size=64M"])
             .args(["--innodb-flush-log-at-trx-commit=0"])
+            .arg(format!("--tmpdir={}", temporary.display()))
             .arg(format!("--server-id={number}"))
             .arg(format!("--datadir={}", data.display()))
             .arg(format!("--socket={}", folder.path().join("s").display()))
