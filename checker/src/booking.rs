@@ -8,6 +8,7 @@
 
 use crate::checkpoint::KeptLeaf;
 use crate::fingerprint::fingerprint;
+use crate::lineup::Obstacle;
 use crate::locate::Candidate;
 use crate::report::{Divergence, NodeFingerprint, Report, TableReport, Unsettled, Verdict};
 use crate::settle::Settled;
@@ -60,10 +61,10 @@ pub(crate) struct Accounts {
 }
 
 /// A table of which nothing is known but why.
-fn skipped(table: Arc<Table>, reason: Option<String>) -> TableReport {
+fn skipped(table: Arc<Table>, obstacle: Option<Obstacle>) -> TableReport {
     TableReport {
         table,
-        verdict: if reason.is_some() { Verdict::Skipped } else { Verdict::Identical },
+        verdict: if obstacle.is_some() { Verdict::Skipped } else { Verdict::Identical },
         rows: 0,
         chunks: 0,
         chunks_mismatched: 0,
@@ -73,15 +74,16 @@ fn skipped(table: Arc<Table>, reason: Option<String>) -> TableReport {
         rows_different: 0,
         rows_unsettled: 0,
         fingerprints: Vec::new(),
-        reason,
+        reason: obstacle.as_ref().map(|obstacle| obstacle.reason.clone()),
+        definitions: obstacle.map(|obstacle| obstacle.definitions).unwrap_or_default(),
     }
 }
 
 impl Accounts {
     /// Opens the next account, of a table that is compared, or is not for a reason; its number.
-    pub(crate) fn open(&mut self, table: Arc<Table>, nodes: usize, reason: Option<String>) -> usize {
+    pub(crate) fn open(&mut self, table: Arc<Table>, nodes: usize, obstacle: Option<Obstacle>) -> usize {
         self.accounts.push(Account {
-            report: skipped(table, reason),
+            report: skipped(table, obstacle),
             rows_by_node: vec![0; nodes],
             hashes: vec![Vec::new(); nodes],
             divergences: Vec::new(),
@@ -93,7 +95,8 @@ impl Accounts {
     /// Notes that a table was left before it was begun.
     pub(crate) fn leave(&mut self, account: usize, reason: &str) {
         let report = &mut self.accounts[account].report;
-        *report = skipped(report.table.clone(), Some(reason.to_owned()));
+        let obstacle = Obstacle { reason: reason.to_owned(), definitions: Vec::new() };
+        *report = skipped(report.table.clone(), Some(obstacle));
     }
 
     /// Notes that a table was left in the middle.

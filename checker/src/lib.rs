@@ -30,6 +30,7 @@ pub mod cut;
 pub mod fingerprint;
 pub mod lineup;
 pub mod locate;
+pub mod multiset;
 pub mod pace;
 pub mod progress;
 pub mod report;
@@ -45,7 +46,9 @@ pub mod watermark;
 pub use checkpoint::{Checkpoint, Forgetful, Keeper, KeptLeaf, KeptTable, Part};
 pub use pace::ChunkSize;
 pub use progress::{Progress, Silent, Step};
-pub use report::{Course, Divergence, NodeFingerprint, Report, TableReport, Unsettled, Verdict, Version};
+pub use report::{
+    Course, Definition, Divergence, NodeFingerprint, Report, TableReport, Unsettled, Verdict, Version,
+};
 pub use run::{Crew, Lane, Manners, Member, Options, check, check_gently, check_keys};
 pub use selection::{Selection, SelectionError};
 pub use stop::Stop;

@@ -112,6 +112,15 @@ pub struct NodeFingerprint {
     pub root: [u8; 32],
 }
 
+/// How some nodes define a table that others define otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// The columns and the key.
+    pub text: String,
+    /// The nodes, in the order of the cluster.
+    pub nodes: Vec<Box<str>>,
+}
+
 /// What was found in one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableReport {
@@ -141,6 +150,8 @@ pub struct TableReport {
     pub fingerprints: Vec<NodeFingerprint>,
     /// Why it was skipped.
     pub reason: Option<String>,
+    /// The definitions, if it was skipped because they differ: each once.
+    pub definitions: Vec<Definition>,
 }
 
 /// What a check found.

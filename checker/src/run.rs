@@ -13,8 +13,9 @@
 
 use crate::booking::{Accounts, Mismatched, SettledChunk};
 use crate::checkpoint::{Checkpoint, Forgetful, Keeper, KeptLeaf, KeptTable, Part};
-use crate::lineup::{Lined, line_up};
+use crate::lineup::{Lined, Side, line_up};
 use crate::locate::Candidate;
+use crate::multiset::walk_copies;
 use crate::pace::{ChunkSize, Pace, Tempo};
 use crate::progress::{Progress, Step};
 use crate::report::{Course, Report};
@@ -140,13 +141,17 @@ pub async fn check_gently<R: Reader + 'static, L: Ledger + 'static>(
     let nodes: Vec<Box<str>> = crew.members.iter().map(|member| member.name.clone()).collect();
     let (mut readers, ledgers): (Vec<R>, Vec<L>) =
         crew.members.into_iter().map(|member| (member.reader, member.ledger)).unzip();
-    let lists = try_join_all(readers.iter_mut().map(Reader::tables)).await?;
-    let lined = line_up(&nodes, &lists, &options.selection);
+    let sides = try_join_all(readers.iter_mut().map(async |reader| {
+        let (tables, filters) = (reader.tables().await?, reader.filters().await?);
+        Ok::<Side, Error>(Side { tables, filters, counts: reader.counts() })
+    }))
+    .await?;
+    let lined = line_up(&nodes, &sides, &options.selection);
     let mut lanes = vec![Lane { readers, scout: crew.scout }];
     lanes.extend(crew.lanes);
     let mut watermarks = Watermarks::new(&options.run, &nodes, ledgers, stop.clone());
     try_join_all(watermarks.ledgers().iter_mut().map(Ledger::prepare)).await?;
-    let comparable = || lined.iter().filter(|lined| lined.reason.is_none()).map(|lined| &lined.table);
+    let comparable = || lined.iter().filter(|lined| lined.obstacle.is_none()).map(|lined| &lined.table);
     progress.step(Step::Started {
         tables: comparable().count(),
         rows_estimate: comparable().map(|table| table.rows_estimate).sum(),
@@ -221,9 +226,9 @@ impl<'a, L: Ledger + 'static> Run<'a, L> {
         lane: &mut Lane<R>,
     ) -> Result<VecDeque<Job<'a>>> {
         let mut queue = VecDeque::new();
-        for Lined { table, reason } in lined {
-            let comparable = reason.is_none();
-            let account = self.accounts.open(table.clone(), self.nodes.len(), reason);
+        for Lined { table, obstacle } in lined {
+            let comparable = obstacle.is_none();
+            let account = self.accounts.open(table.clone(), self.nodes.len(), obstacle);
             if !comparable {
                 continue;
             }
@@ -392,8 +397,12 @@ async fn walk_part<'a, R: Reader + 'static>(
     readers.extend(scouts.pop());
     let (start, before) = (Instant::now(), job.pace.ordered());
     let over = || stop.raised() || start.elapsed() >= PART_TIME || job.pace.ordered() - before >= PART_CHUNKS;
-    let walked =
-        walk(&job.table, job.from.clone(), job.chunks, &mut readers, &job.pace, progress, &over).await?;
+    let (table, from) = (&job.table, job.from.clone());
+    let walked = match table.counted() {
+        // each part of such a table costs a pass over all of it, so it is walked in one
+        true => walk_copies(table, from, &mut readers[..nodes], &job.pace, progress, stop).await?,
+        false => walk(table, from, job.chunks, &mut readers, &job.pace, progress, &over).await?,
+    };
     scouts.extend(readers.pop());
     let mut lanes = Vec::with_capacity(scouts.len());
     let mut readers = readers.into_iter();

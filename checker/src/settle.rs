@@ -64,6 +64,17 @@ const LOCKED_BATCHES: usize = 16;
 /// The longest wait for marks while rows are locked and nobody waits for them: no transaction is open for longer.
 const LOCKED_EXCHANGE_MS: u64 = 10_000;
 
+/// Why rows stay unsettled although marks arrive.
+const MOVED_REASON: &str = "it was written again and again while marks were on their way";
+
+/// The same where rows are watched by locks, which only InnoDB has.
+const MOVED_OR_UNLOCKED_REASON: &str = "it was written again and again while marks were on their way; or its engine locks no rows, \
+    and the server's log does not show that nobody wrote to the table";
+
+/// Why rows of a table without a key stay unsettled although marks arrive.
+const COUNTED_REASON: &str = "its table has no key, so a node vouches for it only while nothing writes to the table and its own \
+    log shows that: with log_bin, log_slave_updates where it is a replica, and the right BINLOG MONITOR (REPLICATION CLIENT)";
+
 /// What became of a candidate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settled {
@@ -142,7 +153,9 @@ pub async fn settle<R: Reader, L: Ledger + 'static>(
     let start = Instant::now();
     let row = |(table, candidate)| Open { table, candidate, settled: None, trouble: 0 };
     let mut rows: Vec<Open> = candidates.into_iter().map(row).collect();
-    let mut reason: Arc<str> = "it was written again and again while marks were on their way".into();
+    let mut stalled = false;
+    let moved = if readers.iter().any(Reader::pins_lock) { MOVED_OR_UNLOCKED_REASON } else { MOVED_REASON };
+    let mut reason: Arc<str> = moved.into();
     for attempt in 1..=ATTEMPTS {
         let keys = open(&rows).len();
         if keys == 0 || (attempt > 1 && start.elapsed() >= bound) {
@@ -152,6 +165,7 @@ pub async fn settle<R: Reader, L: Ledger + 'static>(
         let deadline = start + bound;
         let exchange = attempt_once(&mut rows, readers, watermarks, bound, deadline).await?;
         if let Exchange::Incomplete(missing) = exchange {
+            stalled = true;
             reason = if watermarks.stopped() {
                 "the run was stopped".into()
             } else {
@@ -161,7 +175,12 @@ pub async fn settle<R: Reader, L: Ledger + 'static>(
         }
         tokio::time::sleep(Duration::from_millis(ATTEMPT_PAUSE_MS * u64::from(attempt))).await;
     }
-    let unsettled = |row: Open| row.settled.unwrap_or(Settled::Unsettled(row.candidate.rows, reason.clone()));
+    let counted: Arc<str> = COUNTED_REASON.into();
+    let why = |table: &Table| if table.counted() && !stalled { counted.clone() } else { reason.clone() };
+    let unsettled = |row: Open| {
+        let reason = why(&row.table);
+        row.settled.unwrap_or(Settled::Unsettled(row.candidate.rows, reason))
+    };
     Ok(rows.into_iter().map(unsettled).collect())
 }
 

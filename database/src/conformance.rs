@@ -8,6 +8,7 @@
 //! Invariant: each case loads its own tables, and says in its error what it found, so a report can be read without
 //! this file. Not here: speed, and how values of every type of every server arrive, which is each driver's own test.
 
+mod counting;
 mod ledger;
 mod reading;
 mod sample;
@@ -16,6 +17,7 @@ mod writing;
 
 pub use sql::SqlFixture;
 
+use self::counting::*;
 use self::reading::*;
 use self::writing::*;
 use crate::edit::Edit;
@@ -146,6 +148,9 @@ pub async fn run<F: Fixture>(fixture: &mut F) -> Outcome {
         a_quiet_row_is_still_and_a_written_one_is_not,
         a_row_written_and_written_back_is_not_still,
         a_pinned_gap_is_watched,
+        contents_without_a_key_are_counted,
+        one_more_copy_changes_the_digest_of_one_bucket,
+        a_table_without_a_key_is_still_until_it_is_written,
         edits_of_all_kinds_are_made_outside_the_log,
         an_edit_called_off_changes_nothing,
         an_unexpected_row_is_left,

@@ -11,6 +11,8 @@
 //!
 //! Not here: sending anything; the words of one server only (`SHOW …`), which stand beside their use.
 
+pub mod counted;
+
 use crate::row::{Key, Row};
 use crate::table::{Chunk, Column, Kind, Table};
 use crate::value::Value;
@@ -60,9 +62,64 @@ pub fn table_name(table: &Table) -> String {
     format!("{}.{}", identifier(&table.database), identifier(&table.name))
 }
 
+/// How the values of a column are asked for, so that each stored value arrives as another one.
+///
+/// Text arrives in UTF-8. Of most character sets that is exact both ways; of some it is not: a byte that stands for nothing
+/// arrives as a question mark, and two bytes may stand for one character. And where an ENUM or SET has an empty member, that
+/// member and the value of an error are the same text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form<'a> {
+    /// As it is.
+    Plain,
+    /// The number of an ENUM's member, the bits of a SET.
+    Number,
+    /// As the bytes that are stored, which are the text's own where they are ASCII.
+    Stored,
+    /// `t` and the text where it can be turned back into what is stored, else `x` and the stored bytes in hex.
+    Tagged(&'a str),
+}
+
+/// Character sets of which every stored byte arrives, whatever it is.
+const EXACT_CHARSETS: [&str; 8] =
+    ["utf8mb4", "utf8mb3", "latin1", "binary", "ucs2", "utf16", "utf16le", "utf32"];
+
+/// How the values of this column are asked for.
+#[must_use]
+pub fn form(column: &Column) -> Form<'_> {
+    if column.kind == Kind::Integer && is_choice(column) {
+        return Form::Number;
+    }
+    match column.charset() {
+        Some(_) if is_choice(column) => Form::Plain,
+        Some("ascii") => Form::Stored,
+        Some(charset) if !EXACT_CHARSETS.contains(&charset) => Form::Tagged(charset),
+        _ => Form::Plain,
+    }
+}
+
+/// Whether it is an ENUM or a SET.
+fn is_choice(column: &Column) -> bool {
+    column.definition.starts_with("enum(") || column.definition.starts_with("set(")
+}
+
+/// A column as it stands in the list of what is read.
+#[must_use]
+pub fn selected(column: &Column) -> String {
+    let name = identifier(&column.name);
+    match form(column) {
+        Form::Plain => name,
+        Form::Number => format!("CAST({name} AS UNSIGNED)"),
+        Form::Stored => format!("CAST({name} AS BINARY)"),
+        Form::Tagged(charset) => format!(
+            "IF(CAST(CONVERT(CONVERT({name} USING utf8mb4) USING {charset}) AS BINARY) = CAST({name} AS BINARY), \
+             CONCAT('t', CONVERT({name} USING utf8mb4)), CONCAT('x', HEX({name})))"
+        ),
+    }
+}
+
 /// A value as it is written for this column.
 ///
-/// FLOAT is written as the DOUBLE that equals it, so that no text form in between rounds. MariaDB keeps no sign of a
+/// Bytes in a text column are text that no Unicode says; they are written in the column's own character set. FLOAT is written as the DOUBLE that equals it, so that no text form in between rounds. MariaDB keeps no sign of a
 /// zero, however it is written.
 #[must_use]
 pub fn literal(value: &Value, column: &Column) -> String {
@@ -77,7 +134,12 @@ pub fn literal(value: &Value, column: &Column) -> String {
         }
         Value::Decimal(text) | Value::Text(text) | Value::Json(text) | Value::Date(text) => quoted(text),
         Value::DateTime(text) | Value::Time(text) => quoted(with_digits(text, column)),
-        Value::Bytes(bytes) => hexadecimal(bytes),
+        Value::Bytes(bytes) => match (column.charset(), form(column)) {
+            (Some(charset), Form::Stored | Form::Tagged(_)) => format!("_{charset} {}", hexadecimal(bytes)),
+            (Some("binary"), _) | (None, _) => hexadecimal(bytes),
+            // as it came
+            (Some(_), _) => format!("_utf8mb4 {}", hexadecimal(bytes)),
+        },
     }
 }
 
@@ -130,18 +192,21 @@ fn fraction_digits(definition: &str) -> usize {
 }
 
 /// What the key's order goes by. ENUM and SET are sorted by number but compared with text as text, so both are
-/// done by text.
+/// done by text, unless they are read as numbers.
 fn ordered(column: &Column) -> String {
     let name = identifier(&column.name);
-    let definition = column.definition.to_ascii_lowercase();
-    if definition.starts_with("enum(") || definition.starts_with("set(") {
+    if column.kind == Kind::Text && is_choice(column) {
         return format!("CAST({name} AS CHAR)");
     }
     name
 }
 
-fn select_list<'a>(columns: impl Iterator<Item = &'a Column>) -> String {
+fn names<'a>(columns: impl Iterator<Item = &'a Column>) -> String {
     columns.map(|column| identifier(&column.name)).collect::<Vec<_>>().join(", ")
+}
+
+fn select_list<'a>(columns: impl Iterator<Item = &'a Column>) -> String {
+    columns.map(selected).collect::<Vec<_>>().join(", ")
 }
 
 fn order(table: &Table) -> String {
@@ -224,7 +289,7 @@ pub fn rows_by_key(table: &Table, keys: &[Key], lock: Lock) -> String {
                 .zip(column.iter().cycle())
                 .map(|(value, column)| literal(&value, column))
                 .collect();
-            format!("{} IN ({})", select_list(column.into_iter()), values.join(", "))
+            format!("{} IN ({})", names(column.into_iter()), values.join(", "))
         }
         _ => keys.iter().map(|key| format!("({})", key_is(table, key))).collect::<Vec<_>>().join(" OR "),
     };
@@ -256,7 +321,7 @@ pub fn insert(table: &Table, row: &Row) -> String {
     format!(
         "INSERT INTO {} ({}) VALUES ({})",
         table_name(table),
-        select_list(written().map(|(column, _)| column)),
+        names(written().map(|(column, _)| column)),
         written().map(|(column, value)| literal(value, column)).collect::<Vec<_>>().join(", ")
     )
 }
@@ -323,13 +388,11 @@ fn digested(column: &Column) -> String {
         false => format!("IFNULL({value}, {else_})"),
     };
     let ended = |value: &str| format!("{}, _binary','", or(value, "'N'"));
-    let definition = column.definition.to_ascii_lowercase();
     match column.kind {
+        Kind::Integer if form(column) == Form::Number => ended(&format!("CAST({name} AS UNSIGNED)")),
         Kind::Integer | Kind::Decimal | Kind::Date | Kind::DateTime | Kind::Time => ended(&name),
-        // by number: one of its texts may be empty, as is what was not valid
-        Kind::Text if definition.starts_with("enum(") || definition.starts_with("set(") => {
-            ended(&format!("{name}+0"))
-        }
+        // by number: one of its texts may be empty, as is what was not valid; a SET of 64 members is more than a DOUBLE holds
+        Kind::Text if is_choice(column) => ended(&format!("CAST({name} AS UNSIGNED)")),
         Kind::Bit => ended(&format!("{name}+0")),
         // times one, and not plus zero, which would lose the sign of zero
         Kind::Float | Kind::Double => ended(&format!("{name}*1e0")),

@@ -26,6 +26,7 @@ pub mod dialect;
 pub mod digest;
 pub mod edit;
 pub mod error;
+pub mod filter;
 pub mod gtid;
 pub mod ledger;
 pub mod memory;
@@ -39,6 +40,7 @@ pub mod value;
 pub use digest::Digest;
 pub use edit::{Edit, Mending};
 pub use error::{Error, Result};
+pub use filter::Filters;
 pub use gtid::{Gtid, GtidSet};
 pub use ledger::{Checksum, Ledger, Watermark};
 pub use row::{Key, Row, Rows};
@@ -47,6 +49,7 @@ pub use table::{Chunk, Column, Kind, Table};
 pub use target::Target;
 pub use value::Value;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 
@@ -122,6 +125,41 @@ pub trait Reader: Send {
     fn in_the_way(&mut self) -> impl Future<Output = Result<bool>> + Send {
         std::future::ready(Ok(false))
     }
+    /// What this node keeps out of its log, or does not apply.
+    fn filters(&mut self) -> impl Future<Output = Result<Filters>> + Send {
+        async { Ok(Filters::default()) }
+    }
+    /// Whether this node can count the rows of tables without a key ([`Table::counted`]): the two calls below, and the
+    /// others that take keys, for such tables.
+    fn counts(&self) -> bool {
+        false
+    }
+    /// Puts every row of a counted table into one of `16^digits` buckets by its content, and digests each bucket that holds
+    /// rows. Two nodes put one content into one bucket if they are servers of one kind.
+    fn buckets(
+        &mut self,
+        table: &Table,
+        digits: u32,
+    ) -> impl Future<Output = Result<BTreeMap<u32, Digest>>> + Send {
+        let (table, _) = (table.to_string(), digits);
+        async move { Err(uncounted(&table)) }
+    }
+    /// The contents in these buckets, each once with its copies; [`Rows::cut`] if they are too many to be held at once, and
+    /// then they are not all, nor are their copies.
+    fn copies(
+        &mut self,
+        table: &Table,
+        digits: u32,
+        buckets: &[u32],
+    ) -> impl Future<Output = Result<Rows>> + Send {
+        let (table, _) = (table.to_string(), (digits, buckets));
+        async move { Err(uncounted(&table)) }
+    }
+}
+
+fn uncounted(table: &str) -> Error {
+    let reason = format!("rows of {table} cannot be counted here");
+    Error::Schema { node: "this node".into(), reason }
 }
 
 /// Changes a database, one guarded edit at a time. Handed to the syncer alone.

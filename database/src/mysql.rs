@@ -7,7 +7,8 @@
 //! * [`Watch::Log`], the bundled node: it can list the keys that its log holds since a position. Nothing is locked;
 //!   the rows and the position are read in one snapshot, and later the log is asked.
 //! * [`Watch::Locks`], MySQL and MariaDB: a transaction on a connection of its own holds locks on the rows, and on
-//!   the gaps where there is no row. Only InnoDB does that, so on other engines a pin says of nothing that it is still.
+//!   the gaps where there is no row. Only InnoDB does that, and only by key. Rows of other engines, and of tables without a
+//!   key, are only read, and are still if the server's log holds no change of their table since (`binlog`).
 //!
 //! Which one a server has is found by asking it, once, at connect.
 //!
@@ -19,8 +20,11 @@
 //!
 //! Not here: pools, retries, comparing, deciding.
 
+mod binlog;
+mod counted;
 mod digest;
 mod fault;
+mod filter;
 mod grants;
 mod ledger;
 mod link;

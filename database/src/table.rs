@@ -1,7 +1,9 @@
 //! Tables, columns and chunks: what is compared, and in which pieces.
 //!
-//! A table has a key: its primary key, or a unique key without nullable columns. Without one its rows cannot be
-//! named, so it can be neither located in nor mended, and a check says so instead of guessing.
+//! A table has a key: its primary key, or a unique key without nullable columns. A table without one is a multiset: its
+//! rows have no names, only contents, and how often each content is there. Such a table is *counted*
+//! ([`Table::counted`]): the whole content is the key, and the number of copies is one more column, so that everything
+//! that compares rows by key compares copies by content. What it cannot be is mended: there is no row to name in an edit.
 //!
 //! Invariant: the chunks of a table are half-open key ranges with open ends, so together they cover every key that
 //! could ever exist, also keys that no node holds yet.
@@ -54,6 +56,49 @@ pub struct Column {
     pub restamped: bool,
 }
 
+impl Column {
+    /// The character set of a text column, as its definition names it: the last word but one before NULL or NOT NULL.
+    #[must_use]
+    pub fn charset(&self) -> Option<&str> {
+        let definition = self.definition.strip_suffix(" NULL")?;
+        let definition = definition.strip_suffix(" NOT").unwrap_or(definition);
+        let (rest, collation) = definition.rsplit_once(' ')?;
+        let (_, charset) = rest.rsplit_once(' ')?;
+        (self.kind == Kind::Text && (collation.contains('_') || collation == "binary")).then_some(charset)
+    }
+
+    /// The members of an ENUM or SET column, in order.
+    #[must_use]
+    pub fn members(&self) -> Vec<String> {
+        members(&self.definition).unwrap_or_default()
+    }
+}
+
+/// The members in `enum('a','it''s') …`; none if the definition is of another type.
+fn members(definition: &str) -> Option<Vec<String>> {
+    let list = definition.strip_prefix("enum(").or_else(|| definition.strip_prefix("set("))?;
+    let (mut members, mut rest) = (Vec::new(), list);
+    loop {
+        let mut member = String::new();
+        rest = rest.strip_prefix('\'')?;
+        loop {
+            let (part, after) = rest.split_once('\'')?;
+            member.push_str(part);
+            let Some(more) = after.strip_prefix('\'') else {
+                rest = after;
+                break;
+            };
+            member.push('\'');
+            rest = more;
+        }
+        members.push(member);
+        match rest.strip_prefix(',') {
+            Some(more) => rest = more,
+            None => return rest.starts_with(')').then_some(members),
+        }
+    }
+}
+
 /// A table, as one node defines it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
@@ -74,7 +119,38 @@ pub struct Table {
     pub filter: Option<Box<str>>,
 }
 
+/// The last column of a counted table: how many rows have this content. No server takes such a name for a column of its own
+/// by accident.
+const COPIES: &str = "(copies)";
+
 impl Table {
+    /// This table without a key as a multiset: each content once, with the number of its copies behind it.
+    #[must_use]
+    pub fn as_multiset(&self) -> Table {
+        let mut columns = self.columns.clone();
+        let key = (0..columns.len()).collect();
+        columns.push(Column {
+            name: COPIES.into(),
+            definition: "bigint unsigned NOT NULL".into(),
+            kind: Kind::Integer,
+            generated: true,
+            restamped: false,
+        });
+        Table { columns, key, key_name: Box::default(), ..self.clone() }
+    }
+
+    /// Whether its rows are contents with the number of their copies.
+    #[must_use]
+    pub fn counted(&self) -> bool {
+        self.key_name.is_empty() && self.columns.last().is_some_and(|last| &*last.name == COPIES)
+    }
+
+    /// The columns as the server has them.
+    #[must_use]
+    pub fn stored_columns(&self) -> &[Column] {
+        &self.columns[..self.columns.len() - usize::from(self.counted())]
+    }
+
     /// The key of an encoded row.
     #[must_use]
     pub fn key_of(&self, row: &[u8]) -> Key {
@@ -89,8 +165,14 @@ impl Table {
     /// The definition as far as it decides what rows mean: two nodes whose tables differ in this cannot be compared.
     #[must_use]
     pub fn definition(&self) -> String {
-        let columns: Vec<String> =
-            self.columns.iter().map(|column| format!("{} {}", column.name, column.definition)).collect();
+        let columns: Vec<String> = self
+            .columns
+            .iter()
+            .map(|column| {
+                let generated = if column.generated { " GENERATED" } else { "" };
+                format!("{} {}{generated}", column.name, column.definition)
+            })
+            .collect();
         let key: Vec<&str> = self.key_columns().map(|column| column.name.as_ref()).collect();
         format!(
             "({}; key {})",
@@ -121,5 +203,38 @@ impl fmt::Display for Chunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let end = |key: &Option<Key>| key.as_ref().map_or_else(|| "…".to_owned(), Key::to_string);
         write!(f, "{} [{}, {})", self.table, end(&self.lower), end(&self.upper))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(definition: &str) -> Column {
+        Column {
+            name: "c".into(),
+            definition: definition.into(),
+            kind: Kind::Text,
+            generated: false,
+            restamped: false,
+        }
+    }
+
+    #[test]
+    fn a_definition_says_its_character_set_and_its_members() {
+        for (definition, charset) in [
+            ("varchar(9) cp1251 cp1251_general_ci NULL", Some("cp1251")),
+            ("enum('a b','utf8_c d') latin1 latin1_swedish_ci NOT NULL", Some("latin1")),
+            ("set('a') binary binary NULL", Some("binary")),
+            ("text /*M!100301 COMPRESSED*/ utf8mb4 utf8mb4_bin NULL", Some("utf8mb4")),
+            ("uuid NOT NULL", None),
+            ("inet6 NULL", None),
+        ] {
+            assert_eq!(column(definition).charset(), charset, "{definition}");
+        }
+        let members = |definition: &str| column(definition).members();
+        assert_eq!(members("enum('','it''s',''',','a)') latin1 latin1_bin NULL"), ["", "it's", "',", "a)"]);
+        assert_eq!(members("varchar(9) latin1 latin1_bin NULL"), [""; 0]);
+        assert_eq!(members("enum('a"), [""; 0]);
     }
 }

@@ -6,7 +6,7 @@
 use crate::commands::status::NodeStatus;
 use crate::error::Failure;
 use crate::marks::GIVEN_UP;
-use checker::{Divergence, Report, TableReport, Unsettled};
+use checker::{Definition, Divergence, Report, TableReport, Unsettled};
 use database::{Key, Row, Table, Value as Cell};
 use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
@@ -102,7 +102,12 @@ fn table(table: &TableReport) -> Value {
         "rows_unsettled": table.rows_unsettled,
         "fingerprint": fingerprints,
         "reason": table.reason,
+        "definitions": table.definitions.iter().map(definition).collect::<Vec<_>>(),
     })
+}
+
+fn definition(definition: &Definition) -> Value {
+    json!({ "nodes": definition.nodes, "definition": definition.text })
 }
 
 /// A row on which nodes disagree.

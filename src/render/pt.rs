@@ -99,6 +99,7 @@ pub mod tests {
             rows_unsettled,
             fingerprints: Vec::new(),
             reason: reason.map(str::to_owned),
+            definitions: Vec::new(),
         }
     }
 

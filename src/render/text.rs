@@ -51,6 +51,7 @@ pub fn report(report: &Report, next: &str, coloured: bool) -> String {
         vec![table.table.to_string(), rows, chunks, verdict_of(table)]
     }));
     text.push_str(&aligned(&rows, "  "));
+    text.push_str(&definitions(&report.tables));
     for divergence in report.divergences.iter().take(SHOWN_ROWS) {
         text.push('\n');
         text.push_str(&self::divergence(divergence));
@@ -214,6 +215,22 @@ fn shown(value: &Value) -> String {
     }
 }
 
+/// The definitions of tables that were skipped because these differ, side by side.
+fn definitions(tables: &[TableReport]) -> String {
+    let mut text = String::new();
+    for table in tables.iter().filter(|table| !table.definitions.is_empty()) {
+        let sides = table.definitions.iter().map(|side| vec![side.nodes.join(", "), side.text.clone()]);
+        let _ = write!(
+            text,
+            "\n{} is defined in {} ways\n{}",
+            table.table,
+            table.definitions.len(),
+            aligned(&sides.collect::<Vec<_>>(), "  ")
+        );
+    }
+    text
+}
+
 fn fingerprints(report: &Report) -> String {
     let mut rows = Vec::new();
     for table in report.tables.iter().filter(|table| !table.fingerprints.is_empty()) {
@@ -319,7 +336,7 @@ pub fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use checker::{Course, NodeFingerprint};
+    use checker::{Course, Definition, NodeFingerprint};
     use database::{Column, Kind};
     use std::sync::Arc;
     use std::time::Duration;
@@ -363,6 +380,7 @@ mod tests {
             rows_unsettled: 0,
             fingerprints: if skipped { Vec::new() } else { vec![print("n1", 0x11), print("n2", 0xab)] },
             reason: skipped.then(|| "it has no key".into()),
+            definitions: Vec::new(),
         }
     }
 
@@ -401,6 +419,18 @@ mod tests {
              next: evensum sync\n"
         );
         assert!(super::report(&report, "", true).starts_with("\u{1b}[1;31mdifferent\u{1b}[0m: "));
+    }
+
+    #[test]
+    fn definitions_that_differ_stand_side_by_side() {
+        let side = |text: &str, node: &str| Definition { text: text.into(), nodes: vec![node.into()] };
+        let definitions = vec![side("(id int; key id)", "n1"), side("(id bigint; key id)", "north")];
+        let table = TableReport { definitions, ..table_report("wide", Verdict::Skipped, 0) };
+        assert_eq!(
+            super::definitions(&[table]),
+            "\nshop.wide is defined in 2 ways\n  n1     (id int; key id)\n  north  (id bigint; key id)\n"
+        );
+        assert_eq!(super::definitions(&[table_report("log", Verdict::Skipped, 0)]), "");
     }
 
     #[test]

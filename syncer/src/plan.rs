@@ -122,6 +122,11 @@ pub fn make_plan(
 ) -> Plan {
     let (mut steps, mut undecided) = (Vec::new(), Vec::new());
     for divergence in &report.divergences {
+        if divergence.table.counted() {
+            let reason = "its table has no key by which one of its rows could be mended".to_owned();
+            undecided.push(Undecided { divergence: divergence.clone(), reason });
+            continue;
+        }
         match decide(divergence) {
             Decision::Undecided(reason) => {
                 undecided.push(Undecided { divergence: divergence.clone(), reason })
@@ -267,5 +272,55 @@ impl Step {
             (None, Some(row)) => dialect::insert(&self.table, row),
             (None, None) => format!("-- {} {} is as wanted", self.table, self.key),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use checker::Course;
+    use database::{Column, Kind, Value};
+    use std::time::Duration;
+
+    #[test]
+    fn a_row_without_a_key_is_left_and_said_so() {
+        let column = |name: &str| Column {
+            name: name.into(),
+            definition: "int NULL".into(),
+            kind: Kind::Integer,
+            generated: false,
+            restamped: false,
+        };
+        let table = Table {
+            database: "shop".into(),
+            name: "log".into(),
+            columns: vec![column("who"), column("what")],
+            key: Vec::new(),
+            key_name: "".into(),
+            rows_estimate: 0,
+            filter: None,
+        };
+        let (nodes, key) = (["n1".into(), "n2".into()], Key::new(&[Value::Int(1), Value::Null]));
+        let row = |copies| Some(Row::new(&[Value::Int(1), Value::Null, Value::Int(copies)]));
+        let divergence = Divergence::new(&Arc::new(table.as_multiset()), &key, &[row(2), row(3)], &nodes);
+        assert_eq!(divergence.columns(), ["(copies)"]);
+        let report = Report {
+            run: "r".into(),
+            nodes: nodes.to_vec(),
+            tables: Vec::new(),
+            divergences: vec![divergence],
+            unsettled: Vec::new(),
+            unlisted: 0,
+            interrupted: false,
+            elapsed: Duration::ZERO,
+            course: Course::default(),
+        };
+        let planned = nodes.map(|name| PlannedNode { identity: name.clone(), name });
+        let plan = make_plan(&report, &planned, |_| Decision::Winner(0));
+        assert!(plan.steps.is_empty());
+        assert_eq!(
+            plan.to_sql(),
+            "-- left: shop.log (1, NULL): its table has no key by which one of its rows could be mended\n"
+        );
     }
 }

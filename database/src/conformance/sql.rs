@@ -8,6 +8,7 @@ use crate::row::Row;
 use crate::secret::Secret;
 use crate::table::{Column, Table};
 use crate::target::Target;
+use crate::value::Value;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
 
@@ -64,6 +65,49 @@ impl SqlFixture {
         self.try_run(sql).await.map_err(|error| format!("{sql}: {error}"))
     }
 
+    /// The first value of an answer, as text.
+    ///
+    /// # Errors
+    /// In the server's words.
+    pub async fn ask(&mut self, sql: &str) -> Result<String, String> {
+        let row = self.application.fetch_one(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await;
+        let row = row.map_err(|error| format!("{sql}: {error}"))?;
+        let value = sqlx::Row::try_get_raw(&row, 0).map_err(|error| error.to_string())?;
+        let bytes = <&[u8] as sqlx::Decode<sqlx::MySql>>::decode(value).map_err(|error| error.to_string())?;
+        Ok(String::from_utf8_lossy(bytes).into_owned())
+    }
+
+    /// Makes as many copies of a content as the edit says.
+    async fn write_copies(&mut self, edit: &Edit) -> Result<(), String> {
+        let values = edit.key.values();
+        let same: Vec<String> = edit
+            .table
+            .stored_columns()
+            .iter()
+            .zip(&values)
+            .map(|(column, value)| {
+                let name = dialect::identifier(&column.name);
+                match value {
+                    Value::Null => format!("{name} IS NULL"),
+                    value => format!("BINARY {name} = {}", dialect::literal(value, column)),
+                }
+            })
+            .collect();
+        self.run("START TRANSACTION").await?;
+        self.run(&format!("DELETE FROM {} WHERE {}", dialect::table_name(&edit.table), same.join(" AND ")))
+            .await?;
+        if let Some(row) = &edit.wanted {
+            let copies = match row.values().last() {
+                Some(Value::Int(copies)) => *copies,
+                _ => 0,
+            };
+            for _ in 0..copies {
+                self.run(&dialect::insert(&edit.table, row)).await?;
+            }
+        }
+        self.run("COMMIT").await
+    }
+
     async fn try_run(&mut self, sql: &str) -> Result<(), sqlx::Error> {
         self.application.execute(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await.map(|_| ())
     }
@@ -76,6 +120,9 @@ fn create(table: &Table) -> String {
         .iter()
         .map(|column| format!("{} {}", dialect::identifier(&column.name), typed(column)))
         .collect();
+    if table.key.is_empty() {
+        return format!("CREATE TABLE {} ({}) ENGINE=InnoDB", dialect::table_name(table), columns.join(", "));
+    }
     let key: Vec<String> = table.key_columns().map(|column| dialect::identifier(&column.name)).collect();
     format!(
         "CREATE TABLE {} ({}, PRIMARY KEY ({})) ENGINE=InnoDB",
@@ -120,6 +167,9 @@ impl Fixture for SqlFixture {
     }
 
     async fn write(&mut self, edit: &Edit) -> Result<bool, String> {
+        if edit.table.counted() {
+            return self.write_copies(edit).await.map(|()| true);
+        }
         let sql = match &edit.wanted {
             Some(row) => dialect::insert(&edit.table, row).replacen("INSERT", "REPLACE", 1),
             None => dialect::delete(&edit.table, &edit.key),

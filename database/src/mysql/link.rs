@@ -287,6 +287,28 @@ impl Link {
         Ok(rows)
     }
 
+    /// Shows each row to `take`, one after the other, until there is none or it wants no more. In the latter case the
+    /// connection is closed.
+    pub(super) async fn each_row(
+        &mut self,
+        sql: &str,
+        columns: &[&Column],
+        mut take: impl FnMut(&[u8]) -> bool + Send,
+    ) -> Result<(), Fault> {
+        let sql = sql.to_owned();
+        self.prepared += 1;
+        let whole = self
+            .with(async move |mut connection: MySqlConnection| {
+                let result = show(&mut connection, sql, columns, &mut take).await;
+                (connection, result)
+            })
+            .await?;
+        if !whole {
+            self.close();
+        }
+        Ok(())
+    }
+
     async fn read_bounded(
         &mut self,
         sql: &str,
@@ -351,4 +373,28 @@ async fn stream(
         }
     }
     Ok((rows, true))
+}
+
+/// Whether all rows were shown.
+async fn show(
+    connection: &mut MySqlConnection,
+    sql: String,
+    columns: &[&Column],
+    take: &mut (impl FnMut(&[u8]) -> bool + Send),
+) -> Result<bool, Fault> {
+    let (mut buffer, mut fields) = (Vec::new(), None);
+    let mut stream = connection.fetch_many(sqlx::query(AssertSqlSafe(sql)));
+    while let Some(item) = poll_fn(|context| stream.as_mut().poll_next(context)).await {
+        let Either::Right(row) = item? else { continue };
+        let fields = match &mut fields {
+            Some(fields) => fields,
+            None => fields.insert(Field::all(columns.iter().copied(), &row)?),
+        };
+        buffer.clear();
+        encode(fields, &row, &mut buffer)?;
+        if !take(&buffer) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

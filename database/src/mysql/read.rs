@@ -3,22 +3,25 @@
 //! Each call is one statement, so it sees one consistent state, but for `rows_by_key` with many keys, which is several
 //! statements in one snapshot, and for pins, of which the chapter of `mysql` speaks.
 //!
-//! What a pin is certain of: of every write through the server's log (`Watch::Log`), or of every write
-//! (`Watch::Locks`). A write by somebody else with `sql_log_bin=0` is no replicated write; on the bundled node a pin
-//! does not see it.
+//! What a pin is certain of: of every write to a locked row; else of every write through the server's log. A write by
+//! somebody else with `sql_log_bin=0` is no replicated write; where the log is looked at, a pin does not see it.
 
+use super::binlog::untouched;
+use super::counted::{buckets, by_content, copies};
 use super::digest;
 use super::fault::Fault;
+use super::filter;
 use super::link::Link;
-use super::locks::locks_rows;
+use super::locks::{Locked, locks_rows};
 use super::{Connection, Watch};
 use crate::dialect::{self, KEYS_PER_STATEMENT, Lock};
 use crate::digest::Digest;
 use crate::error::Result;
+use crate::filter::Filters;
 use crate::row::{Key, Row, Rows};
 use crate::table::{Chunk, Column, Table};
 use crate::{Pin, Position, Reader, RowsOf};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -26,10 +29,12 @@ use tokio::time::timeout;
 const SNAPSHOT_MOST: Duration = Duration::from_secs(60);
 /// How many bytes of rows a reading of a chunk takes in before it ends early.
 const CHUNK_BYTES: usize = 8 << 20;
+/// How many bytes of different contents are held when rows without a key are counted.
+const COPIES_BYTES: usize = 32 << 20;
 
 impl Reader for Connection {
     async fn tables(&mut self) -> Result<Vec<Table>> {
-        let tables = super::schema::tables(&mut self.main, &self.ledger).await;
+        let tables = super::schema::tables(&mut self.main, &self.ledger, self.watch).await;
         tables.map_err(|fault| self.error(fault, "the list of tables"))
     }
 
@@ -67,7 +72,9 @@ impl Reader for Connection {
 
     async fn rows_by_key(&mut self, table: &Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
         self.main.refresh().await;
-        let rows = if keys.len() <= KEYS_PER_STATEMENT {
+        let rows = if table.counted() {
+            by_content(&mut self.main, table, keys).await
+        } else if keys.len() <= KEYS_PER_STATEMENT {
             by_key(&mut self.main, table, keys, Lock::None).await
         } else {
             snapshot_by_key(&mut self.main, table, keys).await
@@ -95,6 +102,8 @@ impl Reader for Connection {
             if still.len() != pin.rows.len() {
                 still = vec![false; pin.rows.len()];
             }
+            let unlocked = self.untouched_tables(rows, pin).await;
+            still.iter_mut().zip(unlocked).for_each(|(still, unlocked)| *still |= unlocked);
             return Ok(still);
         }
         self.untouched(rows, pin, Whose::Anybodys).await
@@ -119,6 +128,26 @@ impl Reader for Connection {
         let waited_for = self.waited_for().await;
         waited_for.map_err(|fault| self.error(fault, "asking who waits for rows"))
     }
+
+    async fn filters(&mut self) -> Result<Filters> {
+        let filters = filter::of_server(&mut self.main).await;
+        filters.map_err(|fault| self.error(fault, "its replication filters"))
+    }
+
+    fn counts(&self) -> bool {
+        self.watch == Watch::Locks
+    }
+
+    async fn buckets(&mut self, table: &Table, digits: u32) -> Result<BTreeMap<u32, Digest>> {
+        let buckets = buckets(&mut self.main, table, digits).await;
+        buckets.map_err(|fault| self.error(fault, &format!("counting {table}")))
+    }
+
+    async fn copies(&mut self, table: &Table, digits: u32, chosen: &[u32]) -> Result<Rows> {
+        self.main.refresh().await;
+        let rows = copies(&mut self.main, table, digits, chosen, COPIES_BYTES).await;
+        rows.map_err(|fault| self.error(fault, &format!("counting rows of {table}")))
+    }
 }
 
 impl Connection {
@@ -136,21 +165,63 @@ impl Connection {
         Ok(untouched)
     }
 
-    /// Locks the rows. Where one of the tables cannot lock its rows, nothing is held of any: the rows are only read.
+    /// Locks the rows of those tables that can lock them by key. The others are only read, from a place in the log on.
     async fn lock_pin(&mut self, tables: &[(&Table, &[Key])]) -> std::result::Result<Pin, Fault> {
-        let mut lockable = true;
+        let mut locking = Vec::new();
         for (table, _) in tables {
-            lockable &= locks_rows(&mut self.main, table).await?;
+            locking.push(!table.counted() && locks_rows(&mut self.main, table).await?);
         }
-        if lockable {
-            let locked = self.lock(tables, Lock::Share).await?;
-            return Ok(Pin { rows: locked.rows, since: Position("locks".into()) });
+        let since = match locking.contains(&false) {
+            // before the rows are read: what is written in between counts as written since
+            true => position(&mut self.main).await.unwrap_or_default(),
+            false => Position::default(),
+        };
+        let pick = |locks: bool| tables.iter().zip(&locking).filter(move |(_, can)| **can == locks);
+        let lockable: Vec<(&Table, &[Key])> = pick(true).map(|(of, _)| *of).collect();
+        let mut locked = match lockable.is_empty() {
+            true => Locked { rows: Vec::new(), held: Vec::new() },
+            false => self.lock(&lockable, Lock::Share).await?,
+        };
+        let (mut rows, mut held) = (Vec::new(), Vec::new());
+        for ((table, keys), locks) in tables.iter().zip(&locking) {
+            if *locks {
+                rows.extend(locked.rows.drain(..keys.len()));
+                held.extend(locked.held.drain(..keys.len()));
+            } else {
+                rows.extend(read_unlocked(&mut self.main, table, keys).await?);
+                held.extend(keys.iter().map(|_| false));
+            }
         }
-        let mut rows = Vec::new();
-        for (table, keys) in tables {
-            rows.extend(by_key(&mut self.main, table, keys, Lock::None).await?);
+        if let Some(holding) = &mut self.held {
+            holding.rows = held;
         }
-        Ok(Pin { rows, since: Position("nothing".into()) })
+        Ok(Pin { rows, since })
+    }
+
+    /// Of which rows it is certain that their table was not written since the pin, because the log holds no change of it. Of
+    /// rows that were locked nothing is asked.
+    async fn untouched_tables(&mut self, rows: &[RowsOf<'_>], pin: &Pin) -> Vec<bool> {
+        let all = || rows.iter().flat_map(|of| of.keys.iter().map(|_| false)).collect();
+        if pin.since == Position::default() {
+            return all();
+        }
+        let tables: Vec<&Table> = rows.iter().map(|of| of.table).collect();
+        // a server that does not show its log vouches for nothing
+        let Ok(untouched) = untouched(&mut self.main, &tables, &pin.since, &self.ledger).await else {
+            return all();
+        };
+        rows.iter().zip(untouched).flat_map(|(of, still)| of.keys.iter().map(move |_| still)).collect()
+    }
+}
+
+async fn read_unlocked(
+    link: &mut Link,
+    table: &Table,
+    keys: &[Key],
+) -> std::result::Result<Vec<Option<Row>>, Fault> {
+    match table.counted() {
+        true => by_content(link, table, keys).await,
+        false => by_key(link, table, keys, Lock::None).await,
     }
 }
 

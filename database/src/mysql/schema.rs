@@ -6,11 +6,11 @@
 //! Invariant: of several usable keys every node takes the same one: the primary key, else the unique key with the
 //! fewest columns, else the first by name. A key is usable if no column of it is nullable or a prefix.
 
-use super::LEDGER;
 use super::fault::Fault;
 use super::link::{Answer, Link};
+use super::{LEDGER, Watch};
 use crate::table::{Column, Kind, Table};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Databases that belong to the server.
 const SYSTEM: [&str; 5] =
@@ -22,7 +22,10 @@ type Name = (String, String);
 ///
 /// MariaDB calls a base table that keeps the former versions of its rows otherwise; what is read of it are the rows
 /// of now. Views and sequences have no rows of their own.
-pub(super) async fn tables(link: &mut Link, ledger: &str) -> Result<Vec<Table>, Fault> {
+///
+/// On a server of its own kind (not the bundled node, which has no such values), an ENUM or SET of which two values may
+/// be one text is read by its numbers.
+pub(super) async fn tables(link: &mut Link, ledger: &str, watch: Watch) -> Result<Vec<Table>, Fault> {
     let own = SYSTEM.map(|name| format!("'{name}'"));
     let elsewhere = format!("TABLE_SCHEMA NOT IN ({})", own.join(", "));
     let found = link
@@ -47,6 +50,10 @@ pub(super) async fn tables(link: &mut Link, ledger: &str) -> Result<Vec<Table>, 
         .await?;
     let mut tables = assemble(&found, columns, indexes);
     tables.retain(|table| !is_ledger(table, ledger));
+    if watch == Watch::Locks {
+        let columns = tables.iter_mut().flat_map(|table| &mut table.columns);
+        columns.filter(|column| ambiguous(column)).for_each(|column| column.kind = Kind::Integer);
+    }
     Ok(tables)
 }
 
@@ -82,6 +89,13 @@ fn assemble(found: &Answer, columns: Answer, indexes: Answer) -> Vec<Table> {
         .collect();
     tables.sort_by(|a, b| (&a.database, &a.name).cmp(&(&b.database, &b.name)));
     tables
+}
+
+/// Whether two values of an ENUM or SET may be the same text: the value of an error is the empty text.
+fn ambiguous(column: &Column) -> bool {
+    let members = column.members();
+    let different: HashSet<&String> = members.iter().collect();
+    different.len() < members.len() || members.iter().any(String::is_empty)
 }
 
 /// The rows of each table, without its name.

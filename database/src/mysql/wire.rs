@@ -9,6 +9,7 @@
 //! column's definition, since the driver's type names lose it for `tinyint(1)`.
 
 use super::fault::Fault;
+use crate::dialect::{Form, form};
 use crate::table::{Column, Kind};
 use crate::value::{put, put_int, put_uint, tag};
 use sqlx::mysql::MySqlRow;
@@ -29,6 +30,12 @@ pub(super) enum Field {
     Bits,
     /// Bytes that are taken as they are, under this tag.
     Plain(u8),
+    /// Text in UTF-8; what is none (half of a surrogate pair) is taken as bytes.
+    Text,
+    /// The bytes of a text that is ASCII; what is none is taken as bytes.
+    Stored,
+    /// A text behind a `t`, or stored bytes in hex behind an `x`.
+    Tagged,
     /// Year, month, day.
     Date,
     /// The same with time of day.
@@ -49,7 +56,9 @@ impl Field {
                 wire,
                 "FLOAT" | "DOUBLE" | "DATE" | "DATETIME" | "TIMESTAMP" | "TIME" | "BIT" | "NULL"
             );
-        let unsigned = column.definition.contains("unsigned") || column.definition.starts_with("year");
+        let unsigned = column.definition.contains("unsigned")
+            || column.definition.starts_with("year")
+            || form(column) == Form::Number;
         let field = match column.kind {
             Kind::Integer if integer && unsigned => Some(Field::Unsigned),
             Kind::Integer if integer => Some(Field::Signed),
@@ -59,7 +68,11 @@ impl Field {
             Kind::Float if wire == "FLOAT" => Some(Field::Float),
             Kind::Double if wire == "DOUBLE" => Some(Field::Double),
             Kind::Decimal if !fixed => Some(Field::Plain(tag::DECIMAL)),
-            Kind::Text if !fixed => Some(Field::Plain(tag::TEXT)),
+            Kind::Text if !fixed => Some(match form(column) {
+                Form::Stored => Field::Stored,
+                Form::Tagged(_) => Field::Tagged,
+                Form::Plain | Form::Number => Field::Text,
+            }),
             Kind::Json if !fixed => Some(Field::Plain(tag::JSON)),
             Kind::Bytes if !fixed => Some(Field::Plain(tag::BYTES)),
             Kind::Date if wire == "DATE" => Some(Field::Date),
@@ -106,6 +119,13 @@ pub(super) fn encode(fields: &[Field], row: &MySqlRow, out: &mut Vec<u8>) -> Res
 fn encode_value(field: Field, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
     match field {
         Field::Plain(tag) => put(out, tag, bytes),
+        Field::Text => put(out, text_tag(std::str::from_utf8(bytes).is_ok()), bytes),
+        Field::Stored => put(out, text_tag(bytes.is_ascii()), bytes),
+        Field::Tagged => match bytes.split_first()? {
+            (b't', text) => put(out, text_tag(std::str::from_utf8(text).is_ok()), text),
+            (b'x', digits) => put(out, tag::BYTES, &stored(digits)?),
+            _ => return None,
+        },
         Field::Signed => put_int(out, signed(bytes)?),
         Field::Unsigned => put_uint(out, unsigned(bytes)?),
         Field::Float => put(out, tag::FLOAT, &reversed::<4>(bytes)?),
@@ -121,6 +141,16 @@ fn encode_value(field: Field, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
         Field::Time => time(bytes, out)?,
     }
     Some(())
+}
+
+fn text_tag(text: bool) -> u8 {
+    if text { tag::TEXT } else { tag::BYTES }
+}
+
+/// The bytes of hex digits.
+fn stored(digits: &[u8]) -> Option<Vec<u8>> {
+    let digit = |digit: &u8| char::from(*digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    digits.chunks(2).map(|pair| Some(digit(&pair[0])? << 4 | digit(pair.get(1)?)?)).collect()
 }
 
 fn reversed<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
@@ -272,6 +302,25 @@ mod tests {
         assert_eq!(time(&[8, 1, 0, 0, 0, 0, 2, 3, 4]), text("-02:03:04.000000"));
         assert_eq!(time(&[12, 0, 4, 0, 0, 0, 3, 0, 0, 7, 0, 0, 0]), text("99:00:00.000007"));
         assert_eq!(time(&[12, 0, 4, 0, 0, 0, 4, 0, 0, 7, 0, 0, 0]), text("100:00:00.000007"));
+    }
+
+    #[test]
+    fn text_that_utf_8_cannot_say_is_taken_as_bytes() {
+        let (text, bytes) =
+            (|text: &str| Value::Text(text.into()), |bytes: &[u8]| Value::Bytes(bytes.into()));
+        for (field, wire, must) in [
+            (Field::Text, &b"\xc3\xa9"[..], Some(text("é"))),
+            (Field::Text, b"\xed\xa0\x80", Some(bytes(&[0xed, 0xa0, 0x80]))),
+            (Field::Stored, b"abc", Some(text("abc"))),
+            (Field::Stored, b"\xc3\xa9", Some(bytes(&[0xc3, 0xa9]))),
+            (Field::Tagged, b"tabc", Some(text("abc"))),
+            (Field::Tagged, b"t", Some(text(""))),
+            (Field::Tagged, b"x98fA", Some(bytes(&[0x98, 0xfa]))),
+            (Field::Tagged, b"x9", None),
+            (Field::Tagged, b"", None),
+        ] {
+            assert_eq!(value(field, wire), must);
+        }
     }
 
     #[test]

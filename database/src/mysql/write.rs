@@ -81,6 +81,11 @@ impl Writer for Connection {
         if edits.is_empty() {
             return Ok(Pin { rows: Vec::new(), since: Position::default() });
         }
+        if let Some(edit) = edits.iter().find(|edit| edit.table.counted()) {
+            let reason =
+                format!("{} has no key by which a row could be guarded; nothing was changed", edit.table);
+            return Err(Error::Schema { node: self.name.clone(), reason });
+        }
         let link = if self.watch == Watch::Log { &mut self.main } else { &mut self.locks };
         match without_log(link).await {
             Err(fault @ Fault::Server { .. }) => {

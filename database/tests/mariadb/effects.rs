@@ -1,6 +1,7 @@
 //! What a server does by itself with an edit, and what a user is not shown of it: such edits are refused.
 
-use super::{Server, connect};
+use super::connect;
+use super::server::Server;
 use database::conformance::SqlFixture;
 use database::mysql::{Connection, Options};
 use database::{Chunk, Edit, Key, Mending, Reader, Row, RowsOf, Secret, Target, Value, Writer};
@@ -86,9 +87,30 @@ pub async fn side_effects_are_refused(server: &Server, fixture: &mut SqlFixture)
     assert!(matches!(&done[2], Mending::Refused(reason) if reason.contains("trigger t ")), "{done:?}");
     let rows = node.rows_by_key(&table("child"), &[key(1), key(2)]).await.unwrap();
     assert_eq!(rows, [Some(row(&[1, 1])), None]);
-    // an engine without row locks: never still, never mended
-    let pin = node.pin(&[RowsOf { table: &table("old"), keys: &[key(1)] }]).await.unwrap();
-    assert_eq!(node.still(&[RowsOf { table: &table("old"), keys: &[key(1)] }], &pin).await.unwrap(), [false]);
+    // an engine without row locks: still as long as the log holds no change of the table, and never mended
+    let (old, keys) = (table("old"), [key(1)]);
+    let rows = [RowsOf { table: &old, keys: &keys }];
+    for (sql, still) in [
+        ("DO 0", true),
+        ("UPDATE family.parent SET v = 9 WHERE id = 2", true),
+        ("INSERT INTO family.old VALUES (2)", false),
+        ("DO 0", true),
+        ("ALTER TABLE family.child ADD x INT", false),
+        ("FLUSH BINARY LOGS", false),
+        ("DO 0", true),
+    ] {
+        let pin = node.pin(&rows).await.unwrap();
+        assert_eq!(pin.rows, [Some(row(&[1]))]);
+        fixture.run(sql).await.unwrap();
+        assert_eq!(node.still(&rows, &pin).await.unwrap(), [still], "{sql}");
+    }
+    // locked rows beside it are still all the same
+    let (parent, own) = (table("parent"), [key(2)]);
+    let both = [RowsOf { table: &old, keys: &keys }, RowsOf { table: &parent, keys: &own }];
+    let pin = node.pin(&both).await.unwrap();
+    assert_eq!(pin.rows, [Some(row(&[1])), Some(row(&[2, 9]))]);
+    fixture.run("DELETE FROM family.old WHERE id = 2").await.unwrap();
+    assert_eq!(node.still(&both, &pin).await.unwrap(), [false, true]);
     let edit = Edit { table: table("old"), key: key(1), expected: Some(row(&[1])), wanted: None };
     let refusal = node.guard(&[edit]).await.unwrap_err().to_string();
     assert!(refusal.contains("does not lock rows"), "{refusal}");

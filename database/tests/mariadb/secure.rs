@@ -3,7 +3,7 @@
 //! The server's certificate names `localhost` and not 127.0.0.1, so that one address is right for it and another is wrong.
 //! Where `openssl` is not installed the test says so and checks nothing.
 
-use crate::{Server, server_with};
+use crate::server::Server;
 use database::mysql::{Connection, Options};
 use database::{Error, Reader, Secret, Target};
 use std::path::Path;
@@ -76,7 +76,7 @@ async fn certificates_are_verified_as_far_as_was_asked_for() {
     let file = |name: &str| folder.path().join(name).display().to_string();
     let options = [("ca", "ca.pem"), ("cert", "server.pem"), ("key", "server.key")]
         .map(|(o, f)| format!("--ssl-{o}={}", file(f)));
-    let Some(server) = server_with(&options).await else { return };
+    let Some(server) = Server::start(7, &options.each_ref().map(String::as_str)).await else { return };
     let (ca, other) = (file("ca.pem"), file("other.pem"));
     // what is not asked for is not demanded, but taken where it is offered
     for mode in ["", "?ssl-mode=REQUIRED", "?ssl-mode=DISABLED"] {
@@ -136,13 +136,15 @@ async fn accounts_that_demand_encryption(server: &Server, file: &dyn Fn(&str) ->
 
 #[tokio::test(flavor = "multi_thread")]
 async fn encryption_that_is_not_offered_is_said_and_sockets_need_none() {
-    let Some(server) = server_with(&["--skip-ssl".to_owned()]).await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("other");
+    let place = format!("--socket={}", socket.display());
+    let Some(server) = Server::start(7, &["--skip-ssl", &place]).await else { return };
     for mode in ["REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"] {
         let reason = refusal(&server, "127.0.0.1", &format!("root@HOST/?ssl-mode={mode}")).await;
         assert!(reason.contains("the server offers none"), "{reason}");
     }
     connect(&server, "127.0.0.1", "root@HOST").await.unwrap();
-    let socket = server._folder.path().join("s");
     let target: Target = format!("S={},u=root", socket.display()).parse().unwrap();
     let mut connection = Connection::connect(&target, None, &Options::default()).await.unwrap();
     assert_eq!(connection.identity().await.unwrap().server_id, "7");
