@@ -30,6 +30,7 @@
 //! must not silently check other tables. What the command line says wins over what is said here.
 
 use crate::error::Failure;
+use crate::gentle::Digesting;
 use database::target::{Certificates, Said};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -147,6 +148,8 @@ pub struct Check {
     pub timezone: Option<String>,
     /// How many tables, or chunks of one, are read at the same time.
     pub threads: Option<usize>,
+    /// Where rows are digested: `auto`, `server` or `stream`.
+    pub digest: Option<Digesting>,
 }
 
 /// `[sync]`.

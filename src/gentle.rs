@@ -60,6 +60,22 @@ pub struct GentleArgs {
     /// Read so many tables, or chunks of a large table, at the same time from each node [default: 1]
     #[arg(long, help_heading = HEADING, value_name = "COUNT")]
     pub threads: Option<usize>,
+    /// Where rows are digested: by each node itself, or here, from rows that travel [default: server where all nodes can]
+    #[arg(long, help_heading = HEADING, value_name = "WHERE")]
+    pub digest: Option<Digesting>,
+}
+
+/// Where rows are digested.
+#[derive(clap::ValueEnum, serde::Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Digesting {
+    /// By the nodes if all of them can, else here
+    #[default]
+    Auto,
+    /// By the nodes, and refused where one cannot
+    Server,
+    /// Here: all rows travel
+    Stream,
 }
 
 /// A bound of a server's load.
@@ -90,6 +106,8 @@ pub struct Gentle {
     pub window: Option<Window>,
     /// How many lanes.
     pub lanes: usize,
+    /// Where rows are digested.
+    pub digesting: Digesting,
 }
 
 /// A value that cannot be meant.
@@ -140,6 +158,7 @@ impl Gentle {
                 args.timezone.as_ref().or(check.timezone.as_ref()),
             )?,
             lanes,
+            digesting: args.digest.or(check.digest).unwrap_or_default(),
         })
     }
 }
@@ -231,10 +250,12 @@ mod tests {
             window: Some("22:00-06:00".into()),
             timezone: Some("Europe/Helsinki".into()),
             threads: Some(2),
+            digest: Some(Digesting::Stream),
             ..Check::default()
         };
         let by_file = resolve(GentleArgs::default(), file.clone()).unwrap();
         assert_eq!((by_file.size, by_file.max_lag, by_file.lanes), (ChunkSize::Rows(500), None, 2));
+        assert_eq!((none.digesting, by_file.digesting), (Digesting::Auto, Digesting::Stream));
         assert_eq!(by_file.window.unwrap().to_string(), "22:00-06:00 (Europe/Helsinki)");
         let loads: Vec<_> = by_file.max_load.iter().map(|load| (load.variable.as_str(), load.most)).collect();
         assert_eq!(loads, [("Threads_running", Some(25)), ("Threads_connected", None)]);
@@ -243,10 +264,12 @@ mod tests {
             max_lag: Some("1s".into()),
             max_load: vec!["Threads_running:7".into()],
             threads: Some(3),
+            digest: Some(Digesting::Server),
             ..GentleArgs::default()
         };
         let both = resolve(args, file).unwrap();
         assert_eq!(both.size, ChunkSize::Time(Duration::from_secs(1)));
+        assert_eq!(both.digesting, Digesting::Server);
         assert_eq!((both.max_lag, both.lanes, both.intensity), (Some(Duration::from_secs(1)), 3, 0.5));
         assert_eq!(both.max_load, [MaxLoad { variable: "Threads_running".into(), most: Some(7) }]);
     }

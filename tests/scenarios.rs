@@ -226,6 +226,8 @@ fn a_wrong_password_and_the_same_server_by_two_names_are_refused() {
     assert_eq!(code, 3, "{err}");
     assert!(err.contains("same server"), "{err}");
     assert_eq!(run("right", [&nodes.0, &nodes.1]).0, 0);
+    let (code, _, err) = said(&cluster.evensum_plain(&["check", "--digest", "server", &nodes.0, &nodes.1]));
+    assert_eq!(code, 3, "{err}");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //!
 //! Invariant: each leaf becomes one hash per node, in the order of the table's chunks.
 
-use crate::checkpoint::KeptLeaf;
+use crate::checkpoint::{KeptLeaf, KeptRows};
 use crate::fingerprint::fingerprint;
 use crate::lineup::Obstacle;
 use crate::locate::Candidate;
@@ -30,22 +30,15 @@ pub(crate) struct Account {
 /// Leaves that wait for their candidates to be settled.
 struct Waiting {
     account: usize,
+    /// The number of the first leaf in its table.
+    first: u64,
     leaves: Vec<KeptLeaf>,
     candidates: Vec<Candidate>,
-    mismatched: Vec<Mismatched>,
 }
 
-/// A chunk that was not the same on all nodes.
-pub(crate) struct Mismatched {
-    /// Its number in its table.
-    pub(crate) number: u64,
-    pub(crate) chunk: Chunk,
-    /// The rows that all nodes had in common.
-    pub(crate) common_rows: u64,
-}
-
-/// Such a chunk, and what each node holds in it for certain.
+/// A chunk that was not the same on all nodes, and what each node holds in it for certain.
 pub(crate) struct SettledChunk {
+    /// Its number in its table.
     pub(crate) number: u64,
     pub(crate) chunk: Chunk,
     pub(crate) digests: Vec<Digest>,
@@ -109,22 +102,16 @@ impl Accounts {
         &self.accounts[account].report.table
     }
 
-    /// Books leaves, the next ones of their table, with the candidates in them; and the chunks of those that were not the same on
-    /// all nodes, if they are known.
-    pub(crate) fn book(
-        &mut self,
-        account: usize,
-        leaves: Vec<KeptLeaf>,
-        candidates: Vec<Candidate>,
-        mismatched: Vec<Mismatched>,
-    ) {
+    /// Books leaves, the next ones of their table, with the candidates in them.
+    pub(crate) fn book(&mut self, account: usize, leaves: Vec<KeptLeaf>, candidates: Vec<Candidate>) {
         let done = &mut self.accounts[account];
+        let first = done.report.chunks;
         done.report.chunks += leaves.len() as u64;
         for leaf in &leaves {
             done.report.chunks_mismatched += u64::from(leaf.located.is_some());
             done.rows_by_node.iter_mut().zip(&leaf.digests).for_each(|(rows, digest)| *rows += digest.rows);
         }
-        self.waiting.push(Waiting { account, leaves, candidates, mismatched });
+        self.waiting.push(Waiting { account, first, leaves, candidates });
     }
 
     /// How many rows wait to be settled.
@@ -148,24 +135,26 @@ impl Accounts {
     /// Books what was settled; the chunks that were not the same on all nodes at first and of which all is certain now.
     pub(crate) fn settled(&mut self, settled: &[Settled], nodes: &[Box<str>]) -> Vec<SettledChunk> {
         let (mut rest, mut chunks) = (settled, Vec::new());
-        for Waiting { account, leaves, mismatched, .. } in std::mem::take(&mut self.waiting) {
-            let mut mismatched = mismatched.into_iter();
-            for leaf in leaves {
-                let count = leaf.located.as_ref().map_or(0, |(_, keys)| keys.len());
+        for Waiting { account, first, leaves, .. } in std::mem::take(&mut self.waiting) {
+            for (leaf, number) in leaves.into_iter().zip(first..) {
+                let count = leaf.located.as_ref().map_or(0, |located| located.keys.len());
                 let (own, others) = rest.split_at(count.min(rest.len()));
                 rest = others;
                 let done = &mut self.accounts[account];
                 for (node, hashes) in done.hashes.iter_mut().enumerate() {
                     hashes.push(leaf_hash(&leaf, node, own));
                 }
-                if let Some((_, keys)) = &leaf.located {
+                if let Some(located) = &leaf.located {
                     let any = |kind: fn(&Settled) -> bool| u64::from(own.iter().any(kind));
                     let unsettled = any(|row| matches!(row, Settled::Unsettled(..)));
                     done.report.chunks_different += any(|row| matches!(row, Settled::Different(_)));
                     done.report.chunks_unsettled += unsettled;
-                    let chunk = mismatched.next().filter(|_| unsettled == 0);
-                    chunks.extend(chunk.map(|chunk| chunk.settled(&leaf, own, nodes.len())));
-                    self.record(account, keys, own, nodes);
+                    if unsettled == 0 {
+                        let chunk = located.chunk(&done.report.table);
+                        let digests = (0..nodes.len()).map(|node| located.digest(node, own)).collect();
+                        chunks.push(SettledChunk { number, chunk, digests });
+                    }
+                    self.record(account, &located.keys, own, nodes);
                 }
             }
         }
@@ -227,41 +216,50 @@ impl Accounts {
     }
 }
 
-impl Mismatched {
-    /// What each node holds in it, now that every row in question is settled.
-    fn settled(self, leaf: &KeptLeaf, settled: &[Settled], nodes: usize) -> SettledChunk {
-        let Mismatched { number, chunk, common_rows } = self;
-        let there = |node: usize| {
-            let holds = |settled: &&Settled| match settled {
-                Settled::Identical(row) => row.is_some(),
-                Settled::Different(rows) | Settled::Unsettled(rows, _) => rows[node].is_some(),
-            };
-            settled.iter().filter(holds).count() as u64
-        };
-        let digest =
-            |node: usize| Digest { rows: common_rows + there(node), hash: leaf_hash(leaf, node, settled) };
-        SettledChunk { number, chunk, digests: (0..nodes).map(digest).collect() }
+impl KeptRows {
+    fn chunk(&self, table: &Arc<Table>) -> Chunk {
+        Chunk { table: table.clone(), lower: self.lower.clone(), upper: self.upper.clone() }
+    }
+
+    /// What a node holds in it, now that every row in question is settled.
+    fn digest(&self, node: usize, settled: &[Settled]) -> Digest {
+        let there = settled.iter().filter(|settled| on(settled, node).is_some()).count() as u64;
+        Digest { rows: self.common.1 + there, hash: self.hash(node, settled) }
+    }
+
+    /// The rows that all nodes had in common, and each other row as it is on this node.
+    fn hash(&self, node: usize, settled: &[Settled]) -> [u8; 32] {
+        let mut hasher = leaf_hasher();
+        hasher.update(&[1]).update(&self.common.0);
+        for (key, settled) in self.keys.iter().zip(settled) {
+            let row = on(settled, node).map_or(&[][..], Row::bytes);
+            for part in [key.bytes(), row] {
+                hasher.update(&(part.len() as u64).to_be_bytes()).update(part);
+            }
+        }
+        *hasher.finalize().as_bytes()
     }
 }
 
-/// What a node holds in a chunk, as settled: the chunk's digest where all nodes had the same, else the rows that they
-/// had in common and each other row as it is on this node.
-fn leaf_hash(leaf: &KeptLeaf, node: usize, settled: &[Settled]) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new_derive_key("evensum 2026 fingerprint leaf v1");
-    let Some((common, keys)) = &leaf.located else {
-        hasher.update(&[0]).update(&leaf.digests[node].rows.to_be_bytes()).update(&leaf.digests[node].hash);
-        return *hasher.finalize().as_bytes();
-    };
-    hasher.update(&[1]).update(common);
-    for (key, settled) in keys.iter().zip(settled) {
-        let row = match settled {
-            Settled::Identical(row) => row.as_ref(),
-            Settled::Different(rows) | Settled::Unsettled(rows, _) => rows[node].as_ref(),
-        };
-        let row = row.map_or(&[][..], Row::bytes);
-        for part in [key.bytes(), row] {
-            hasher.update(&(part.len() as u64).to_be_bytes()).update(part);
-        }
+/// What a node holds of a row.
+fn on(settled: &Settled, node: usize) -> Option<&Row> {
+    match settled {
+        Settled::Identical(row) => row.as_ref(),
+        Settled::Different(rows) | Settled::Unsettled(rows, _) => rows[node].as_ref(),
     }
+}
+
+fn leaf_hasher() -> blake3::Hasher {
+    blake3::Hasher::new_derive_key("evensum 2026 fingerprint leaf v1")
+}
+
+/// What a node holds in a chunk, as settled: the chunk's digest where all nodes had the same.
+fn leaf_hash(leaf: &KeptLeaf, node: usize, settled: &[Settled]) -> [u8; 32] {
+    if let Some(located) = &leaf.located {
+        return located.hash(node, settled);
+    }
+    let digest = leaf.digests[node];
+    let mut hasher = leaf_hasher();
+    hasher.update(&[0]).update(&digest.rows.to_be_bytes()).update(&digest.hash);
     *hasher.finalize().as_bytes()
 }

@@ -20,8 +20,21 @@ use std::collections::BTreeMap;
 pub struct KeptLeaf {
     /// One digest per node.
     pub digests: Vec<Digest>,
-    /// The hash of the rows that all nodes had in common and the keys of the others, if the digests differ.
-    pub located: Option<([u8; 32], Vec<Key>)>,
+    /// What was found in it, if the digests differ.
+    pub located: Option<KeptRows>,
+}
+
+/// What was found in a chunk whose digests differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptRows {
+    /// Its first key.
+    pub lower: Option<Key>,
+    /// The first key after it.
+    pub upper: Option<Key>,
+    /// The hash of the rows that all nodes had in common, and how many these are.
+    pub common: ([u8; 32], u64),
+    /// The keys of the others.
+    pub keys: Vec<Key>,
 }
 
 /// A leaf as it is written down.
@@ -29,7 +42,11 @@ pub struct KeptLeaf {
 struct Written {
     digests: Vec<(u64, String)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    common: Option<String>,
+    common: Option<(String, u64)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lower: Option<Key>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    upper: Option<Key>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     keys: Vec<Key>,
 }
@@ -38,8 +55,10 @@ impl From<KeptLeaf> for Written {
     fn from(leaf: KeptLeaf) -> Written {
         let hex = |hash: &[u8; 32]| blake3::Hash::from_bytes(*hash).to_hex().to_string();
         let digests = leaf.digests.iter().map(|digest| (digest.rows, hex(&digest.hash))).collect();
-        let (common, keys) = leaf.located.map_or((None, Vec::new()), |(common, keys)| (Some(common), keys));
-        Written { digests, common: common.as_ref().map(hex), keys }
+        let Some(KeptRows { lower, upper, common, keys }) = leaf.located else {
+            return Written { digests, common: None, lower: None, upper: None, keys: Vec::new() };
+        };
+        Written { digests, common: Some((hex(&common.0), common.1)), lower, upper, keys }
     }
 }
 
@@ -50,7 +69,12 @@ impl TryFrom<Written> for KeptLeaf {
         let hash = |text: &String| Ok(*blake3::Hash::from_hex(text)?.as_bytes());
         let digest = |(rows, text): &(u64, String)| Ok(Digest { rows: *rows, hash: hash(text)? });
         let located = match &written.common {
-            Some(common) => Some((hash(common)?, written.keys)),
+            Some((common, rows)) => Some(KeptRows {
+                lower: written.lower,
+                upper: written.upper,
+                common: (hash(common)?, *rows),
+                keys: written.keys,
+            }),
             None => None,
         };
         let digests: Result<Vec<Digest>, blake3::HexError> = written.digests.iter().map(digest).collect();
@@ -63,12 +87,18 @@ impl KeptLeaf {
     pub(crate) fn all(walked: Walked) -> (Vec<KeptLeaf>, Vec<Candidate>) {
         let mut candidates = Vec::with_capacity(walked.candidates.len());
         let mut kept = |leaf: Leaf| KeptLeaf {
-            digests: leaf.digests,
             located: leaf.located.map(|(common, range)| {
                 let own = &walked.candidates[range];
                 candidates.extend_from_slice(own);
-                (common, own.iter().map(|candidate| candidate.key.clone()).collect())
+                let others = own.iter().filter(|candidate| candidate.rows[0].is_some()).count() as u64;
+                KeptRows {
+                    lower: leaf.chunk.lower,
+                    upper: leaf.chunk.upper,
+                    common: (common, leaf.digests[0].rows.saturating_sub(others)),
+                    keys: own.iter().map(|candidate| candidate.key.clone()).collect(),
+                }
             }),
+            digests: leaf.digests,
         };
         let leaves = walked.leaves.into_iter().map(&mut kept).collect();
         (leaves, candidates)
@@ -137,11 +167,17 @@ mod tests {
     #[test]
     fn a_leaf_is_read_back_as_it_was_written() {
         let digest = |n: u8| Digest { rows: u64::from(n), hash: [n; 32] };
+        let located = |common, keys: Vec<Key>| KeptRows {
+            lower: None,
+            upper: keys.first().cloned(),
+            common: (common, 3),
+            keys,
+        };
         let key = Key::new(&[Value::Text("a'b".into()), Value::Null]);
         for leaf in [
             KeptLeaf { digests: vec![digest(1), digest(2)], located: None },
-            KeptLeaf { digests: vec![digest(255)], located: Some(([7; 32], vec![key])) },
-            KeptLeaf { digests: vec![], located: Some(([0; 32], vec![])) },
+            KeptLeaf { digests: vec![digest(255)], located: Some(located([7; 32], vec![key])) },
+            KeptLeaf { digests: vec![], located: Some(located([0; 32], vec![])) },
         ] {
             let text = serde_json::to_string(&leaf).unwrap();
             assert_eq!(serde_json::from_str::<KeptLeaf>(&text).unwrap(), leaf, "{text}");

@@ -11,7 +11,7 @@
 //! Invariant: the report does not depend on the number of lanes, nor on whether the run was killed and resumed, but for
 //! what was written to the nodes meanwhile and for where chunks begin if their size follows the time.
 
-use crate::booking::{Accounts, Mismatched, SettledChunk};
+use crate::booking::{Accounts, SettledChunk};
 use crate::checkpoint::{Checkpoint, Forgetful, Keeper, KeptLeaf, KeptTable, Part};
 use crate::lineup::{Lined, Side, line_up};
 use crate::locate::Candidate;
@@ -23,13 +23,12 @@ use crate::selection::Selection;
 use crate::settle::{Settled, settle};
 use crate::stop::Stop;
 use crate::throttle::Gate;
-use crate::walk::{CANDIDATES_MAX, Leaf, Walked, checksums, walk};
+use crate::walk::{CANDIDATES_MAX, Walked, checksums, walk};
 use crate::watermark::Watermarks;
 use database::{Checksum, Error, Key, Ledger, Reader, Result, Table};
 use futures_util::future::try_join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -251,14 +250,14 @@ impl<'a, L: Ledger + 'static> Run<'a, L> {
         let table = self.accounts.table(account).clone();
         self.course.chunks_resumed += kept.leaves.len() as u64;
         for leaf in kept.leaves {
-            let keys: Vec<Key> = leaf.located.iter().flat_map(|(_, keys)| keys.clone()).collect();
+            let keys: Vec<Key> = leaf.located.iter().flat_map(|located| located.keys.clone()).collect();
             let mut candidates = Vec::with_capacity(keys.len());
             for keys in keys.chunks(RESUMED_KEYS) {
                 candidates.extend(held(&table, keys, &mut lane.readers).await?);
             }
             let rows = leaf.digests.iter().map(|digest| digest.rows).max().unwrap_or(0);
             self.progress.step(Step::Chunk { rows, equal: leaf.located.is_none() });
-            self.accounts.book(account, vec![leaf], candidates, Vec::new());
+            self.accounts.book(account, vec![leaf], candidates);
             if self.accounts.open_rows() >= CANDIDATES_MAX {
                 self.settle(&mut lane.readers).await?;
             }
@@ -319,12 +318,12 @@ impl<'a, L: Ledger + 'static> Run<'a, L> {
     /// Books what was walked: in the ledger, in the accounts, and with who keeps it. Whether the table is at its end.
     async fn book(&mut self, job: &mut Job<'_>, walked: Walked) -> Result<bool> {
         self.push_equal(&walked, job.chunks).await?;
-        let (next, mismatched) = (walked.next.clone(), mismatched(&walked, job.chunks));
+        let next = walked.next.clone();
         let (leaves, candidates) = KeptLeaf::all(walked);
         let (table, first) = (&*job.table, job.chunks);
         self.keeper.keep(Part { table, first, leaves: &leaves, next: next.as_ref() });
         job.chunks += leaves.len() as u64;
-        self.accounts.book(job.account, leaves, candidates, mismatched);
+        self.accounts.book(job.account, leaves, candidates);
         let ended = next.is_none();
         job.from = next;
         Ok(ended)
@@ -438,16 +437,4 @@ async fn push<L: Ledger>(
         Ok::<(), Error>(())
     });
     try_join_all(pushes).await.map(|_| ())
-}
-
-/// The chunks that were not the same on all nodes, in order.
-fn mismatched(walked: &Walked, first: u64) -> Vec<Mismatched> {
-    let leaves = walked.leaves.iter().zip(first..);
-    let unequal = leaves.filter_map(|(leaf, number)| Some((leaf, number, leaf.located.as_ref()?)));
-    let common = |(leaf, number, (_, candidates)): (&Leaf, u64, &(_, Range<usize>))| {
-        let own = walked.candidates[candidates.clone()].iter().filter(|own| own.rows[0].is_some());
-        let common_rows = leaf.digests[0].rows.saturating_sub(own.count() as u64);
-        Mismatched { number, chunk: leaf.chunk.clone(), common_rows }
-    };
-    unequal.map(common).collect()
 }

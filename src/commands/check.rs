@@ -13,14 +13,16 @@ use crate::clock;
 use crate::cluster::{Cluster, Connected, Scope, create_view, crew};
 use crate::commands::hidden;
 use crate::error::{Failure, Outcome};
-use crate::gentle::Watch;
+use crate::gentle::{Digesting, Watch};
 use crate::output;
 use crate::render;
 use crate::signals;
 use crate::state::{self, State};
 use checker::{
-    Checkpoint, Forgetful, Gate, Keeper, Manners, Options, Report, Selection, Stop, TableReport, Verdict,
+    Checkpoint, Crew, Forgetful, Gate, Keeper, Manners, Options, Report, Selection, Stop, TableReport,
+    Verdict,
 };
+use database::Reader;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -173,7 +175,8 @@ async fn compare_on(
     let gate = Arc::new(Gate::new());
     let watch = Watch::begin(connected, &scope.options, gentle, &gate).await?;
     let (size, intensity) = (gentle.size, gentle.intensity);
-    let manners = Manners { size, intensity, digests: true, gate: &gate, keeper, checkpoint };
+    let digests = digests(gentle.digesting, &crew)?;
+    let manners = Manners { size, intensity, digests, gate: &gate, keeper, checkpoint };
     let report = checker::check_gently(crew, &options, manners, progress, stop).await;
     progress.finish();
     drop(watch);
@@ -181,6 +184,19 @@ async fn compare_on(
     let mut report = Report { run: run.into(), ..report };
     hidden::explain(&mut report, connected, scope).await;
     Ok(report)
+}
+
+/// Whether the nodes are to digest rows themselves. Either all do or none: what they make is compared.
+fn digests<R: Reader, L>(digesting: Digesting, crew: &Crew<R, L>) -> Result<bool, Failure> {
+    let unable = crew.members.iter().find(|member| !member.reader.makes_digests());
+    match (digesting, unable) {
+        (Digesting::Server, Some(member)) => {
+            let what = format!("{} cannot digest rows itself", member.name);
+            Err(Failure::usage(what, "leave --digest out, or say --digest stream"))
+        }
+        (Digesting::Stream, _) | (_, Some(_)) => Ok(false),
+        (Digesting::Auto | Digesting::Server, None) => Ok(true),
+    }
 }
 
 /// The patterns that were asked for and that no table of the report matches: most often a slip of the pen.

@@ -20,9 +20,10 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-/// Checks; the exit code, and what was found.
-fn check(masters: &Masters, context: &str) -> (i32, BTreeSet<ColdKey>) {
-    let (code, out, err) = said(&masters.evensum(&["check", "--tables", "live.*", "--json"]));
+/// Checks, with digests made here or there; the exit code, and what was found.
+fn check(masters: &Masters, digest: &str, context: &str) -> (i32, BTreeSet<ColdKey>) {
+    let arguments = ["check", "--tables", "live.*", "--json", "--digest", digest];
+    let (code, out, err) = said(&masters.evensum(&arguments));
     assert!(!out.is_empty(), "{code} {err} {context}");
     (code, found(&json(&out)))
 }
@@ -68,13 +69,15 @@ fn one_way(masters: &Masters, format: &str, positions: Positions, round: u64) {
     let seed = seeds(1)[0];
     let context = format!("{format} {positions:?} EVENSUM_SEED={seed}");
     masters.tune(format, positions);
-    assert_eq!(check(masters, &context), (0, BTreeSet::new()), "{context}");
+    assert_eq!(check(masters, "stream", &context), (0, BTreeSet::new()), "{context}");
     let ids = round * 200..(round + 1) * 200;
     let mut planted = plant(masters, &mut Random::new(seed * 100 + round), PLANTED, &ids, 1);
     planted.extend(go_wrong(masters, round));
-    assert_eq!(check(masters, &context), (1, planted), "{context}");
+    for digest in ["server", "stream"] {
+        assert_eq!(check(masters, digest, &context), (1, planted.clone()), "{context} {digest}");
+    }
     mend(masters, &context);
-    assert_eq!(check(masters, &context), (0, BTreeSet::new()), "{context}");
+    assert_eq!(check(masters, "auto", &context), (0, BTreeSet::new()), "{context}");
     let contents = contents(masters);
     assert!(contents.windows(2).all(|pair| pair[0] == pair[1]), "{context}");
     for n in 1..=masters.len() {
@@ -173,7 +176,7 @@ fn a_read_only_master_of_a_pair_still_marks_its_log() {
     masters.settle();
     masters.run(2, "SET GLOBAL read_only = 1");
     let planted = plant(&masters, &mut Random::new(8), PLANTED, &(0..1_000), 1);
-    assert_eq!(check(&masters, ""), (1, planted));
+    assert_eq!(check(&masters, "auto", ""), (1, planted));
     let marks = masters.ask(1, "SELECT COUNT(*) FROM evensum.watermarks WHERE writer = 'n2'");
     assert_ne!(marks[0][0].as_deref(), Some("0"), "n2 wrote no mark");
 }
@@ -196,6 +199,6 @@ fn a_stopped_link_of_real_masters_decides_nothing() {
         assert_eq!(report["unsettled"].as_array().map(Vec::len), Some(1), "{thread} {report:#}");
         masters.start_link(2, thread);
         masters.settle();
-        assert_eq!(check(&masters, thread), (0, BTreeSet::new()));
+        assert_eq!(check(&masters, "auto", thread), (0, BTreeSet::new()));
     }
 }

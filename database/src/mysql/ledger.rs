@@ -39,7 +39,7 @@ pub(super) const TABLES: [(&str, &str); 2] = [
         "checksums",
         "run VARCHAR(96) NOT NULL, node VARCHAR(64) NOT NULL, db_name VARCHAR(64) NOT NULL, \
          table_name VARCHAR(64) NOT NULL, chunk BIGINT UNSIGNED NOT NULL, lower_key TEXT NULL, upper_key TEXT NULL, \
-         row_count BIGINT UNSIGNED NOT NULL, hash CHAR(64) NOT NULL, pushed_at DATETIME NOT NULL, \
+         row_count BIGINT UNSIGNED NOT NULL, hash CHAR(64) NOT NULL, pushed_at DATETIME(6) NOT NULL, \
          PRIMARY KEY (run, node, db_name, table_name, chunk)",
     ),
     (
@@ -182,7 +182,7 @@ impl LedgerConnection {
             }
             let _ = write!(
                 sql,
-                "{}({}, {}, {}, {}, {}, {}, {}, {}, '{hash}', UTC_TIMESTAMP())",
+                "{}({}, {}, {}, {}, {}, {}, {}, {}, '{hash}', UTC_TIMESTAMP(6))",
                 if index > 0 { ", " } else { "" },
                 text(&checksum.run),
                 text(&checksum.node),

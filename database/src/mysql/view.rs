@@ -57,6 +57,9 @@ impl LedgerConnection {
     }
 }
 
+/// Where the run's name begins behind a moment with microseconds.
+const RUN_FROM: usize = "2026-01-01 00:00:00.000000".len() + 1;
+
 /// The view over a ledger's checksums. A content is its hash of 64 digits with its row count behind it, so that the least and
 /// the greatest of a chunk's contents keep the two together.
 fn definition(checksums: &str) -> String {
@@ -68,10 +71,10 @@ fn definition(checksums: &str) -> String {
         "SELECT c.db_name AS db, c.table_name AS tbl, c.chunk + 1 AS chunk, NULL + 0e0 AS chunk_time, \
          CAST(NULL AS CHAR(200)) AS chunk_index, MIN(c.lower_key) AS lower_boundary, MIN(c.upper_key) AS upper_boundary, \
          {} AS this_crc, {} AS this_cnt, {} AS master_crc, {} AS master_cnt, {} AS source_crc, {} AS source_cnt, \
-         MAX(c.pushed_at) + INTERVAL TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), NOW()) SECOND AS ts \
+         CAST(MAX(c.pushed_at) + INTERVAL TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), NOW()) SECOND AS DATETIME) AS ts \
          FROM {checksums} c JOIN \
          (SELECT db_name, table_name, MAX(CONCAT(pushed_at, run)) AS latest FROM {checksums} GROUP BY db_name, table_name) l \
-         ON l.db_name = c.db_name AND l.table_name = c.table_name AND c.run = SUBSTRING(l.latest, 20) \
+         ON l.db_name = c.db_name AND l.table_name = c.table_name AND c.run = SUBSTRING(l.latest, {RUN_FROM}) \
          GROUP BY c.run, c.db_name, c.table_name, c.chunk",
         this[0], this[1], other[0], other[1], other[0], other[1]
     )
