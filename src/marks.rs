@@ -56,4 +56,11 @@ impl Ledger for Marks {
             Marks::Positions(positions) => positions.follows(),
         }
     }
+
+    fn logs_marks(&self) -> bool {
+        match self {
+            Marks::Rows(ledger) => ledger.logs_marks(),
+            Marks::Positions(positions) => positions.logs_marks(),
+        }
+    }
 }

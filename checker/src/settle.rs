@@ -5,8 +5,9 @@
 //! All rows that differed anywhere in the run are settled together, so that one exchange of marks serves them all. One
 //! attempt, for the rows that are still open:
 //!
-//! 1. Where a pin makes writers wait ([`Reader::pins_lock`]): marks are exchanged first ([`crate::watermark`]), so that what was
-//!    committed before the last reading has arrived everywhere, and the rows are read again. Only rows that are on every
+//! 1. Where a pin makes writers wait ([`Reader::pins_lock`]): each node says where its log ends, marks are exchanged
+//!    ([`crate::watermark`]), so that what was committed before has arrived everywhere, and the rows are read again. Rows
+//!    to whose tables, by the logs of all nodes, nothing wrote since their ends are decided. Of the others only rows that are on every
 //!    node as they were before go on. Where a pin costs nobody anything, all rows go on together.
 //! 2. The rows are *pinned* on every node: read, and watched from then on.
 //! 3. Marks are exchanged, while the pins hold. Where pins lock, all nodes are asked all the time whether somebody waits for a
@@ -30,6 +31,12 @@
 //! row that looks the same. Two readings that merely look equal decide nothing: of two nodes whose flags flip out of step, each
 //! shows now and then what the other shows.
 //!
+//! By logs (1): take any write to the table. If it stands in `j`'s log before the end that `j` told, it stands before `j`'s mark too,
+//! so all other nodes had applied it when they showed the mark; and `j` itself showed it when the mark was written, since what stands in
+//! a log becomes visible in that order, even where it waits for a replica's answer in between. All rows were read after that. If it
+//! stands behind that end, `j` has seen it in its log, which was looked through after all nodes were read, or it is later than
+//! this check's statement. A mark that is not in the log (`--no-ledger`) does not have this order, and nothing is decided so.
+//!
 //! The price: a row that several nodes write more often than marks need to travel stays *unsettled*; where pins lock, also one
 //! that a single node writes so often.
 //!
@@ -41,7 +48,7 @@ use crate::cut::cut;
 use crate::locate::Candidate;
 use crate::progress::{Progress, Step};
 use crate::watermark::{Exchange, Watermarks};
-use database::{Key, Ledger, Pin, Reader, Result, Row, RowsOf, Table};
+use database::{Key, Ledger, Pin, Position, Reader, Result, Row, RowsOf, Table};
 use futures_util::future::try_join_all;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -200,11 +207,20 @@ async fn attempt_once<R: Reader, L: Ledger + 'static>(
         }
         return Ok(exchange);
     }
+    // who may not see the log is not refused: rows can be locked instead
+    let ends: Option<Vec<Position>> = match watermarks.ledgers().iter().all(Ledger::logs_marks) {
+        true => try_join_all(readers.iter_mut().map(Reader::position)).await.ok(),
+        false => None,
+    };
     let exchange = watermarks.exchange(bound).await?;
     if exchange != Exchange::Complete {
         return Ok(exchange);
     }
     let mut quiet = read_again(rows, &chosen, readers).await?;
+    if let Some(ends) = ends {
+        vouch_by_log(rows, &chosen, readers, &ends).await?;
+    }
+    quiet.retain(|&place| rows[place].settled.is_none() && !rows[place].table.counted());
     quiet.sort_by_key(|&place| rows[place].trouble);
     let mut rest = &quiet[..];
     for batch in 0..LOCKED_BATCHES {
@@ -247,6 +263,26 @@ async fn read_again<R: Reader>(rows: &mut [Open], chosen: &[usize], readers: &mu
         }
     }
     Ok(quiet)
+}
+
+/// Decides those rows, just read, to whose tables nothing wrote since these positions, by the logs of all nodes.
+async fn vouch_by_log<R: Reader>(
+    rows: &mut [Open],
+    chosen: &[usize],
+    readers: &mut [R],
+    ends: &[Position],
+) -> Result<()> {
+    let groups = groups(rows, chosen);
+    let watched: Vec<RowsOf<'_>> = groups.iter().map(Group::rows).collect();
+    let asked = readers.iter_mut().zip(ends).map(|(reader, end)| reader.unwritten_since(&watched, end));
+    let vouched = try_join_all(asked).await?;
+    for (k, &place) in chosen.iter().enumerate() {
+        if vouched.iter().all(|unwritten| unwritten[k]) {
+            let held = rows[place].candidate.rows.clone();
+            rows[place].decide(held);
+        }
+    }
+    Ok(())
 }
 
 /// Pins the chosen rows, exchanges marks, giving way where pins lock, and decides those for which every node vouches.

@@ -58,4 +58,9 @@ pub trait Ledger: Send {
     fn follows(&self) -> bool {
         false
     }
+    /// Whether a mark is a transaction in this node's log: then all that stands before it there is visible on this node once it is
+    /// written.
+    fn logs_marks(&self) -> bool {
+        true
+    }
 }

@@ -119,6 +119,16 @@ pub trait Reader: Send {
         rows: &[RowsOf<'_>],
         pin: &Pin,
     ) -> impl Future<Output = Result<Vec<bool>>> + Send;
+    /// For each row, whether this node's log shows that nothing wrote to its table since a position of the log. Rows must have been
+    /// read after all that stands before the position became visible. Costs nobody a wait, and may always say no.
+    fn unwritten_since(
+        &mut self,
+        rows: &[RowsOf<'_>],
+        position: &Position,
+    ) -> impl Future<Output = Result<Vec<bool>>> + Send {
+        let _ = position;
+        std::future::ready(Ok(rows.iter().flat_map(|of| of.keys.iter().map(|_| false)).collect()))
+    }
     /// Whether a pin makes those wait who write its rows, so that it should be short and of few rows.
     fn pins_lock(&self) -> bool;
     /// Whether somebody waits, or may be waiting, for rows that the pin or the guard of this node holds.

@@ -60,7 +60,12 @@ fn examine_node(node: &Node, rights: &Rights, tables: &[(&str, &str)], ledger: &
             Severity::Warning,
             "whether links run, how far they lag, and filters of the log were not seen here",
         ),
-        (Purpose::Check, CHECK, Severity::Warning, "evensum check needs them"),
+        (
+            Purpose::Check,
+            CHECK,
+            Severity::Warning,
+            "evensum check needs them; with --no-ledger it reads only, and needs none of those for its ledger",
+        ),
         (
             Purpose::Repair,
             REPAIR,

@@ -7,6 +7,7 @@ mod doctor;
 mod galera;
 mod gentle;
 mod grants;
+mod limbo;
 mod live;
 mod masters;
 mod mysql;

@@ -8,26 +8,30 @@
 //!
 //! # Why it is exact
 //!
-//! The position is taken before the rows are read, so a change that is not in what was read stands behind it, in the
-//! log, as soon as it is visible: a transaction is written to the log before it is committed in InnoDB, and a statement on
-//! another engine before its table lock is let go. What was read, on the other hand, is in the log already.
+//! The rows are read after all that stands before the position became visible, which is for who asks to see to: a transaction
+//! is written to the log before it is committed in InnoDB, and may wait in between, for a disk or for a replica's answer. A
+//! change that is not in what was read stands behind the position, in the log, as soon as it is visible. What was read, on the
+//! other hand, is in the log already: InnoDB shows a transaction, and another engine lets go of its table lock, only after that.
 //!
 //! # What makes it say no
 //!
-//! No log, or one that this user may not see (BINLOG MONITOR, REPLICATION CLIENT on MySQL); changes that came by
+//! No log, one in whose order the server does not commit (`binlog_order_commits=0`), or one that this user may not see (BINLOG MONITOR, REPLICATION CLIENT on MySQL); changes that came by
 //! replication and are not in the log (`log_slave_updates=0`); a log that leaves databases out; a new log file; too many
-//! events; a foreign key by which the server changes the table along with another one, which no event says; and anything
+//! events, or, where rows can be locked instead, more than a few: some servers let nobody commit while they list them; a foreign key by which the server changes the table along with another one, which no event says; and anything
 //! in the log that this file does not know.
 
 use super::fault::Fault;
 use super::filter;
 use super::link::Link;
+use super::locks::locks_rows;
 use super::read::position;
 use crate::Position;
 use crate::table::Table;
 
 /// How many events are looked through.
 const EVENTS_MOST: usize = 100_000;
+/// How many bytes of the log, where rows can be locked instead.
+const BYTES_MOST: u64 = 256 << 10;
 
 /// Events that change no table by themselves.
 const HARMLESS: [&str; 17] = [
@@ -65,7 +69,14 @@ pub(super) async fn untouched(
     let filters = filter::of_log(link).await?;
     let now = position(link).await?;
     let Some((file_now, _)) = now.0.rsplit_once(':') else { return Ok(nothing()) };
-    if file_now != file {
+    if file_now != file || !commits_in_order(link).await? {
+        return Ok(nothing());
+    }
+    let mut lockable = Vec::new();
+    for table in tables {
+        lockable.push(!table.counted() && locks_rows(link, table).await?);
+    }
+    if bytes_between(since, &now) > BYTES_MOST && !lockable.contains(&false) {
         return Ok(nothing());
     }
     let mut seen = Seen { tables: Vec::new(), anything: false };
@@ -135,6 +146,21 @@ fn harmless(statement: &str, ledger: &str) -> bool {
         rest.starts_with(&format!("INSERT INTO {}.`{table}` (", crate::dialect::identifier(ledger)))
     });
     inserts || matches!(rest, "BEGIN" | "COMMIT" | "ROLLBACK") || rest.starts_with("SAVEPOINT ")
+}
+
+/// How much was written to one log file between two positions.
+fn bytes_between(since: &Position, now: &Position) -> u64 {
+    let offset = |position: &Position| position.0.rsplit_once(':')?.1.parse::<u64>().ok();
+    offset(now).zip(offset(since)).map_or(u64::MAX, |(now, since)| now.saturating_sub(since))
+}
+
+/// Whether transactions become visible in the order of the log. MariaDB knows no other way.
+async fn commits_in_order(link: &mut Link) -> Result<bool, Fault> {
+    match link.ask("SELECT @@global.binlog_order_commits").await {
+        Ok(answer) => Ok(answer.rows.iter().flatten().flatten().all(|on| on == "1" || on == "ON")),
+        Err(fault) if fault.is_server() => Ok(true),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// Whether what comes by replication is written to this server's own log, or nothing comes.

@@ -322,6 +322,10 @@ impl Ledger for PositionConnection {
     fn follows(&self) -> bool {
         self.follower
     }
+
+    fn logs_marks(&self) -> bool {
+        false
+    }
 }
 
 /// Whether what has been applied covers what began elsewhere.

@@ -98,22 +98,30 @@ impl Reader for Connection {
 
     async fn still(&mut self, rows: &[RowsOf<'_>], pin: &Pin) -> Result<Vec<bool>> {
         if self.watch == Watch::Locks {
-            let mut still = self.release().await;
-            if still.len() != pin.rows.len() {
-                still = vec![false; pin.rows.len()];
-            }
-            let unlocked = self.untouched_tables(rows, pin).await;
-            still.iter_mut().zip(unlocked).for_each(|(still, unlocked)| *still |= unlocked);
-            return Ok(still);
+            let still = self.release().await;
+            return Ok(if still.len() == pin.rows.len() { still } else { vec![false; pin.rows.len()] });
         }
-        self.untouched(rows, pin, Whose::Anybodys).await
+        self.untouched(rows, &pin.since, Whose::Anybodys).await
     }
 
     async fn received_only(&mut self, rows: &[RowsOf<'_>], pin: &Pin) -> Result<Vec<bool>> {
         match self.watch {
             Watch::Locks => Ok(vec![false; pin.rows.len()]),
-            Watch::Log => self.untouched(rows, pin, Whose::Own).await,
+            Watch::Log => self.untouched(rows, &pin.since, Whose::Own).await,
         }
+    }
+
+    async fn unwritten_since(&mut self, rows: &[RowsOf<'_>], position: &Position) -> Result<Vec<bool>> {
+        if self.watch == Watch::Log {
+            return self.untouched(rows, position, Whose::Anybodys).await;
+        }
+        let tables: Vec<&Table> = rows.iter().map(|of| of.table).collect();
+        // a server that does not show its log vouches for nothing
+        let untouched = match untouched(&mut self.main, &tables, position, &self.ledger).await {
+            Err(Fault::Server { .. }) => vec![false; tables.len()],
+            answer => answer.map_err(|fault| self.error(fault, "asking what its log holds"))?,
+        };
+        Ok(rows.iter().zip(untouched).flat_map(|(of, still)| of.keys.iter().map(move |_| still)).collect())
     }
 
     fn makes_digests(&self) -> bool {
@@ -152,10 +160,10 @@ impl Reader for Connection {
 
 impl Connection {
     /// Of which rows it is certain that no such transaction is in the log since the pin.
-    async fn untouched(&mut self, rows: &[RowsOf<'_>], pin: &Pin, whose: Whose) -> Result<Vec<bool>> {
+    async fn untouched(&mut self, rows: &[RowsOf<'_>], since: &Position, whose: Whose) -> Result<Vec<bool>> {
         let mut untouched = Vec::new();
         for RowsOf { table, keys } in rows {
-            match changes(&mut self.main, table, &pin.since, whose).await {
+            match changes(&mut self.main, table, since, whose).await {
                 Ok(changed) => untouched.extend(keys.iter().map(|key| !changed.contains(key))),
                 // the log does not reach back, or the definition changed: nothing is certain
                 Err(Fault::Server { .. }) => untouched.extend(keys.iter().map(|_| false)),
@@ -165,17 +173,12 @@ impl Connection {
         Ok(untouched)
     }
 
-    /// Locks the rows of those tables that can lock them by key. The others are only read, from a place in the log on.
+    /// Locks the rows of those tables that can lock them by key. The others are only read.
     async fn lock_pin(&mut self, tables: &[(&Table, &[Key])]) -> std::result::Result<Pin, Fault> {
         let mut locking = Vec::new();
         for (table, _) in tables {
             locking.push(!table.counted() && locks_rows(&mut self.main, table).await?);
         }
-        let since = match locking.contains(&false) {
-            // before the rows are read: what is written in between counts as written since
-            true => position(&mut self.main).await.unwrap_or_default(),
-            false => Position::default(),
-        };
         let pick = |locks: bool| tables.iter().zip(&locking).filter(move |(_, can)| **can == locks);
         let lockable: Vec<(&Table, &[Key])> = pick(true).map(|(of, _)| *of).collect();
         let mut locked = match lockable.is_empty() {
@@ -195,22 +198,7 @@ impl Connection {
         if let Some(holding) = &mut self.held {
             holding.rows = held;
         }
-        Ok(Pin { rows, since })
-    }
-
-    /// Of which rows it is certain that their table was not written since the pin, because the log holds no change of it. Of
-    /// rows that were locked nothing is asked.
-    async fn untouched_tables(&mut self, rows: &[RowsOf<'_>], pin: &Pin) -> Vec<bool> {
-        let all = || rows.iter().flat_map(|of| of.keys.iter().map(|_| false)).collect();
-        if pin.since == Position::default() {
-            return all();
-        }
-        let tables: Vec<&Table> = rows.iter().map(|of| of.table).collect();
-        // a server that does not show its log vouches for nothing
-        let Ok(untouched) = untouched(&mut self.main, &tables, &pin.since, &self.ledger).await else {
-            return all();
-        };
-        rows.iter().zip(untouched).flat_map(|(of, still)| of.keys.iter().map(move |_| still)).collect()
+        Ok(Pin { rows, since: Position::default() })
     }
 }
 
