@@ -30,8 +30,11 @@
 //! What is given up: nothing of the run is left on the servers ([`Ledger::push`] does nothing), and where positions are not
 //! comparable (no GTIDs, and not fed directly or not allowed to look) no mark is ever shown, and rows stay unsettled.
 
-use super::fault::{Fault, SYNTAX};
-use super::link::{Answer, Link};
+mod feeds;
+
+use self::feeds::feeds;
+use super::fault::Fault;
+use super::link::Link;
 use super::read::position;
 use super::{LOCK_WAIT_S, Options, Watch, watch};
 use crate::error::{Error, Result};
@@ -338,54 +341,6 @@ fn covers(own: Option<&Own>, numbers: &Numbers, set: &GtidSet) -> bool {
     }
 }
 
-/// A link by which a node is fed, and how far it has come in the log of its source.
-struct Feed {
-    source_id: u32,
-    file: String,
-    offset: u64,
-}
-
-impl Feed {
-    /// Whether the link has come as far as the mark in the log where the mark stands.
-    fn reaches(&self, mark: &Mark) -> bool {
-        let Some((file, offset)) = &mark.log else { return false };
-        let split = |name: &str| {
-            let (stem, number) = name.rsplit_once('.')?;
-            Some((stem.to_owned(), number.parse::<u64>().ok()?))
-        };
-        match (split(&self.file), split(file)) {
-            (Some((here, at)), Some((there, wanted)))
-                if here == there && self.source_id == mark.server_id =>
-            {
-                (at, self.offset) >= (wanted, *offset)
-            }
-            _ => false,
-        }
-    }
-}
-
-/// The links of this node; none if this user may not look.
-async fn feeds(link: &mut Link) -> std::result::Result<Vec<Feed>, Fault> {
-    for statement in ["SHOW ALL SLAVES STATUS", "SHOW REPLICA STATUS", "SHOW SLAVE STATUS"] {
-        match link.ask(statement).await {
-            Ok(answer) => return Ok(answer.rows.iter().map(|row| feed(&answer, row)).collect()),
-            Err(fault) if matches!(fault.number(), Some(SYNTAX | 1235)) => {}
-            Err(fault) if fault.is_server() => return Ok(Vec::new()),
-            Err(fault) => return Err(fault),
-        }
-    }
-    Ok(Vec::new())
-}
-
-fn feed(answer: &Answer, row: &[Option<String>]) -> Feed {
-    let of = |names: &[&str]| answer.of(row, names).unwrap_or_default();
-    Feed {
-        source_id: of(&["Source_Server_Id", "Master_Server_Id"]).parse().unwrap_or(0),
-        file: of(&["Relay_Source_Log_File", "Relay_Master_Log_File"]).to_owned(),
-        offset: of(&["Exec_Source_Log_Pos", "Exec_Master_Log_Pos"]).parse().unwrap_or(0),
-    }
-}
-
 /// For each domain and server the last number that has been applied here, or was given here.
 async fn applied(link: &mut Link) -> std::result::Result<Numbers, Fault> {
     let mut all = numbers(&ask(link, "SELECT @@global.gtid_binlog_state").await?)?;
@@ -449,6 +404,7 @@ fn optional<T>(answer: std::result::Result<Option<T>, Fault>) -> std::result::Re
 
 #[cfg(test)]
 mod tests {
+    use super::feeds::Feed;
     use super::*;
 
     fn mark(own: Option<Own>, log: Option<(&str, u64)>) -> Mark {
