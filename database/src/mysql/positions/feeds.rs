@@ -34,7 +34,7 @@ impl Feed {
 }
 
 /// The links of this node; none if this user may not look.
-pub(super) async fn feeds(link: &mut Link) -> std::result::Result<Vec<Feed>, Fault> {
+pub(super) async fn feeds(link: &mut Link) -> Result<Vec<Feed>, Fault> {
     for statement in ["SHOW ALL SLAVES STATUS", "SHOW REPLICA STATUS", "SHOW SLAVE STATUS"] {
         match link.ask(statement).await {
             Ok(answer) => return Ok(answer.rows.iter().map(|row| feed(&answer, row)).collect()),
