@@ -7,15 +7,13 @@
 //! ([`crate::walk`]).
 
 use crate::pace::{CHUNKS_AHEAD, RETRIES_MAX, RETRY_DIVISOR, RETRY_PAUSE};
+use crate::sections::{SECTIONS, sections};
 use database::{Chunk, Digest, Error, Key, Reader, Result, Rows};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-
-/// Into how many sections a chunk is cut at most.
-pub const SECTIONS: usize = 16;
 
 /// What a station is to do with a chunk.
 #[derive(Clone, Debug)]
@@ -147,14 +145,6 @@ async fn carry_out<R: Reader>(reader: &mut R, order: &Order) -> Result<Found> {
             Found::Cuts(cuts)
         }
     })
-}
-
-/// The sections of a chunk that end at these keys, and the last one.
-#[must_use]
-pub fn sections(chunk: &Chunk, cuts: &[Key]) -> Vec<Chunk> {
-    let lowers = std::iter::once(chunk.lower.clone()).chain(cuts.iter().cloned().map(Some));
-    let uppers = cuts.iter().cloned().map(Some).chain(std::iter::once(chunk.upper.clone()));
-    lowers.zip(uppers).map(|(lower, upper)| Chunk { table: chunk.table.clone(), lower, upper }).collect()
 }
 
 /// Sends the keys that stand so many rows apart, from `rest`'s start on, until the table ends or nobody listens; then gives the

@@ -24,11 +24,13 @@
 use crate::locate::{Candidate, locate};
 use crate::pace::{CHUNKS_AHEAD, Pace, RETRIES_MAX, RETRY_DIVISOR, RETRY_PAUSE};
 use crate::progress::{Progress, Step};
-use crate::station::{Finding, Found, Order, SECTIONS, Station, Task, lost, scout, sections};
+use crate::sections::{SECTIONS, SECTIONS_NARROW, cuts_between, is_numbered, sections, sections_of};
+use crate::station::{Finding, Found, Order, Station, Task, lost, scout};
 use database::{Checksum, Chunk, Digest, Error, Key, Reader, Result, Rows, Table};
 use rayon::prelude::*;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::Receiver;
@@ -36,9 +38,9 @@ use tokio::sync::mpsc::Receiver;
 /// The candidates after which a walk pauses, so that they can be settled.
 pub const CANDIDATES_MAX: usize = 20_000;
 /// A section of at most so many rows is read, and not cut further.
-const NARROW_ROWS: u64 = 64;
-/// Of so many sections one may differ; where it is more of them, reading the whole chunk is cheaper than narrowing.
-const NARROW_SHARE: usize = 4;
+const NARROW_ROWS: u64 = 128;
+/// Where more than one of so many sections differ, reading the whole chunk is cheaper than narrowing.
+const NARROW_SHARE: usize = 2;
 /// After a chunk that differed that much, so many are read without having them digested first.
 const READ_AFTER: u32 = 8;
 
@@ -77,8 +79,10 @@ struct Walk<'a> {
     waiting: VecDeque<Order>,
     walked: Walked,
     progress: &'a dyn Progress,
-    /// Into how many sections the scout cuts a chunk, and how many chunks are to be read whole before one is digested again.
+    /// Whether chunks are digested by the nodes, and into how many sections the scout cuts one.
+    digests: bool,
     sections: usize,
+    /// How many chunks are to be read whole before one is digested again.
     read_whole: u32,
 }
 
@@ -99,7 +103,9 @@ pub async fn walk<R: Reader + 'static>(
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Walked> {
     let Some(scouting) = readers.pop() else { return Ok(Walked::default()) };
-    let sections = if pace.digests() && readers.iter().all(Reader::makes_digests) { SECTIONS } else { 1 };
+    let digests = pace.digests() && readers.iter().all(Reader::makes_digests);
+    // keys that are numbers are cut without asking anybody
+    let sections = if digests && !is_numbered(table) { SECTIONS } else { 1 };
     let (sender, mut ends) = mpsc::channel(CHUNKS_AHEAD * sections);
     let rest = Chunk { table: table.clone(), lower: from.clone(), upper: None };
     let scout = tokio::spawn(scout(scouting, rest, pace.rows(), sections, sender));
@@ -114,6 +120,7 @@ pub async fn walk<R: Reader + 'static>(
         waiting: VecDeque::new(),
         walked: Walked::default(),
         progress,
+        digests,
         sections,
         read_whole: 0,
     };
@@ -125,7 +132,7 @@ pub async fn walk<R: Reader + 'static>(
             pace.ready(walk.waiting.len(), progress).await;
             let (cuts, upper) = walk.next_chunk(&mut ends).await?;
             let chunk = Chunk { table: table.clone(), lower: lower.take(), upper: upper.clone() };
-            let task = walk.first_look(cuts);
+            let task = walk.first_look(&chunk, cuts);
             walk.order(Order { place: vec![number], chunk, task, lane: 0, tries: 0 }, &stations).await;
             number += 1;
             more = upper.is_some() && walk.walked.candidates.len() < CANDIDATES_MAX && !stop();
@@ -165,10 +172,25 @@ impl Walk<'_> {
     }
 
     /// How a chunk is looked at first.
-    fn first_look(&mut self, cuts: Vec<Key>) -> Task {
-        let digest = self.sections > 1 && self.read_whole == 0;
+    fn first_look(&mut self, chunk: &Chunk, cuts: Vec<Key>) -> Task {
+        let digest = self.digests && self.read_whole == 0;
         self.read_whole = self.read_whole.saturating_sub(1);
-        if digest { Task::Digest(cuts) } else { Task::Rows(self.pace.limit()) }
+        if !digest {
+            return Task::Rows(self.pace.limit());
+        }
+        let rows = self.pace.rows().load(Ordering::Relaxed);
+        Task::Digest(cuts_between(chunk, sections_of(rows, SECTIONS)).unwrap_or(cuts))
+    }
+
+    /// How a section with so many rows is looked at that is not the same on all nodes.
+    fn look_into(&self, section: &Chunk, rows: u64) -> Task {
+        if rows <= NARROW_ROWS {
+            return Task::Rows(self.pace.limit());
+        }
+        match cuts_between(section, sections_of(rows * 2, SECTIONS_NARROW)) {
+            Some(cuts) => Task::Digest(cuts),
+            None => Task::Cut((rows / SECTIONS_NARROW as u64).max(NARROW_ROWS / 2)),
+        }
     }
 
     /// Has all nodes look at a chunk, or the first one alone if it is only to be cut, in the lane whose turn it is.
@@ -276,12 +298,8 @@ impl Walk<'_> {
                 self.leaf(place, chunk, digests, None);
                 continue;
             }
-            let rows = most(first);
-            let mut narrower = read(&chunk, place, self.pace.limit());
-            if rows > NARROW_ROWS {
-                narrower.task = Task::Cut((rows / SECTIONS as u64).max(NARROW_ROWS / 2));
-            }
-            self.again.push_back(narrower);
+            let task = self.look_into(&chunk, most(first));
+            self.again.push_back(Order { task, ..read(&chunk, place, 0) });
         }
     }
 

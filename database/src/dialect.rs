@@ -12,6 +12,7 @@
 //! Not here: sending anything; the words of one server only (`SHOW …`), which stand beside their use.
 
 pub mod counted;
+pub mod digested;
 
 use crate::row::{Key, Row};
 use crate::table::{Chunk, Column, Kind, Table};
@@ -355,51 +356,6 @@ fn same(a: &Value, b: &Value) -> bool {
 #[must_use]
 pub fn delete(table: &Table, key: &Key) -> String {
     format!("DELETE FROM {} WHERE {}", table_name(table), key_is(table, key))
-}
-
-/// The digests of chunks of one table: for each its place, how many rows it has, and SHA-256 over them in hex, or NULL where
-/// there are none. None if the table has no key in whose order its rows could be taken.
-///
-/// The text under the hash can be read back, so no two lists of rows have one text: a number or a time ends with a comma that it
-/// does not contain, and is `N` if it is NULL; whatever else comes with its length in bytes before it. That some part of it is binary
-/// makes all of it binary, so texts stand there as they are stored, whatever their character set. FLOAT and DOUBLE are written as a
-/// DOUBLE in full, for a server rounds the one and may round the other.
-#[must_use]
-pub fn digests(chunks: &[Chunk]) -> Option<String> {
-    let table = chunks.first().map(|chunk| &chunk.table).filter(|table| !table.key.is_empty())?;
-    let row: Vec<String> = table.columns.iter().map(digested).collect();
-    let row = row.join(", ");
-    let one = |(place, chunk): (usize, &Chunk)| {
-        format!(
-            "SELECT {place}, COUNT(*), SHA2(GROUP_CONCAT({row} SEPARATOR ''), 256) FROM {} FORCE INDEX ({}){}",
-            table_name(table),
-            identifier(&table.key_name),
-            conditions(table, chunk.lower.as_ref(), chunk.upper.as_ref())
-        )
-    };
-    Some(chunks.iter().enumerate().map(one).collect::<Vec<_>>().join(" UNION ALL "))
-}
-
-/// A column's part of the text under a hash.
-fn digested(column: &Column) -> String {
-    let name = identifier(&column.name);
-    let or = |value: &str, else_: &str| match column.definition.ends_with(" NOT NULL") {
-        true => value.to_owned(),
-        false => format!("IFNULL({value}, {else_})"),
-    };
-    let ended = |value: &str| format!("{}, _binary','", or(value, "'N'"));
-    match column.kind {
-        Kind::Integer if form(column) == Form::Number => ended(&format!("CAST({name} AS UNSIGNED)")),
-        Kind::Integer | Kind::Decimal | Kind::Date | Kind::DateTime | Kind::Time => ended(&name),
-        // by number: one of its texts may be empty, as is what was not valid; a SET of 64 members is more than a DOUBLE holds
-        Kind::Text if is_choice(column) => ended(&format!("CAST({name} AS UNSIGNED)")),
-        Kind::Bit => ended(&format!("{name}+0")),
-        // times one, and not plus zero, which would lose the sign of zero
-        Kind::Float | Kind::Double => ended(&format!("{name}*1e0")),
-        Kind::Text | Kind::Json | Kind::Bytes => {
-            format!("{}, {}", ended(&format!("LENGTH({name})")), or(&name, "_binary''"))
-        }
-    }
 }
 
 #[cfg(test)]

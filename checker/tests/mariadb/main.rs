@@ -47,25 +47,23 @@ struct Change<'a> {
 }
 
 /// How many rounds a plain run makes; a full one makes all, so that every value of every column is changed.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 16;
 
-/// The changes, so that each list has at most one of each row.
+/// The changes, so that each list has at most one of each table: another one would have the rows read, and hide a digest that
+/// takes two values for one.
 fn rounds(tables: &[Table]) -> Vec<Vec<Change<'_>>> {
-    let most = tables.iter().map(|table| table.columns.len()).max().unwrap_or(0);
-    let most = if full() { most } else { most.min(ROUNDS) };
     let mut rounds: Vec<Vec<Change<'_>>> = Vec::new();
-    for round in 0..most {
-        let mut changes = Vec::new();
-        for table in tables.iter().filter(|table| round < table.columns.len()) {
-            for row in 0..table.rows() {
-                let column = &table.columns[(round + row) % table.columns.len()];
-                if row < column.pairs.len() {
-                    changes.push(Change { table, column, row });
-                }
+    for table in tables {
+        let changes =
+            table.columns.iter().flat_map(|column| (0..column.pairs.len()).map(move |row| (column, row)));
+        for (round, (column, row)) in changes.enumerate() {
+            if round == rounds.len() {
+                rounds.push(Vec::new());
             }
+            rounds[round].push(Change { table, column, row });
         }
-        rounds.push(changes);
     }
+    rounds.truncate(if full() { usize::MAX } else { ROUNDS });
     rounds
 }
 

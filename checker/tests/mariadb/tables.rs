@@ -5,7 +5,7 @@
 //! says which row it is, and is never changed.
 
 use crate::keys::keys;
-use crate::texts::{character_sets, collations};
+use crate::texts::{character_sets, collations, mixtures};
 use crate::values::{numbers, others, times};
 
 /// A column, with values and what each of them is changed to, as SQL.
@@ -109,6 +109,7 @@ pub fn all() -> Vec<Table> {
     let mut tables = numbers();
     tables.extend(times());
     tables.extend(character_sets());
+    tables.extend(mixtures());
     tables.extend(collations());
     tables.extend(others());
     tables.extend(keys());

@@ -59,6 +59,20 @@ pub fn character_sets() -> Vec<Table> {
     CHARSETS.into_iter().map(table).collect()
 }
 
+/// Text of a character set beside text of Unicode: what makes one text of both must not lose what the one alone would keep.
+pub fn mixtures() -> Vec<Table> {
+    let table = |(charset, stored): (&str, &[(&str, &str)])| {
+        let pairs =
+            stored.iter().map(|(from, to)| (format!("_{charset} {from}"), format!("_{charset} {to}")));
+        let ty = format!("VARCHAR(9) CHARACTER SET {charset}");
+        let own =
+            Column { name: "v".into(), ty, pairs: pairs.chain([("'a'".into(), "'b'".into())]).collect() };
+        let unicode = column("u", "VARCHAR(9) CHARACTER SET utf8mb4", &[("'é'", "'e'")]);
+        Table::new(&format!("beside_{charset}"), "PRIMARY KEY (n)", vec![own, unicode])
+    };
+    CHARSETS.into_iter().map(table).collect()
+}
+
 pub fn collations() -> Vec<Table> {
     let near = [
         ("'a'", "'A'"),

@@ -1,6 +1,6 @@
 //! Digests made by the server, so that rows need not travel.
 //!
-//! One statement digests several adjacent chunks ([`crate::dialect::digests`]). Each digest is SHA-256 over the rows of a chunk, one
+//! One statement digests several adjacent chunks ([`crate::dialect::digested`]). Each digest is SHA-256 over the rows of a chunk, one
 //! after the other, in an encoding from which they could be read back; equal digests, equal rows. If two servers hand out
 //! equal rows in another order, or write a value in another way, their digests differ, and the rows are read and compared:
 //! a digest can cost a second look, and never a difference.
@@ -12,7 +12,7 @@
 
 use super::fault::Fault;
 use super::link::{Answer, Link};
-use crate::dialect;
+use crate::dialect::digested::{self, Delimiter};
 use crate::digest::Digest;
 use crate::table::Chunk;
 
@@ -24,8 +24,12 @@ pub(super) const PROBE: &str =
     "SELECT SHA2(GROUP_CONCAT(1, _binary',' SEPARATOR ''), 256) FROM (SELECT 1) AS one";
 
 /// The digests of these chunks of one table; none if this server cannot make them.
-pub(super) async fn digests(link: &mut Link, chunks: &[Chunk]) -> Result<Option<Vec<Digest>>, Fault> {
-    let Some(sql) = dialect::digests(chunks) else { return Ok(None) };
+pub(super) async fn digests(
+    link: &mut Link,
+    chunks: &[Chunk],
+    delimiter: &Delimiter,
+) -> Result<Option<Vec<Digest>>, Fault> {
+    let Some(sql) = digested::digests(chunks, delimiter) else { return Ok(None) };
     let answer = match link.ask(&sql).await {
         Ok(answer) => answer,
         // a type that cannot be part of a text, a limit: the rows can still be read
