@@ -47,20 +47,14 @@ pub fn cuts_between(chunk: &Chunk, sections: usize) -> Option<Vec<Key>> {
         return None;
     }
     let number = |key: &Option<Key>| match key.as_ref()?.values().into_iter().next()? {
-        Value::Int(number) => Some((i128::from(number), false)),
-        Value::Uint(number) => Some((i128::from(number), true)),
+        Value::Int(number) => Some(i128::from(number)),
+        Value::Uint(number) => Some(i128::from(number)),
         _ => None,
     };
-    let ((from, unsigned), (to, also)) = (number(&chunk.lower)?, number(&chunk.upper)?);
-    if unsigned != also {
-        return None;
-    }
+    let (from, to) = (number(&chunk.lower)?, number(&chunk.upper)?);
     let key = |number: i128| {
-        let value = match unsigned {
-            true => Value::Uint(u64::try_from(number).ok()?),
-            false => Value::Int(i64::try_from(number).ok()?),
-        };
-        Some(Key::new(&[value]))
+        let signed = i64::try_from(number).map(Value::Int).ok();
+        Some(Key::new(&[signed.or_else(|| u64::try_from(number).map(Value::Uint).ok())?]))
     };
     let count = i128::try_from(sections).ok()?;
     let mut cuts: Vec<i128> = (1..count).map(|n| from + (to - from) * n / count).collect();
