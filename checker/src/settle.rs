@@ -56,8 +56,10 @@ use std::time::{Duration, Instant};
 /// How often a row that keeps moving is asked again, if the time allows.
 pub const ATTEMPTS: u32 = 20;
 
-/// The pause after an attempt, times the attempt's number.
-const ATTEMPT_PAUSE_MS: u64 = 15;
+/// The pause after the first attempt; each is longer by a quarter than the one before. Together they last for some seconds,
+/// so that a commit that waits for a replica's answer, and keeps its rows locked that long, does not use them up.
+const ATTEMPT_PAUSE: Duration = Duration::from_millis(15);
+const PAUSE_GROWTH: f64 = 1.25;
 
 /// How many rows are locked at once where a pin locks.
 const LOCKED_ROWS: usize = 256;
@@ -163,6 +165,7 @@ pub async fn settle<R: Reader, L: Ledger + 'static>(
     let mut stalled = false;
     let moved = if readers.iter().any(Reader::pins_lock) { MOVED_OR_UNLOCKED_REASON } else { MOVED_REASON };
     let mut reason: Arc<str> = moved.into();
+    let mut pause = ATTEMPT_PAUSE;
     for attempt in 1..=ATTEMPTS {
         let keys = open(&rows).len();
         if keys == 0 || (attempt > 1 && start.elapsed() >= bound) {
@@ -180,7 +183,8 @@ pub async fn settle<R: Reader, L: Ledger + 'static>(
             };
             break;
         }
-        tokio::time::sleep(Duration::from_millis(ATTEMPT_PAUSE_MS * u64::from(attempt))).await;
+        tokio::time::sleep(pause).await;
+        pause = pause.mul_f64(PAUSE_GROWTH);
     }
     let counted: Arc<str> = COUNTED_REASON.into();
     let why = |table: &Table| if table.counted() && !stalled { counted.clone() } else { reason.clone() };
