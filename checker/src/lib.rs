@@ -35,6 +35,7 @@ pub mod pace;
 pub mod progress;
 pub mod report;
 pub mod run;
+pub mod scout;
 pub mod sections;
 pub mod selection;
 pub mod settle;

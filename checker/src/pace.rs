@@ -112,6 +112,19 @@ impl<'a> Pace<'a> {
         self.tempo.digests
     }
 
+    /// Whether the nodes are to look at a chunk one after the other: a walk that is to be gentle does not take two of them at
+    /// once, which may stand on one machine.
+    #[must_use]
+    pub fn one_by_one(&self) -> bool {
+        self.tempo.intensity < 1.0
+    }
+
+    /// Whether chunks are to have a number of rows that was asked for.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        matches!(self.tempo.size, ChunkSize::Rows(_))
+    }
+
     /// How many lanes read the table.
     #[must_use]
     pub fn lanes(&self) -> usize {

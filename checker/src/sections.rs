@@ -33,6 +33,23 @@ pub fn is_numbered(table: &Table) -> bool {
     column.kind == Kind::Integer && matches!(name, "tinyint" | "smallint" | "mediumint" | "int" | "bigint")
 }
 
+/// The number that is the key of a numbered table.
+#[must_use]
+pub fn number_of(table: &Table, key: &Option<Key>) -> Option<i128> {
+    match key.as_ref().filter(|_| is_numbered(table))?.values().into_iter().next()? {
+        Value::Int(number) => Some(number.into()),
+        Value::Uint(number) => Some(number.into()),
+        _ => None,
+    }
+}
+
+/// The key of this number, if a server has such numbers.
+#[must_use]
+pub fn with_number(number: i128) -> Option<Key> {
+    let signed = i64::try_from(number).map(Value::Int).ok();
+    Some(Key::new(&[signed.or_else(|| u64::try_from(number).map(Value::Uint).ok())?]))
+}
+
 /// Into how many sections so many rows are cut, at most `most`.
 #[must_use]
 pub fn sections_of(rows: u64, most: usize) -> usize {
@@ -43,23 +60,11 @@ pub fn sections_of(rows: u64, most: usize) -> usize {
 /// it has no such key, or no end.
 #[must_use]
 pub fn cuts_between(chunk: &Chunk, sections: usize) -> Option<Vec<Key>> {
-    if !is_numbered(&chunk.table) {
-        return None;
-    }
-    let number = |key: &Option<Key>| match key.as_ref()?.values().into_iter().next()? {
-        Value::Int(number) => Some(i128::from(number)),
-        Value::Uint(number) => Some(i128::from(number)),
-        _ => None,
-    };
-    let (from, to) = (number(&chunk.lower)?, number(&chunk.upper)?);
-    let key = |number: i128| {
-        let signed = i64::try_from(number).map(Value::Int).ok();
-        Some(Key::new(&[signed.or_else(|| u64::try_from(number).map(Value::Uint).ok())?]))
-    };
+    let (from, to) = (number_of(&chunk.table, &chunk.lower)?, number_of(&chunk.table, &chunk.upper)?);
     let count = i128::try_from(sections).ok()?;
     let mut cuts: Vec<i128> = (1..count).map(|n| from + (to - from) * n / count).collect();
     cuts.dedup();
-    cuts.into_iter().filter(|cut| *cut != from && *cut != to).map(key).collect()
+    cuts.into_iter().filter(|cut| *cut != from && *cut != to).map(with_number).collect()
 }
 
 #[cfg(test)]

@@ -1,16 +1,14 @@
-//! Stations: each node's reader at work in a task of its own, and the scout that cuts a table into chunks.
+//! Stations: each node's reader at work in a task of its own.
 //!
 //! A station takes orders from a queue and gives its findings back in the same order, so a few orders can be on their way
-//! and nobody waits for anybody for long. The *scout* asks one node for the key that stands N rows on, again and again, ahead of all.
+//! and nobody waits for anybody for long.
 //!
 //! Invariant: one finding per order, in the order of the orders. Not here: what is ordered, and what comes of it
 //! ([`crate::walk`]).
 
-use crate::pace::{CHUNKS_AHEAD, RETRIES_MAX, RETRY_DIVISOR, RETRY_PAUSE};
+use crate::pace::CHUNKS_AHEAD;
 use crate::sections::{SECTIONS, sections};
 use database::{Chunk, Digest, Error, Key, Reader, Result, Rows};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -145,34 +143,4 @@ async fn carry_out<R: Reader>(reader: &mut R, order: &Order) -> Result<Found> {
             Found::Cuts(cuts)
         }
     })
-}
-
-/// Sends the keys that stand so many rows apart, from `rest`'s start on, until the table ends or nobody listens; then gives the
-/// reader back. `rows` are those of a chunk, which is cut into `sections`.
-pub async fn scout<R: Reader>(
-    mut reader: R,
-    mut rest: Chunk,
-    rows: Arc<AtomicU64>,
-    sections: usize,
-    ends: mpsc::Sender<Result<Option<Key>>>,
-) -> R {
-    let mut tries = 0;
-    loop {
-        let step = (rows.load(Ordering::Relaxed) / sections as u64).max(1);
-        let end = reader.boundary(&rest, step).await;
-        if matches!(end, Err(Error::Bound { .. })) && tries < RETRIES_MAX {
-            tries += 1;
-            rows.store((rows.load(Ordering::Relaxed) / RETRY_DIVISOR).max(1), Ordering::Relaxed);
-            tokio::time::sleep(RETRY_PAUSE * tries).await;
-            continue;
-        }
-        tries = 0;
-        let last = !matches!(end, Ok(Some(_)));
-        if let Ok(Some(key)) = &end {
-            rest.lower = Some(key.clone());
-        }
-        if ends.send(end).await.is_err() || last {
-            return reader;
-        }
-    }
 }

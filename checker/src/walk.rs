@@ -24,8 +24,9 @@
 use crate::locate::{Candidate, locate};
 use crate::pace::{CHUNKS_AHEAD, Pace, RETRIES_MAX, RETRY_DIVISOR, RETRY_PAUSE};
 use crate::progress::{Progress, Step};
+use crate::scout::{Stride, scout};
 use crate::sections::{SECTIONS, SECTIONS_NARROW, cuts_between, is_numbered, sections, sections_of};
-use crate::station::{Finding, Found, Order, Station, Task, lost, scout};
+use crate::station::{Finding, Found, Order, Station, Task, lost};
 use database::{Checksum, Chunk, Digest, Error, Key, Reader, Result, Rows, Table};
 use rayon::prelude::*;
 use std::collections::VecDeque;
@@ -41,8 +42,9 @@ pub const CANDIDATES_MAX: usize = 20_000;
 const NARROW_ROWS: u64 = 128;
 /// Where more than one of so many sections differ, reading the whole chunk is cheaper than narrowing.
 const NARROW_SHARE: usize = 2;
-/// After a chunk that differed that much, so many are read without having them digested first.
-const READ_AFTER: u32 = 8;
+/// After a chunk that differed that much, so many are read without having them digested first; twice as many after the
+/// next one, up to a bound.
+const READ_AFTER: [u32; 2] = [8, 64];
 
 /// A chunk's digests on all nodes, or the candidates in it.
 #[derive(Debug)]
@@ -82,8 +84,9 @@ struct Walk<'a> {
     /// Whether chunks are digested by the nodes, and into how many sections the scout cuts one.
     digests: bool,
     sections: usize,
-    /// How many chunks are to be read whole before one is digested again.
+    /// How many chunks are to be read whole before one is digested again, and how many it will be if that one differs as much.
     read_whole: u32,
+    read_after: u32,
 }
 
 /// Walks `table` from `from` on, until its end, until [`CANDIDATES_MAX`] rows differ, or until `stop` says so.
@@ -108,7 +111,8 @@ pub async fn walk<R: Reader + 'static>(
     let sections = if digests && !is_numbered(table) { SECTIONS } else { 1 };
     let (sender, mut ends) = mpsc::channel(CHUNKS_AHEAD * sections);
     let rest = Chunk { table: table.clone(), lower: from.clone(), upper: None };
-    let scout = tokio::spawn(scout(scouting, rest, pace.rows(), sections, sender));
+    let stride = Stride { rows: pace.rows(), sections, exact: pace.is_exact() };
+    let scout = tokio::spawn(scout(scouting, rest, stride, sender));
     let mut stations: Vec<Station<R>> = readers.drain(..).map(Station::open).collect();
     pace.begin();
     let mut walk = Walk {
@@ -123,6 +127,7 @@ pub async fn walk<R: Reader + 'static>(
         digests,
         sections,
         read_whole: 0,
+        read_after: READ_AFTER[0],
     };
     let (mut lower, mut number, mut more) = (from, first_number, true);
     while more || !walk.waiting.is_empty() || !walk.again.is_empty() {
@@ -197,8 +202,10 @@ impl Walk<'_> {
     async fn order<R: Reader + 'static>(&mut self, order: Order, stations: &[Station<R>]) {
         let order = Order { lane: self.turn, ..order };
         self.turn = (self.turn + 1) % self.pace.lanes();
-        for station in &stations[self.asked(&order)] {
-            station.order(order.clone()).await;
+        if !self.pace.one_by_one() {
+            for station in &stations[self.asked(&order)] {
+                station.order(order.clone()).await;
+            }
         }
         self.waiting.push_back(order);
     }
@@ -214,6 +221,9 @@ impl Walk<'_> {
         let Some(order) = self.waiting.pop_front() else { return Ok(()) };
         let (mut found, mut failed, mut slowest) = (Vec::with_capacity(self.nodes), None, Duration::ZERO);
         for station in &mut stations[self.asked(&order)] {
+            if self.pace.one_by_one() {
+                station.order(order.clone()).await;
+            }
             match station.finding().await {
                 Ok(Finding { found: one, took }) => {
                     found.push(one);
@@ -269,7 +279,7 @@ impl Walk<'_> {
             ..order.clone()
         };
         let Some(digests) = digests else {
-            self.read_whole = READ_AFTER;
+            self.differed();
             self.again.push_back(read(&order.chunk, order.place.clone(), self.pace.limit()));
             return;
         };
@@ -282,9 +292,14 @@ impl Walk<'_> {
             .collect();
         let unequal = equal.iter().filter(|&&equal| !equal).count();
         if unequal > 1 && unequal * NARROW_SHARE > parts.len() {
-            self.read_whole = if order.place.len() == 1 { READ_AFTER } else { self.read_whole };
+            if order.place.len() == 1 {
+                self.differed();
+            }
             self.again.push_back(read(&order.chunk, order.place.clone(), self.pace.limit()));
             return;
+        }
+        if order.place.len() == 1 {
+            self.read_after = READ_AFTER[0];
         }
         let mut section = 0;
         for run in equal.chunk_by(|a, b| *a && *b) {
@@ -301,6 +316,12 @@ impl Walk<'_> {
             let task = self.look_into(&chunk, most(first));
             self.again.push_back(Order { task, ..read(&chunk, place, 0) });
         }
+    }
+
+    /// A chunk was digested in vain.
+    fn differed(&mut self) {
+        self.read_whole = self.read_after;
+        self.read_after = (self.read_after * 2).min(READ_AFTER[1]);
     }
 
     /// Has a chunk looked at again with fewer rows, because that ran into a bound: a server's or our own.

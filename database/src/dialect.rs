@@ -255,6 +255,18 @@ pub fn boundary(chunk: &Chunk, rows: u64) -> String {
     )
 }
 
+/// How the server would read a chunk, and with how many rows.
+#[must_use]
+pub fn estimate(chunk: &Chunk) -> String {
+    let table = &chunk.table;
+    format!(
+        "EXPLAIN SELECT 1 FROM {} FORCE INDEX ({}){}",
+        table_name(table),
+        identifier(&table.key_name),
+        conditions(table, chunk.lower.as_ref(), chunk.upper.as_ref())
+    )
+}
+
 /// The rows of a chunk, in key order.
 #[must_use]
 pub fn chunk(chunk: &Chunk, limit: u64) -> String {

@@ -94,6 +94,11 @@ pub trait Reader: Send {
     /// cannot do that (for this table, or for chunks this large), and the rows have to be read instead. Such a digest can only
     /// be compared with what this same call gives on another node.
     fn digests(&mut self, chunks: &[Chunk]) -> impl Future<Output = Result<Option<Vec<Digest>>>> + Send;
+    /// How many rows this node believes a chunk to have, without counting them; none if it has no idea. Never more than a guess.
+    fn estimate(&mut self, chunk: &Chunk) -> impl Future<Output = Result<Option<u64>>> + Send {
+        let _ = chunk;
+        std::future::ready(Ok(None))
+    }
     /// Whether this node makes digests at all.
     fn makes_digests(&self) -> bool;
     /// The rows of a chunk in key order, at most `limit` of them. The reading may also end where the rows have become

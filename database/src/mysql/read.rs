@@ -51,6 +51,20 @@ impl Reader for Connection {
         Ok(found.iter().next().map(Key::from_bytes))
     }
 
+    async fn estimate(&mut self, chunk: &Chunk) -> Result<Option<u64>> {
+        if self.watch == Watch::Log {
+            return Ok(None);
+        }
+        match self.main.ask(&dialect::estimate(chunk)).await {
+            Ok(answer) => {
+                let first = answer.rows.first().and_then(|row| answer.of(row, &["rows"]));
+                Ok(first.and_then(|rows| rows.parse().ok()))
+            }
+            Err(fault) if fault.is_server() => Ok(None),
+            Err(fault) => Err(self.error_of(fault, &format!("looking at {chunk}"), &chunk.table)),
+        }
+    }
+
     async fn digests(&mut self, chunks: &[Chunk]) -> Result<Option<Vec<Digest>>> {
         if !self.digests {
             return Ok(None);
