@@ -13,7 +13,6 @@ use crate::option_file::OptionFile;
 use crate::password::{self, Sources};
 use checker::Selection;
 use database::Secret;
-use database::dialect::digested::Delimiter;
 use database::mysql::{Board, Connection, Identity, LedgerConnection, Options, PositionConnection};
 use database::target::{Said, Target};
 use futures_util::future::{join_all, try_join_all};
@@ -256,11 +255,9 @@ impl Connected {
 pub async fn crew(
     connected: &[Connected],
     scope: &Scope,
-    run: &str,
     lanes: usize,
 ) -> Result<checker::Crew<Connection, Marks>, Failure> {
-    let options = &Options { delimiter: Delimiter::of(run), ..scope.options.clone() };
-    let board = Board::default();
+    let (options, board) = (&scope.options, Board::default());
     let first = connected.first().ok_or_else(|| Failure::usage("no node was named", ""))?;
     let scout = first.another(options).await?;
     let further = (1..lanes).map(async |_| {

@@ -2,7 +2,9 @@
 //!
 //! The node finds the key that stands N rows on by counting rows, which for the whole table costs it as much as a COUNT of all rows.
 //! Where keys are numbers, the scout goes as far on as the last chunk suggests and asks the node how many rows it believes there are
-//! in between, which costs it a look at its index; it counts only where that belief is far off, as before a gap or at the end.
+//! in between, which costs it a look at its index. Of what a node believes only proportions are taken (InnoDB believes in twice as
+//! many rows as there are, where they are many): what it believes of the chunk that was counted last says how to read it. Where the
+//! outcome is far off, as before a gap or at the end, and now and then in any case, rows are counted again.
 //!
 //! Invariant: keys come in the order of the table. Where a size of chunks was asked for in rows, each is counted.
 
@@ -13,8 +15,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 
-/// By how much a belief may be off, either way.
+/// By how much a guess may be off, either way.
 const FAR_OFF: u64 = 2;
+
+/// After how many guesses rows are counted again.
+const GUESSES: u32 = 15;
 
 /// How far apart the keys are to be.
 #[derive(Debug)]
@@ -25,6 +30,17 @@ pub struct Stride {
     pub sections: usize,
     /// Whether rows are to be counted in any case.
     pub exact: bool,
+}
+
+/// The chunk before the next one.
+struct Last {
+    chunk: Chunk,
+    /// How many rows it has, as far as is known.
+    rows: u64,
+    /// How many rows the node believed the chunk to have that was counted last, and how many it had.
+    believed: Option<[u64; 2]>,
+    /// How many chunks were guessed since one was counted.
+    guesses: u32,
 }
 
 /// Sends the keys that stand so many rows apart, from `rest`'s start on, until the table ends or nobody listens; then gives the
@@ -38,10 +54,7 @@ pub async fn scout<R: Reader>(
     let (mut tries, mut last) = (0, None);
     loop {
         let step = (stride.rows.load(Ordering::Relaxed) / stride.sections as u64).max(1);
-        let end = match &last {
-            Some(last) if !stride.exact => go_on(&mut reader, &rest, last, step).await,
-            _ => reader.boundary(&rest, step).await,
-        };
+        let end = next(&mut reader, &rest, &mut last, step, stride.exact).await;
         if matches!(end, Err(Error::Bound { .. })) && tries < RETRIES_MAX {
             tries += 1;
             let rows = stride.rows.load(Ordering::Relaxed) / RETRY_DIVISOR;
@@ -52,8 +65,7 @@ pub async fn scout<R: Reader>(
         tries = 0;
         let over = !matches!(end, Ok(Some(_)));
         if let Ok(Some(key)) = &end {
-            let lower = rest.lower.replace(key.clone());
-            last = Some((Chunk { lower, upper: Some(key.clone()), ..rest.clone() }, step));
+            rest.lower = Some(key.clone());
         }
         if ends.send(end).await.is_err() || over {
             return reader;
@@ -61,21 +73,41 @@ pub async fn scout<R: Reader>(
     }
 }
 
-/// The key about `step` rows on, by the distance of the ends of the chunk before and its rows; counted where that misleads.
-async fn go_on<R: Reader>(
+/// The key about `step` rows on, or exactly so many.
+async fn next<R: Reader>(
     reader: &mut R,
     rest: &Chunk,
-    last: &(Chunk, u64),
+    last: &mut Option<Last>,
     step: u64,
+    exact: bool,
 ) -> Result<Option<Key>> {
-    if let Some(upper) = as_far_on(&last.0, last.1, step) {
-        let believed = Chunk { upper: Some(upper.clone()), ..rest.clone() };
-        let rows = reader.estimate(&believed).await?;
-        if rows.is_some_and(|rows| (step / FAR_OFF..=step * FAR_OFF).contains(&rows)) {
-            return Ok(Some(upper));
-        }
+    if let Some(last) = last.as_mut().filter(|last| !exact && last.guesses < GUESSES)
+        && let Some(upper) = guess(reader, rest, last, step).await?
+    {
+        return Ok(Some(upper));
     }
-    reader.boundary(rest, step).await
+    let upper = reader.boundary(rest, step).await?;
+    let chunk = Chunk { upper: upper.clone(), ..rest.clone() };
+    *last = Some(Last { chunk, rows: step, believed: None, guesses: 0 });
+    Ok(upper)
+}
+
+/// The key about `step` rows on, by the distance of the ends of the chunk before, if the node does not believe something else.
+async fn guess<R: Reader>(reader: &mut R, rest: &Chunk, last: &mut Last, step: u64) -> Result<Option<Key>> {
+    let Some(upper) = as_far_on(&last.chunk, last.rows, step) else { return Ok(None) };
+    if last.believed.is_none() {
+        last.believed = reader.estimate(&last.chunk).await?.map(|believed| [believed.max(1), last.rows]);
+    }
+    let chunk = Chunk { upper: Some(upper.clone()), ..rest.clone() };
+    let (Some([believed, there]), Some(estimate)) = (last.believed, reader.estimate(&chunk).await?) else {
+        return Ok(None);
+    };
+    let rows = estimate.saturating_mul(there) / believed;
+    if !(step / FAR_OFF..=step * FAR_OFF).contains(&rows) {
+        return Ok(None);
+    }
+    (last.chunk, last.rows, last.guesses) = (chunk, rows, last.guesses + 1);
+    Ok(Some(upper))
 }
 
 /// The number that follows a chunk's end as far as `step` rows go, if they stand as close as the chunk's.
@@ -87,4 +119,41 @@ fn as_far_on(last: &Chunk, rows: u64, step: u64) -> Option<Key> {
     let (from, to) = (number_of(&last.table, &last.lower)?, number_of(&last.table, &last.upper)?);
     let ahead = (to - from).checked_mul(step.into())? / i128::from(rows.max(1));
     if ahead == 0 { None } else { with_number(to + ahead) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use database::{Column, Kind, Table, Value};
+
+    fn chunk(from: i64, to: i64) -> Chunk {
+        let column = Column {
+            name: "id".into(),
+            kind: Kind::Integer,
+            definition: "bigint NOT NULL".into(),
+            generated: false,
+            restamped: false,
+        };
+        let table = Table {
+            database: "shop".into(),
+            name: "t".into(),
+            columns: vec![column],
+            key: vec![0],
+            key_name: "PRIMARY".into(),
+            rows_estimate: 0,
+            filter: None,
+        };
+        let key = |number| Some(Key::new(&[Value::Int(number)]));
+        Chunk { table: table.into(), lower: key(from), upper: key(to) }
+    }
+
+    #[test]
+    fn as_far_on_as_rows_stand_apart_and_not_beyond_what_is_a_number() {
+        let on =
+            |from, to, rows, step| number_of(&chunk(0, 0).table, &as_far_on(&chunk(from, to), rows, step));
+        assert_eq!(on(0, 100, 50, 25), Some(150));
+        assert_eq!(on(-300, -200, 10, 5), Some(-150));
+        assert_eq!(on(0, 1, 50, 25), None, "less than one number");
+        assert_eq!(on(0, i64::MAX, 1, 2), None, "no server has such a number");
+    }
 }

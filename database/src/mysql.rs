@@ -46,7 +46,6 @@ pub use rights::{Missing, Purpose, Rights};
 pub use status::{Identity, LinkState};
 pub use survey::{Survey, SurveyedLink, SurveyedTable, Unknown};
 
-use crate::dialect::digested::Delimiter;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 use crate::table::Table;
@@ -76,8 +75,6 @@ pub struct Options {
     pub statement_timeout: Duration,
     /// The database that holds evensum's own tables; these are not listed among the user's.
     pub ledger: Box<str>,
-    /// What stands between values under a digest that a server makes. All nodes of a run need the same.
-    pub delimiter: Delimiter,
 }
 
 impl Default for Options {
@@ -86,7 +83,6 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(CONNECT_TIMEOUT_S),
             statement_timeout: Duration::from_secs(STATEMENT_TIMEOUT_S),
             ledger: LEDGER.into(),
-            delimiter: Delimiter::default(),
         }
     }
 }
@@ -128,7 +124,6 @@ pub struct Connection {
     looked: Option<(Instant, u64)>,
     /// Whether the server can digest rows itself.
     digests: bool,
-    delimiter: Delimiter,
     ledger: Box<str>,
 }
 
@@ -146,7 +141,6 @@ impl Connection {
             looked: None,
             digests: false,
             ledger: options.ledger.clone(),
-            delimiter: options.delimiter.clone(),
         };
         let account = connection.main.find_account().await;
         let account = account.map_err(|fault| connection.error(fault, "the connection"))?;

@@ -166,7 +166,7 @@ async fn compare_on(
     stop: &Stop,
 ) -> Result<Report, Failure> {
     let gentle = &scope.gentle;
-    let crew = crew(connected, scope, run, gentle.lanes).await?;
+    let crew = crew(connected, scope, gentle.lanes).await?;
     let options = Options {
         run: clock::ledger_run(run).into(),
         selection: scope.selection.clone(),

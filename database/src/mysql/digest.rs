@@ -12,7 +12,7 @@
 
 use super::fault::Fault;
 use super::link::{Answer, Link};
-use crate::dialect::digested::{self, Delimiter};
+use crate::dialect::digested;
 use crate::digest::Digest;
 use crate::table::Chunk;
 
@@ -21,15 +21,11 @@ pub(super) const CHUNK_BYTES: usize = 16 << 20;
 
 /// What a server must know to digest rows.
 pub(super) const PROBE: &str =
-    "SELECT SHA2(GROUP_CONCAT(1, _binary',' SEPARATOR ''), 256) FROM (SELECT 1) AS one";
+    "SELECT SHA2(GROUP_CONCAT(1, CAST(X'FF' AS BINARY) SEPARATOR ''), 256) FROM (SELECT 1) AS one";
 
 /// The digests of these chunks of one table; none if this server cannot make them.
-pub(super) async fn digests(
-    link: &mut Link,
-    chunks: &[Chunk],
-    delimiter: &Delimiter,
-) -> Result<Option<Vec<Digest>>, Fault> {
-    let Some(sql) = digested::digests(chunks, delimiter) else { return Ok(None) };
+pub(super) async fn digests(link: &mut Link, chunks: &[Chunk]) -> Result<Option<Vec<Digest>>, Fault> {
+    let Some(sql) = digested::digests(chunks) else { return Ok(None) };
     let answer = match link.ask(&sql).await {
         Ok(answer) => answer,
         // a type that cannot be part of a text, a limit: the rows can still be read

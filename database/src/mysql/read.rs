@@ -70,7 +70,7 @@ impl Reader for Connection {
             return Ok(None);
         }
         self.main.refresh().await;
-        let digests = digest::digests(&mut self.main, chunks, &self.delimiter).await;
+        let digests = digest::digests(&mut self.main, chunks).await;
         digests.map_err(|fault| match chunks {
             [chunk, ..] => self.error_of(fault, "digesting rows", &chunk.table),
             [] => self.error(fault, "digesting rows"),
