@@ -15,7 +15,7 @@ use checker::Selection;
 use database::Secret;
 use database::mysql::{Board, Connection, Identity, LedgerConnection, Options, PositionConnection};
 use database::target::{Said, Target};
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::{join_all, try_join, try_join_all, try_join3};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -259,21 +259,24 @@ pub async fn crew(
 ) -> Result<checker::Crew<Connection, Marks>, Failure> {
     let (options, board) = (&scope.options, Board::default());
     let first = connected.first().ok_or_else(|| Failure::usage("no node was named", ""))?;
-    let scout = first.another(options).await?;
+    let scout = first.another(options);
     let further = (1..lanes).map(async |_| {
         let readers = try_join_all(connected.iter().map(|node| node.another(options))).await?;
         Ok::<_, Failure>(checker::Lane { readers, scout: first.another(options).await? })
     });
-    let lanes = try_join_all(further).await?;
     let members = connected.iter().map(async |node| {
-        let ledger = match scope.no_ledger {
-            false => Marks::Rows(node.ledger(options).await?),
-            true => Marks::Positions(node.positions(options, &board).await?),
+        let ledger = async {
+            Ok::<_, Failure>(match scope.no_ledger {
+                false => Marks::Rows(node.ledger(options).await?),
+                true => Marks::Positions(node.positions(options, &board).await?),
+            })
         };
-        let reader = node.another(options).await?;
+        let reader = node.another(options);
+        let (ledger, reader) = try_join(ledger, reader).await?;
         Ok::<_, Failure>(checker::Member { name: node.target.name.clone(), reader, ledger })
     });
-    Ok(checker::Crew { members: try_join_all(members).await?, scout, lanes })
+    let (scout, lanes, members) = try_join3(scout, try_join_all(further), try_join_all(members)).await?;
+    Ok(checker::Crew { members, scout, lanes })
 }
 
 /// Creates a view of evensum's checksums in the form of pt-table-checksum's table, on the first node that is written and through

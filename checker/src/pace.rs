@@ -5,7 +5,8 @@
 //!
 //! With an intensity below one a walk works that share of the time: it orders as many chunks as it has lanes, waits
 //! until they are compared, and rests so long that work is to work and rest as it was asked for. Nothing is on its way while it
-//! rests. Each walk rests by itself, so with several walks side by side the share is that of each.
+//! rests. Each walk rests by itself, so with several walks side by side the share is that of each. Nodes that digest rows do so in
+//! short bursts and rest between them, for whom an application waits is not how much a server works in a minute, but how long at once.
 //!
 //! Invariant: a chunk never has more than [`CHUNK_ROWS`]' last rows, nor fewer than one. Not here: why a run pauses
 //! ([`crate::throttle`]).
@@ -14,7 +15,7 @@ use crate::progress::Progress;
 use crate::stop::Stop;
 use crate::throttle::Gate;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How many chunks may be on their way between the scout, the readers and the walk, beside one for each lane.
@@ -37,6 +38,9 @@ pub const RETRY_PAUSE: Duration = Duration::from_millis(200);
 pub const INTENSITY_LEAST: f64 = 0.01;
 /// The longest rest after one chunk.
 const REST_LONGEST: Duration = Duration::from_secs(60);
+/// How many sections of a chunk a node digests with one statement: few enough that the statement is over in a few milliseconds, after
+/// which others have their turn on a busy processor; enough that statements cost little.
+const SECTIONS_AT_ONCE: usize = 3;
 /// How often a resting walk looks whether it is asked to end.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -70,6 +74,33 @@ pub struct Tempo<'a> {
     pub stop: &'a Stop,
 }
 
+/// How a node digests the sections of a chunk.
+#[derive(Clone, Copy, Debug)]
+pub struct Bursts {
+    /// So many with one statement.
+    pub sections: usize,
+    /// And a rest behind it, so many times as long as it took.
+    pub rest: f64,
+}
+
+impl Bursts {
+    /// The rest after so much work. What is more than a short one is left to who orders chunks, and can end it.
+    #[must_use]
+    pub fn rest_after(self, worked: Duration) -> Duration {
+        worked.mul_f64(self.rest).min(LOOK_PAUSE)
+    }
+}
+
+/// What was done since the last rest.
+#[derive(Debug)]
+struct Work {
+    since: Instant,
+    /// How many chunks may still be ordered before the next rest.
+    left: usize,
+    /// For how much of the time nodes rested between bursts.
+    rested: Duration,
+}
+
 /// The pace of the walks over one table.
 #[derive(Debug)]
 pub struct Pace<'a> {
@@ -78,8 +109,7 @@ pub struct Pace<'a> {
     lanes: usize,
     ordered: AtomicU64,
     retried: AtomicU64,
-    /// When the work at hand began, and how many chunks may still be ordered before the next rest.
-    work: Mutex<(Instant, usize)>,
+    work: Mutex<Work>,
 }
 
 impl<'a> Pace<'a> {
@@ -96,7 +126,7 @@ impl<'a> Pace<'a> {
             lanes: lanes.max(1),
             ordered: AtomicU64::new(0),
             retried: AtomicU64::new(0),
-            work: Mutex::new((Instant::now(), 0)),
+            work: Mutex::new(Work { since: Instant::now(), left: 0, rested: Duration::ZERO }),
         }
     }
 
@@ -151,14 +181,31 @@ impl<'a> Pace<'a> {
 
     /// Begins a walk: what went before it was neither work nor rest.
     pub fn begin(&self) {
-        *self.work.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), self.lanes);
+        *self.work() = Work { since: Instant::now(), left: self.lanes, rested: Duration::ZERO };
+    }
+
+    fn work(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How nodes digest sections.
+    #[must_use]
+    pub fn bursts(&self) -> Bursts {
+        match self.tempo.intensity {
+            all if all >= 1.0 => Bursts { sections: SECTIONS_AT_ONCE, rest: 0.0 },
+            share => Bursts { sections: 1, rest: 1.0 / share.max(INTENSITY_LEAST) - 1.0 },
+        }
+    }
+
+    /// Takes in how long a node rested between bursts.
+    pub fn rested(&self, time: Duration) {
+        self.work().rested += time;
     }
 
     /// Ends a walk, with the rest for its last chunks.
     pub async fn end(&self) {
-        let (since, _) = *self.work.lock().unwrap_or_else(PoisonError::into_inner);
         if self.tempo.intensity < 1.0 {
-            self.tempo.gate.rested(self.rest(since.elapsed()).await);
+            self.rest().await;
         }
     }
 
@@ -168,36 +215,41 @@ impl<'a> Pace<'a> {
         if self.tempo.intensity >= 1.0 {
             return waiting >= CHUNKS_AHEAD + self.lanes - 1;
         }
-        let left = self.work.lock().unwrap_or_else(PoisonError::into_inner).1;
-        waiting > 0 && left == 0
+        waiting > 0 && self.work().left == 0
     }
 
     /// Waits until the next chunk may be ordered.
     pub async fn ready(&self, waiting: usize, progress: &dyn Progress) {
         self.ordered.fetch_add(1, Ordering::Relaxed);
-        let (since, left) = *self.work.lock().unwrap_or_else(PoisonError::into_inner);
-        let rests = self.tempo.intensity < 1.0 && waiting == 0 && left == 0;
+        let rests = self.tempo.intensity < 1.0 && waiting == 0 && self.work().left == 0;
         if rests {
-            self.tempo.gate.rested(self.rest(since.elapsed()).await);
+            self.rest().await;
         }
         let paused = self.tempo.gate.pass(progress, self.tempo.stop).await;
-        let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
         if rests {
-            *work = (Instant::now(), self.lanes);
-        } else {
-            work.0 += paused;
+            self.begin();
         }
-        work.1 = work.1.saturating_sub(1);
+        let mut work = self.work();
+        work.left = work.left.saturating_sub(1);
+        if !rests {
+            work.since += paused;
+        }
     }
 
-    /// Rests from so much work, but not longer than until the run is asked to end; how long it rested.
-    async fn rest(&self, worked: Duration) -> Duration {
+    /// Rests from the work since the last rest, as far as nodes did not between bursts, and not longer than until the run is asked
+    /// to end.
+    async fn rest(&self) {
         let (start, share) = (Instant::now(), self.tempo.intensity.max(INTENSITY_LEAST));
-        let rest = worked.mul_f64(1.0 / share - 1.0).min(REST_LONGEST);
+        let (elapsed, rested) = {
+            let work = self.work();
+            (work.since.elapsed(), work.rested)
+        };
+        let owed = elapsed.saturating_sub(rested).mul_f64(1.0 / share - 1.0);
+        let rest = owed.saturating_sub(rested).min(REST_LONGEST);
         while !self.tempo.stop.raised() && start.elapsed() < rest {
             tokio::time::sleep(LOOK_PAUSE.min(rest - start.elapsed().min(rest))).await;
         }
-        start.elapsed()
+        self.tempo.gate.rested(rested + start.elapsed());
     }
 
     /// Takes in how long the slowest node took for a chunk, and what it had to give.
@@ -210,8 +262,8 @@ impl<'a> Pace<'a> {
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let by_time = rows.saturating_mul(micros(target)) / micros(took).max(1);
         let by_bytes = CHUNK_BYTES / (bytes / rows).max(1);
-        // a chunk may grow by half or shrink to half, so that one odd measurement is not believed at once
-        let next = by_time.min(by_bytes).clamp(now / 2, now + now / 2).clamp(CHUNK_ROWS[1], CHUNK_ROWS[2]);
+        // a chunk may grow to twice or shrink to half, so that one odd measurement is not believed at once
+        let next = by_time.min(by_bytes).clamp(now / 2, now * 2).clamp(CHUNK_ROWS[1], CHUNK_ROWS[2]);
         self.rows.store(next, Ordering::Relaxed);
     }
 
@@ -260,7 +312,7 @@ mod tests {
         assert_eq!((rows(), pace.retried()), (CHUNK_ROWS[1], 2));
         // and it grows again
         pace.learn(CHUNK_ROWS[1], 100, Duration::from_micros(100));
-        assert_eq!(rows(), 15);
+        assert_eq!(rows(), 20);
     }
 
     #[test]

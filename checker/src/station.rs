@@ -6,7 +6,7 @@
 //! Invariant: one finding per order, in the order of the orders. Not here: what is ordered, and what comes of it
 //! ([`crate::walk`]).
 
-use crate::pace::CHUNKS_AHEAD;
+use crate::pace::{Bursts, CHUNKS_AHEAD};
 use crate::sections::{SECTIONS, sections};
 use database::{Chunk, Digest, Error, Key, Reader, Result, Rows};
 use std::time::{Duration, Instant};
@@ -74,6 +74,8 @@ pub struct Finding {
     pub found: Found,
     /// How long the node took.
     pub took: Duration,
+    /// How long it rested besides.
+    pub rested: Duration,
 }
 
 /// A reader at work, which is given back at the end.
@@ -85,14 +87,15 @@ pub struct Station<R> {
 
 impl<R: Reader + 'static> Station<R> {
     /// Sets a reader to work.
-    pub fn open(mut reader: R) -> Station<R> {
+    pub fn open(mut reader: R, bursts: Bursts) -> Station<R> {
         let (orders, mut taken) = mpsc::channel::<Order>(CHUNKS_AHEAD * 2);
         let (given, findings) = mpsc::channel(CHUNKS_AHEAD);
         let reader = tokio::spawn(async move {
             while let Some(order) = taken.recv().await {
-                let start = Instant::now();
-                let found = carry_out(&mut reader, &order).await;
-                let finding = found.map(|found| Finding { found, took: start.elapsed() });
+                let (start, mut rested) = (Instant::now(), Duration::ZERO);
+                let found = carry_out(&mut reader, &order, bursts, &mut rested).await;
+                let took = start.elapsed().saturating_sub(rested);
+                let finding = found.map(|found| Finding { found, took, rested });
                 if given.send(finding).await.is_err() {
                     break;
                 }
@@ -128,11 +131,19 @@ pub fn lost(error: &tokio::task::JoinError) -> Error {
     Error::Protocol { node: "evensum".into(), reason: format!("a reader ended early: {error}") }
 }
 
-async fn carry_out<R: Reader>(reader: &mut R, order: &Order) -> Result<Found> {
+async fn carry_out<R: Reader>(
+    reader: &mut R,
+    order: &Order,
+    bursts: Bursts,
+    rested: &mut Duration,
+) -> Result<Found> {
     let chunk = &order.chunk;
     Ok(match &order.task {
         Task::Rows(limit) => Found::Rows(reader.rows(chunk, *limit).await?),
-        Task::Digest(cuts) => Found::Digests(reader.digests(&sections(chunk, cuts)).await?),
+        Task::Digest(cuts) => {
+            let sections = sections(chunk, cuts);
+            Found::Digests(digest(reader, &sections, bursts, rested).await?)
+        }
         Task::Cut(rows) => {
             let (mut rest, mut cuts) = (chunk.clone(), Vec::new());
             while cuts.len() + 1 < SECTIONS {
@@ -143,4 +154,25 @@ async fn carry_out<R: Reader>(reader: &mut R, order: &Order) -> Result<Found> {
             Found::Cuts(cuts)
         }
     })
+}
+
+/// The digests of the sections of a chunk, in bursts; none if the node does not make one of them.
+async fn digest<R: Reader>(
+    reader: &mut R,
+    sections: &[Chunk],
+    bursts: Bursts,
+    rested: &mut Duration,
+) -> Result<Option<Vec<Digest>>> {
+    let mut digests = Vec::with_capacity(sections.len());
+    for few in sections.chunks(bursts.sections) {
+        let start = Instant::now();
+        let Some(found) = reader.digests(few).await? else { return Ok(None) };
+        digests.extend(found);
+        let (rest, begun) = (bursts.rest_after(start.elapsed()), Instant::now());
+        if !rest.is_zero() {
+            tokio::time::sleep(rest).await;
+            *rested += begun.elapsed();
+        }
+    }
+    Ok(Some(digests))
 }

@@ -113,7 +113,8 @@ pub async fn walk<R: Reader + 'static>(
     let rest = Chunk { table: table.clone(), lower: from.clone(), upper: None };
     let stride = Stride { rows: pace.rows(), sections, exact: pace.is_exact() };
     let scout = tokio::spawn(scout(scouting, rest, stride, sender));
-    let mut stations: Vec<Station<R>> = readers.drain(..).map(Station::open).collect();
+    let mut stations: Vec<Station<R>> =
+        readers.drain(..).map(|reader| Station::open(reader, pace.bursts())).collect();
     pace.begin();
     let mut walk = Walk {
         table,
@@ -225,8 +226,9 @@ impl Walk<'_> {
                 station.order(order.clone()).await;
             }
             match station.finding().await {
-                Ok(Finding { found: one, took }) => {
+                Ok(Finding { found: one, took, rested }) => {
                     found.push(one);
+                    self.pace.rested(rested);
                     slowest = slowest.max(took);
                 }
                 Err(error) => failed = failed.or(Some(error)),

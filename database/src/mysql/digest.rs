@@ -19,21 +19,23 @@ use crate::table::Chunk;
 /// How many bytes of text a server makes of one chunk at most.
 pub(super) const CHUNK_BYTES: usize = 16 << 20;
 
+/// Of how much the server warned. Sent with the statement before it, for statements are short and there are many.
+const WARNINGS: &str = "; SELECT @@warning_count";
+
 /// What a server must know to digest rows.
-pub(super) const PROBE: &str =
-    "SELECT SHA2(GROUP_CONCAT(1, CAST(X'FF' AS BINARY) SEPARATOR ''), 256) FROM (SELECT 1) AS one";
+pub(super) const PROBE: &str = "SELECT SHA2(GROUP_CONCAT(1, CAST(X'FF' AS BINARY) SEPARATOR ''), 256) FROM (SELECT 1) AS one; \
+    SELECT @@warning_count";
 
 /// The digests of these chunks of one table; none if this server cannot make them.
 pub(super) async fn digests(link: &mut Link, chunks: &[Chunk]) -> Result<Option<Vec<Digest>>, Fault> {
     let Some(sql) = digested::digests(chunks) else { return Ok(None) };
-    let answer = match link.ask(&sql).await {
+    let mut answer = match link.ask(&(sql + WARNINGS)).await {
         Ok(answer) => answer,
         // a type that cannot be part of a text, a limit: the rows can still be read
         Err(fault) if fault.is_server() => return Ok(None),
         Err(fault) => return Err(fault),
     };
-    let warnings = link.ask("SELECT @@warning_count").await?;
-    let quiet = warnings.rows.first().and_then(|row| row.first()?.as_deref()) == Some("0");
+    let quiet = answer.rows.pop().is_some_and(|row| row == [Some("0".to_owned())]);
     Ok(quiet.then(|| read(&answer, chunks.len())).flatten())
 }
 
