@@ -6,10 +6,11 @@ use database::mysql::{LedgerConnection, PositionConnection};
 use database::{Checksum, Ledger, Result, Watermark};
 
 /// What a check that leaves nothing on the servers has to do without, in sentences for its report.
-pub const GIVEN_UP: [&str; 2] = [
+pub const GIVEN_UP: [&str; 3] = [
     "no checksum rows are left on the nodes, so they cannot be asked with SQL which chunks differ",
     "what is on its way is told by GTIDs, or by log files where a node is fed directly and may be asked for its links; \
      where neither says enough, rows that differ stay unsettled",
+    "rows that differ in tables without a key, or of other engines than InnoDB, stay unsettled: to decide them takes a mark in the log",
 ];
 
 /// A ledger, or what stands in for one.

@@ -142,7 +142,7 @@ fn a_galera_cluster_is_checked_also_beside_writers_and_not_mended() {
     let ports: Vec<u16> = (1..=NODES).map(|n| cluster.port(n)).collect();
     let mut workload = Workload::start(&ports, RATE, seed);
     let (mut lagging, mut unsettled) = (0, 0);
-    let checks = if full() { 100 } else { 5 };
+    let checks = if full() { 200 } else { 5 };
     for _ in 0..checks {
         let (l, u) = live_check(cluster, &planted, &format!("Galera, EVENSUM_SEED={seed}"));
         (lagging, unsettled) = (lagging + l, unsettled + u);

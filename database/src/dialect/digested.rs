@@ -21,6 +21,8 @@ use crate::table::{Chunk, Column, Kind};
 
 /// What stands behind each value.
 const END: &str = "CAST(X'FF' AS BINARY)";
+/// More characters than any number or time has: a DECIMAL of 65 digits has 67.
+const NUMBER_CHARS: u32 = 80;
 /// What stands for a value that is NULL.
 const NONE: &str = "CAST(X'FE' AS BINARY)";
 
@@ -50,19 +52,24 @@ fn part(column: &Column) -> String {
         false => format!("IFNULL({value}, {NONE})"),
     };
     let ended = |value: &str| format!("{}, {END}", or_none(value));
+    // what is put together with NULL becomes text of the length that the server believes it to have, and is cut off there without a word
+    let number = |value: &str| match column.definition.ends_with(" NOT NULL") {
+        true => ended(value),
+        false => ended(&format!("CAST({value} AS CHAR({NUMBER_CHARS}))")),
+    };
     match (column.kind, column.charset()) {
-        (Kind::Integer, _) if form(column) == Form::Number => ended(&format!("CAST({name} AS UNSIGNED)")),
-        (Kind::Integer | Kind::Decimal | Kind::Date | Kind::DateTime | Kind::Time, _) => ended(&name),
+        (Kind::Integer, _) if form(column) == Form::Number => number(&format!("CAST({name} AS UNSIGNED)")),
+        (Kind::Integer | Kind::Decimal | Kind::Date | Kind::DateTime | Kind::Time, _) => number(&name),
         // by number: one of its texts may be empty, as is what was not valid; a SET of 64 members is more than a DOUBLE holds
-        (Kind::Text, _) if is_choice(column) => ended(&format!("CAST({name} AS UNSIGNED)")),
-        (Kind::Bit, _) => ended(&format!("{name}+0")),
+        (Kind::Text, _) if is_choice(column) => number(&format!("CAST({name} AS UNSIGNED)")),
+        (Kind::Bit, _) => number(&format!("{name}+0")),
         // times one, and not plus zero, which would lose the sign of zero
-        (Kind::Float | Kind::Double, _) => ended(&format!("{name}*1e0")),
+        (Kind::Float | Kind::Double, _) => number(&format!("{name}*1e0")),
         (Kind::Text, Some("utf8mb4" | "utf8mb3")) => ended(&name),
         // types that are written as text and are none
         (Kind::Text | Kind::Json, None) => ended(&format!("CAST({name} AS CHAR)")),
         (Kind::Text | Kind::Json | Kind::Bytes, _) => {
-            format!("{}, {}", ended(&format!("LENGTH({name})")), or_none(&name))
+            format!("{}, {}", number(&format!("LENGTH({name})")), or_none(&name))
         }
     }
 }
@@ -88,6 +95,10 @@ mod tests {
         for other in ["latin1 latin1_bin", "ucs2 ucs2_bin", "cp932 cp932_bin"] {
             assert_eq!(text(&format!("char(9) {other} NOT NULL")), format!("LENGTH(`c`){end}, `c`"));
         }
+        assert_eq!(
+            part_of("decimal(4,4) NULL", Kind::Decimal),
+            format!("IFNULL(CAST(`c` AS CHAR(80)), CAST(X'FE' AS BINARY)){end}")
+        );
         assert_eq!(part_of("blob NOT NULL", Kind::Bytes), format!("LENGTH(`c`){end}, `c`"));
         assert_eq!(text("uuid NOT NULL"), format!("CAST(`c` AS CHAR){end}"));
     }
