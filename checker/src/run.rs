@@ -202,6 +202,8 @@ struct Walk<'a, R> {
     job: Job<'a>,
     lanes: Vec<Lane<R>>,
     walked: Walked,
+    /// Why it cannot be walked on, if so.
+    left: Option<Error>,
 }
 
 /// A run at work.
@@ -289,7 +291,12 @@ impl<'a, L: Ledger + 'static> Run<'a, L> {
                 walks.push(walk_part(job, own, self.tempo.stop, self.progress));
             }
             let Some(done) = walks.next().await else { break };
-            let Walk { mut job, lanes: mut own, walked } = done?;
+            let Walk { mut job, lanes: mut own, walked, left } = done?;
+            if let Some(reason) = left {
+                self.accounts.leave(job.account, &reason.to_string());
+                lanes.append(&mut own);
+                continue;
+            }
             let ended = self.book(&mut job, walked).await?;
             if self.accounts.open_rows() >= CANDIDATES_MAX {
                 self.settle(&mut own[0].readers).await?;
@@ -397,10 +404,14 @@ async fn walk_part<'a, R: Reader + 'static>(
     let (start, before) = (Instant::now(), job.pace.ordered());
     let over = || stop.raised() || start.elapsed() >= PART_TIME || job.pace.ordered() - before >= PART_CHUNKS;
     let (table, from) = (&job.table, job.from.clone());
-    let walked = match table.counted() {
+    let (walked, left) = match table.counted() {
         // each part of such a table costs a pass over all of it, so it is walked in one
-        true => walk_copies(table, from, &mut readers[..nodes], &job.pace, progress, stop).await?,
-        false => walk(table, from, job.chunks, &mut readers, &job.pace, progress, &over).await?,
+        true => match walk_copies(table, from, &mut readers[..nodes], &job.pace, progress, stop).await {
+            // the server ends a statement that takes it too long, and there is no smaller one
+            Err(bound @ Error::Bound { .. }) => (Walked::default(), Some(bound)),
+            walked => (walked?, None),
+        },
+        false => (walk(table, from, job.chunks, &mut readers, &job.pace, progress, &over).await?, None),
     };
     scouts.extend(readers.pop());
     let mut lanes = Vec::with_capacity(scouts.len());
@@ -409,7 +420,7 @@ async fn walk_part<'a, R: Reader + 'static>(
         lanes.push(Lane { readers: readers.by_ref().take(nodes).collect(), scout });
     }
     job.pace.end().await;
-    Ok(Walk { job, lanes, walked })
+    Ok(Walk { job, lanes, walked, left })
 }
 
 /// What each node holds of these rows.

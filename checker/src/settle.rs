@@ -64,6 +64,9 @@ const PAUSE_GROWTH: f64 = 1.25;
 /// How many rows are locked at once where a pin locks.
 const LOCKED_ROWS: usize = 256;
 
+/// How many rows are read again with one call, which reads them in one transaction.
+const READ_ROWS: usize = 1_000;
+
 /// By how much that is divided each time that one of the rows moved, or was waited for.
 const TROUBLE_DIVISOR: usize = 4;
 
@@ -253,7 +256,7 @@ fn locked_together(rows: &[Open], places: &[usize]) -> usize {
 /// Reads rows again on every node; those that are as they were before on all of them.
 async fn read_again<R: Reader>(rows: &mut [Open], chosen: &[usize], readers: &mut [R]) -> Result<Vec<usize>> {
     let mut quiet = Vec::new();
-    for group in groups(rows, chosen) {
+    for group in chosen.chunks(READ_ROWS).flat_map(|few| groups(rows, few)).collect::<Vec<_>>() {
         let readings =
             try_join_all(readers.iter_mut().map(|reader| reader.rows_by_key(&group.table, &group.keys)))
                 .await?;

@@ -132,7 +132,11 @@ pub async fn walk<R: Reader + 'static>(
     };
     let (mut lower, mut number, mut more) = (from, first_number, true);
     while more || !walk.waiting.is_empty() || !walk.again.is_empty() {
-        if let Some(order) = walk.again.pop_front() {
+        let enough = walk.walked.candidates.len() >= CANDIDATES_MAX || stop();
+        if enough && walk.waiting.is_empty() && walk.leave_the_rest() {
+            break;
+        }
+        if let Some(order) = walk.next_again(enough) {
             walk.order(order, &stations).await;
         } else if more && !pace.full(walk.waiting.len()) {
             pace.ready(walk.waiting.len(), progress).await;
@@ -159,6 +163,35 @@ pub async fn walk<R: Reader + 'static>(
 }
 
 impl Walk<'_> {
+    /// The next chunk that is to be looked at again, the first by its key. Where the walk is to end, all that is on its way is taken first.
+    fn next_again(&mut self, enough: bool) -> Option<Order> {
+        if enough && !self.waiting.is_empty() {
+            return None;
+        }
+        let (first, _) = self.again.iter().enumerate().min_by(|(_, a), (_, b)| a.place.cmp(&b.place))?;
+        self.again.remove(first)
+    }
+
+    /// Ends the walk before the first chunk that is to be looked at again, so that a part of a table in which all differs is
+    /// settled before the next one is read: true, unless nothing stands before it.
+    fn leave_the_rest(&mut self) -> bool {
+        let Some(first) = self.again.iter().min_by(|a, b| a.place.cmp(&b.place)) else { return true };
+        let walked = &mut self.walked;
+        if first.chunk.lower.is_none() || !walked.leaves.iter().any(|leaf| leaf.place < first.place) {
+            return false;
+        }
+        walked.next.clone_from(&first.chunk.lower);
+        walked.leaves.retain(|leaf| leaf.place < first.place);
+        let mut found: Vec<Option<Candidate>> = walked.candidates.drain(..).map(Some).collect();
+        for (_, range) in walked.leaves.iter_mut().filter_map(|leaf| leaf.located.as_mut()) {
+            let start = walked.candidates.len();
+            walked.candidates.extend(found[range.clone()].iter_mut().filter_map(Option::take));
+            *range = start..walked.candidates.len();
+        }
+        self.again.clear();
+        true
+    }
+
     /// The stations of a lane.
     fn lane(&self, lane: usize) -> std::ops::Range<usize> {
         lane * self.nodes..(lane + 1) * self.nodes
@@ -194,6 +227,7 @@ impl Walk<'_> {
             return Task::Rows(self.pace.limit());
         }
         match cuts_between(section, sections_of(rows * 2, SECTIONS_NARROW)) {
+            Some(cuts) if cuts.is_empty() => Task::Rows(self.pace.limit()),
             Some(cuts) => Task::Digest(cuts),
             None => Task::Cut((rows / SECTIONS_NARROW as u64).max(NARROW_ROWS / 2)),
         }

@@ -193,11 +193,11 @@ fn fraction_digits(definition: &str) -> usize {
 }
 
 /// What the key's order goes by. ENUM and SET are sorted by number but compared with text as text, so both are
-/// done by text, unless they are read as numbers.
+/// done by text, unless they are read as numbers; and by its bytes, for members that a collation takes for one are two keys.
 fn ordered(column: &Column) -> String {
     let name = identifier(&column.name);
     if column.kind == Kind::Text && is_choice(column) {
-        return format!("CAST({name} AS CHAR)");
+        return format!("CAST({name} AS CHAR) COLLATE utf8mb4_bin");
     }
     name
 }

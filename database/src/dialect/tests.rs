@@ -116,6 +116,6 @@ fn enums_are_walked_by_their_text() {
             &Chunk { table: Arc::new(table), lower: Some(Key::new(&[Value::Text("a".into())])), upper: None },
             1
         ),
-        "SELECT `b` FROM `shop`.`or``ders` WHERE (CAST(`b` AS CHAR) >= 'a') ORDER BY CAST(`b` AS CHAR) LIMIT 1 OFFSET 1"
+        "SELECT `b` FROM `shop`.`or``ders` WHERE (CAST(`b` AS CHAR) COLLATE utf8mb4_bin >= 'a') ORDER BY CAST(`b` AS CHAR) COLLATE utf8mb4_bin LIMIT 1 OFFSET 1"
     );
 }

@@ -11,11 +11,12 @@
 //! The rows are read after all that stands before the position became visible, which is for who asks to see to: a transaction
 //! is written to the log before it is committed in InnoDB, and may wait in between, for a disk or for a replica's answer. A
 //! change that is not in what was read stands behind the position, in the log, as soon as it is visible. What was read, on the
-//! other hand, is in the log already: InnoDB shows a transaction, and another engine lets go of its table lock, only after that.
+//! other hand, is in the log already: InnoDB shows a transaction, and another engine lets go of its table lock, only after that. The latter
+//! is so in the row format alone; a statement that changed such a table inside a transaction is written to the log when that ends.
 //!
 //! # What makes it say no
 //!
-//! No log, one in whose order the server does not commit (`binlog_order_commits=0`), or one that this user may not see (BINLOG MONITOR, REPLICATION CLIENT on MySQL); changes that came by
+//! No log; for other engines than InnoDB, one that is not of the row format; one in whose order the server does not commit (`binlog_order_commits=0`), or one that this user may not see (BINLOG MONITOR, REPLICATION CLIENT on MySQL); changes that came by
 //! replication and are not in the log (`log_slave_updates=0`); a log that leaves databases out; a new log file; too many
 //! events, or, where rows can be locked instead, more than a few: some servers let nobody commit while they list them; a foreign key by which the server changes the table along with another one, which no event says; and anything
 //! in the log that this file does not know.
@@ -72,9 +73,12 @@ pub(super) async fn untouched(
     if file_now != file || !commits_in_order(link).await? {
         return Ok(nothing());
     }
-    let mut lockable = Vec::new();
+    let by_rows = logs_rows(link).await?;
+    let (mut lockable, mut logged_in_time) = (Vec::new(), Vec::new());
     for table in tables {
-        lockable.push(!table.counted() && locks_rows(link, table).await?);
+        let transactional = locks_rows(link, table).await?;
+        lockable.push(!table.counted() && transactional);
+        logged_in_time.push(transactional || by_rows);
     }
     if bytes_between(since, &now) > BYTES_MOST && !lockable.contains(&false) {
         return Ok(nothing());
@@ -91,9 +95,9 @@ pub(super) async fn untouched(
         }
     }
     let mut untouched = Vec::new();
-    for table in tables {
+    for (table, in_time) in tables.iter().zip(logged_in_time) {
         let hidden = filters.hit(&table.database, &table.name).is_some();
-        let still = !seen.anything && !hidden && !seen.names(table);
+        let still = in_time && !seen.anything && !hidden && !seen.names(table);
         untouched.push(still && (seen.tables.is_empty() || !follows_another(link, table).await?));
     }
     Ok(untouched)
@@ -152,6 +156,15 @@ fn harmless(statement: &str, ledger: &str) -> bool {
 fn bytes_between(since: &Position, now: &Position) -> u64 {
     let offset = |position: &Position| position.0.rsplit_once(':')?.1.parse::<u64>().ok();
     offset(now).zip(offset(since)).map_or(u64::MAX, |(now, since)| now.saturating_sub(since))
+}
+
+/// Whether the log is of the row format. A server without that variable knows no other.
+async fn logs_rows(link: &mut Link) -> Result<bool, Fault> {
+    match link.ask("SELECT @@global.binlog_format").await {
+        Ok(answer) => Ok(answer.rows.iter().flatten().flatten().all(|format| format == "ROW")),
+        Err(fault) if fault.is_server() => Ok(true),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// Whether transactions become visible in the order of the log. MariaDB knows no other way.

@@ -250,6 +250,7 @@ impl Ledger for LedgerConnection {
     }
 
     async fn marks(&mut self, run: &str, number: u64) -> Result<Vec<Watermark>> {
+        self.link.refresh().await;
         let sql = format!(
             "SELECT writer FROM {} WHERE run = {} AND number = {number}",
             self.table("watermarks"),

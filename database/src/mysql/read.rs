@@ -55,6 +55,7 @@ impl Reader for Connection {
         if self.watch == Watch::Log {
             return Ok(None);
         }
+        self.main.refresh().await;
         match self.main.ask(&dialect::estimate(chunk)).await {
             Ok(answer) => {
                 let first = answer.rows.first().and_then(|row| answer.of(row, &["rows"]));
@@ -161,6 +162,7 @@ impl Reader for Connection {
     }
 
     async fn buckets(&mut self, table: &Table, digits: u32) -> Result<BTreeMap<u32, Digest>> {
+        self.main.refresh().await;
         let buckets = buckets(&mut self.main, table, digits).await;
         buckets.map_err(|fault| self.error(fault, &format!("counting {table}")))
     }
