@@ -132,7 +132,7 @@ pub async fn walk<R: Reader + 'static>(
     };
     let (mut lower, mut number, mut more) = (from, first_number, true);
     while more || !walk.waiting.is_empty() || !walk.again.is_empty() {
-        let enough = walk.walked.candidates.len() >= CANDIDATES_MAX || stop();
+        let enough = !more && (walk.walked.candidates.len() >= CANDIDATES_MAX || stop());
         if enough && walk.waiting.is_empty() && walk.leave_the_rest() {
             break;
         }
