@@ -28,6 +28,8 @@ mod booking;
 pub mod checkpoint;
 pub mod cut;
 pub mod fingerprint;
+#[cfg(test)]
+mod fixtures;
 pub mod lineup;
 pub mod locate;
 pub mod multiset;

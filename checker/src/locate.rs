@@ -120,25 +120,12 @@ fn by_key(table: &Table, rows: &[Vec<&[u8]>], common: &mut blake3::Hasher) -> Ve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use database::{Column, Kind, Value};
+    use crate::fixtures::integers;
+    use database::Value;
+    use std::sync::Arc;
 
-    fn table() -> Table {
-        let column = |name: &str| Column {
-            name: name.into(),
-            kind: Kind::Integer,
-            definition: "int NOT NULL".into(),
-            generated: false,
-            restamped: false,
-        };
-        Table {
-            database: "shop".into(),
-            name: "t".into(),
-            columns: vec![column("id"), column("v")],
-            key: vec![0],
-            key_name: "PRIMARY".into(),
-            rows_estimate: 0,
-            filter: None,
-        }
+    fn table() -> Arc<Table> {
+        integers(&[("id", "int NOT NULL"), ("v", "int NOT NULL")])
     }
 
     fn reading(rows: &[(i64, i64)]) -> Rows {

@@ -146,7 +146,17 @@ impl<'a> Pace<'a> {
     /// once, which may stand on one machine.
     #[must_use]
     pub fn one_by_one(&self) -> bool {
+        self.rests()
+    }
+
+    /// Whether a walk works a share of the time only.
+    fn rests(&self) -> bool {
         self.tempo.intensity < 1.0
+    }
+
+    /// How many times as long as it works a walk rests.
+    fn rest_per_work(&self) -> f64 {
+        1.0 / self.tempo.intensity.max(INTENSITY_LEAST) - 1.0
     }
 
     /// Whether chunks are to have a number of rows that was asked for.
@@ -191,10 +201,7 @@ impl<'a> Pace<'a> {
     /// How nodes digest sections.
     #[must_use]
     pub fn bursts(&self) -> Bursts {
-        match self.tempo.intensity {
-            all if all >= 1.0 => Bursts { sections: SECTIONS_AT_ONCE, rest: 0.0 },
-            share => Bursts { sections: 1, rest: 1.0 / share.max(INTENSITY_LEAST) - 1.0 },
-        }
+        Bursts { sections: if self.rests() { 1 } else { SECTIONS_AT_ONCE }, rest: self.rest_per_work() }
     }
 
     /// Takes in how long a node rested between bursts.
@@ -204,7 +211,7 @@ impl<'a> Pace<'a> {
 
     /// Ends a walk, with the rest for its last chunks.
     pub async fn end(&self) {
-        if self.tempo.intensity < 1.0 {
+        if self.rests() {
             self.rest().await;
         }
     }
@@ -212,7 +219,7 @@ impl<'a> Pace<'a> {
     /// Whether another chunk must wait until one that was ordered is compared.
     #[must_use]
     pub fn full(&self, waiting: usize) -> bool {
-        if self.tempo.intensity >= 1.0 {
+        if !self.rests() {
             return waiting >= CHUNKS_AHEAD + self.lanes - 1;
         }
         waiting > 0 && self.work().left == 0
@@ -221,7 +228,7 @@ impl<'a> Pace<'a> {
     /// Waits until the next chunk may be ordered.
     pub async fn ready(&self, waiting: usize, progress: &dyn Progress) {
         self.ordered.fetch_add(1, Ordering::Relaxed);
-        let rests = self.tempo.intensity < 1.0 && waiting == 0 && self.work().left == 0;
+        let rests = self.rests() && waiting == 0 && self.work().left == 0;
         if rests {
             self.rest().await;
         }
@@ -239,12 +246,12 @@ impl<'a> Pace<'a> {
     /// Rests from the work since the last rest, as far as nodes did not between bursts, and not longer than until the run is asked
     /// to end.
     async fn rest(&self) {
-        let (start, share) = (Instant::now(), self.tempo.intensity.max(INTENSITY_LEAST));
+        let start = Instant::now();
         let (elapsed, rested) = {
             let work = self.work();
             (work.since.elapsed(), work.rested)
         };
-        let owed = elapsed.saturating_sub(rested).mul_f64(1.0 / share - 1.0);
+        let owed = elapsed.saturating_sub(rested).mul_f64(self.rest_per_work());
         let rest = owed.saturating_sub(rested).min(REST_LONGEST);
         while !self.tempo.stop.raised() && start.elapsed() < rest {
             tokio::time::sleep(LOOK_PAUSE.min(rest - start.elapsed().min(rest))).await;

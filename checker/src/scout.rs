@@ -124,27 +124,13 @@ fn as_far_on(last: &Chunk, rows: u64, step: u64) -> Option<Key> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use database::{Column, Kind, Table, Value};
+    use crate::fixtures::integers;
+    use database::Value;
 
     fn chunk(from: i64, to: i64) -> Chunk {
-        let column = Column {
-            name: "id".into(),
-            kind: Kind::Integer,
-            definition: "bigint NOT NULL".into(),
-            generated: false,
-            restamped: false,
-        };
-        let table = Table {
-            database: "shop".into(),
-            name: "t".into(),
-            columns: vec![column],
-            key: vec![0],
-            key_name: "PRIMARY".into(),
-            rows_estimate: 0,
-            filter: None,
-        };
+        let table = integers(&[("id", "bigint NOT NULL")]);
         let key = |number| Some(Key::new(&[Value::Int(number)]));
-        Chunk { table: table.into(), lower: key(from), upper: key(to) }
+        Chunk { table, lower: key(from), upper: key(to) }
     }
 
     #[test]

@@ -70,28 +70,12 @@ pub fn cuts_between(chunk: &Chunk, sections: usize) -> Option<Vec<Key>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use database::Column;
-    use std::sync::Arc;
+    use crate::fixtures::integers;
 
     fn chunk(definition: &str, lower: Value, upper: Option<Value>) -> Chunk {
-        let column = Column {
-            name: "id".into(),
-            kind: Kind::Integer,
-            definition: definition.into(),
-            generated: false,
-            restamped: false,
-        };
-        let table = Table {
-            database: "shop".into(),
-            name: "t".into(),
-            columns: vec![column],
-            key: vec![0],
-            key_name: "PRIMARY".into(),
-            rows_estimate: 0,
-            filter: None,
-        };
+        let table = integers(&[("id", definition)]);
         let key = |value: Value| Key::new(&[value]);
-        Chunk { table: Arc::new(table), lower: Some(key(lower)), upper: upper.map(key) }
+        Chunk { table, lower: Some(key(lower)), upper: upper.map(key) }
     }
 
     fn cuts(definition: &str, lower: Value, upper: Option<Value>, sections: usize) -> Option<Vec<String>> {

@@ -70,10 +70,11 @@ pub(super) async fn untouched(
     let filters = filter::of_log(link).await?;
     let now = position(link).await?;
     let Some((file_now, _)) = now.0.rsplit_once(':') else { return Ok(nothing()) };
-    if file_now != file || !commits_in_order(link).await? {
+    // whether transactions become visible in the order of the log; MariaDB knows no other way
+    if file_now != file || !is_or_unknown(link, "binlog_order_commits", &["1", "ON"]).await? {
         return Ok(nothing());
     }
-    let by_rows = logs_rows(link).await?;
+    let by_rows = is_or_unknown(link, "binlog_format", &["ROW"]).await?;
     let (mut lockable, mut logged_in_time) = (Vec::new(), Vec::new());
     for table in tables {
         let transactional = locks_rows(link, table).await?;
@@ -158,19 +159,12 @@ fn bytes_between(since: &Position, now: &Position) -> u64 {
     offset(now).zip(offset(since)).map_or(u64::MAX, |(now, since)| now.saturating_sub(since))
 }
 
-/// Whether the log is of the row format. A server without that variable knows no other.
-async fn logs_rows(link: &mut Link) -> Result<bool, Fault> {
-    match link.ask("SELECT @@global.binlog_format").await {
-        Ok(answer) => Ok(answer.rows.iter().flatten().flatten().all(|format| format == "ROW")),
-        Err(fault) if fault.is_server() => Ok(true),
-        Err(fault) => Err(fault),
-    }
-}
-
-/// Whether transactions become visible in the order of the log. MariaDB knows no other way.
-async fn commits_in_order(link: &mut Link) -> Result<bool, Fault> {
-    match link.ask("SELECT @@global.binlog_order_commits").await {
-        Ok(answer) => Ok(answer.rows.iter().flatten().flatten().all(|on| on == "1" || on == "ON")),
+/// Whether a variable of the server has one of these values, or the server does not know it.
+async fn is_or_unknown(link: &mut Link, variable: &str, values: &[&str]) -> Result<bool, Fault> {
+    match link.ask(&format!("SELECT @@global.{variable}")).await {
+        Ok(answer) => {
+            Ok(answer.rows.iter().flatten().flatten().all(|value| values.contains(&value.as_str())))
+        }
         Err(fault) if fault.is_server() => Ok(true),
         Err(fault) => Err(fault),
     }
