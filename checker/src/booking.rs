@@ -85,16 +85,15 @@ impl Accounts {
         self.accounts.len() - 1
     }
 
-    /// Notes that a table was left before it was begun.
+    /// Notes that a table is left, before it was begun or in the middle; what was found in it stays.
     pub(crate) fn leave(&mut self, account: usize, reason: &str) {
         let report = &mut self.accounts[account].report;
-        let obstacle = Obstacle { reason: reason.to_owned(), definitions: Vec::new() };
-        *report = skipped(report.table.clone(), Some(obstacle));
-    }
-
-    /// Notes that a table was left in the middle.
-    pub(crate) fn interrupt(&mut self, account: usize, reason: &str) {
-        self.accounts[account].report.reason = Some(reason.to_owned());
+        if report.chunks == 0 {
+            let obstacle = Obstacle { reason: reason.to_owned(), definitions: Vec::new() };
+            *report = skipped(report.table.clone(), Some(obstacle));
+        } else {
+            report.reason = Some(reason.to_owned());
+        }
     }
 
     /// The table of an account.
@@ -262,4 +261,56 @@ fn leaf_hash(leaf: &KeptLeaf, node: usize, settled: &[Settled]) -> [u8; 32] {
     let mut hasher = leaf_hasher();
     hasher.update(&[0]).update(&digest.rows.to_be_bytes()).update(&digest.hash);
     *hasher.finalize().as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::integers;
+    use crate::report::Course;
+    use database::Value;
+    use std::time::Duration;
+
+    fn closed(accounts: Accounts, nodes: &[Box<str>]) -> Report {
+        accounts.close(Report {
+            run: "run".into(),
+            nodes: nodes.to_vec(),
+            tables: Vec::new(),
+            divergences: Vec::new(),
+            unsettled: Vec::new(),
+            unlisted: 0,
+            interrupted: false,
+            elapsed: Duration::ZERO,
+            course: Course::default(),
+        })
+    }
+
+    #[test]
+    fn what_was_found_in_a_table_stays_when_the_rest_of_it_is_left() {
+        let nodes: [Box<str>; 2] = ["a".into(), "b".into()];
+        let key = Key::new(&[Value::Int(1)]);
+        let rows = vec![Some(Row::new(&[Value::Int(1)])), None];
+        let located = KeptRows { lower: None, upper: None, common: ([0; 32], 0), keys: vec![key.clone()] };
+        let digests = vec![Digest { rows: 1, hash: [1; 32] }, Digest { rows: 0, hash: [0; 32] }];
+        let mut accounts = Accounts::default();
+        let (begun, other) = (
+            accounts.open(integers(&[("id", "int NOT NULL")]), 2, None),
+            accounts.open(integers(&[("id", "int NOT NULL")]), 2, None),
+        );
+        let leaf = KeptLeaf { digests, located: Some(located) };
+        accounts.book(begun, vec![leaf], vec![Candidate { key, rows: rows.clone() }]);
+        accounts.candidates();
+        for account in [begun, other] {
+            accounts.leave(account, "too slow");
+        }
+        accounts.settled(&[Settled::Different(rows)], &nodes);
+        let report = closed(accounts, &nodes);
+        let tables =
+            report.tables.iter().map(|table| (table.verdict, table.rows_different, table.reason.as_deref()));
+        assert_eq!(
+            tables.collect::<Vec<_>>(),
+            [(Verdict::Different, 1, Some("too slow")), (Verdict::Skipped, 0, Some("too slow"))]
+        );
+        assert_eq!((report.verdict(), report.divergences.len()), (Verdict::Different, 1));
+    }
 }

@@ -306,7 +306,7 @@ impl<'a, L: Ledger + 'static> Run<'a, L> {
                 self.progress.step(Step::TableDone(&job.table));
             } else if self.tempo.stop.raised() {
                 self.course.chunks_retried += job.pace.retried();
-                self.accounts.interrupt(job.account, "the run was stopped in the middle of it");
+                self.accounts.leave(job.account, "the run was stopped in the middle of it");
             } else {
                 walks.push(walk_part(job, own, self.tempo.stop, self.progress));
                 continue;
@@ -314,10 +314,8 @@ impl<'a, L: Ledger + 'static> Run<'a, L> {
             lanes.append(&mut own);
         }
         for job in large.into_iter().chain(small) {
-            match job.chunks {
-                0 => self.accounts.leave(job.account, "the run was stopped before it"),
-                _ => self.accounts.interrupt(job.account, "the run was stopped in the middle of it"),
-            }
+            let place = if job.chunks == 0 { "before it" } else { "in the middle of it" };
+            self.accounts.leave(job.account, &format!("the run was stopped {place}"));
         }
         Ok(())
     }
