@@ -7,9 +7,9 @@
 //! length before it. Lengths before all texts would do the same and cost a fifth of the whole: a server pads a CHAR to its full
 //! width and cuts the padding off again each time that it is named.
 //!
-//! CAST makes the marks binary strings of the same rank as columns, and so the whole: a server then takes the bytes of all texts as
-//! they are stored, and turns none into another character set, where two contents may become one. FLOAT and DOUBLE are written as a
-//! DOUBLE in full, for a server rounds the one and may round the other.
+//! CAST makes the first mark a binary string of the same rank as columns, and with it the whole: a server then takes the bytes of all
+//! texts as they are stored, and turns none into another character set, where two contents may become one. FLOAT and DOUBLE are
+//! written as a DOUBLE in full, for a server rounds the one and may round the other.
 //!
 //! Assumes that a column in UTF-8 holds UTF-8, which servers see to when they store it.
 //!
@@ -19,8 +19,8 @@
 use super::{Form, conditions, form, identifier, is_choice, table_name};
 use crate::table::{Chunk, Column, Kind};
 
-/// What stands behind each value.
-const END: &str = "CAST(X'FF' AS BINARY)";
+/// What stands behind the first value, and behind each other. A cast is made anew for each row, a literal is not.
+const ENDS: [&str; 2] = ["CAST(X'FF' AS BINARY)", "X'FF'"];
 /// More characters than any number or time has: a DECIMAL of 65 digits has 67.
 const NUMBER_CHARS: u32 = 80;
 /// What stands for a value that is NULL.
@@ -31,7 +31,8 @@ const NONE: &str = "CAST(X'FE' AS BINARY)";
 #[must_use]
 pub fn digests(chunks: &[Chunk]) -> Option<String> {
     let table = chunks.first().map(|chunk| &chunk.table).filter(|table| !table.key.is_empty())?;
-    let row: Vec<String> = table.columns.iter().map(part).collect();
+    let ends = std::iter::once(ENDS[0]).chain(std::iter::repeat(ENDS[1]));
+    let row: Vec<String> = table.columns.iter().zip(ends).map(|(column, end)| part(column, end)).collect();
     let row = row.join(", ");
     let one = |(place, chunk): (usize, &Chunk)| {
         format!(
@@ -44,14 +45,14 @@ pub fn digests(chunks: &[Chunk]) -> Option<String> {
     Some(chunks.iter().enumerate().map(one).collect::<Vec<_>>().join(" UNION ALL "))
 }
 
-/// A column's part of the text under a hash.
-fn part(column: &Column) -> String {
+/// A column's part of the text under a hash, with this mark.
+fn part(column: &Column, end: &str) -> String {
     let name = identifier(&column.name);
     let or_none = |value: &str| match column.definition.ends_with(" NOT NULL") {
         true => value.to_owned(),
         false => format!("IFNULL({value}, {NONE})"),
     };
-    let ended = |value: &str| format!("{}, {END}", or_none(value));
+    let ended = |value: &str| format!("{}, {end}", or_none(value));
     // what is put together with NULL becomes text of the length that the server believes it to have, and is cut off there without a word
     let number = |value: &str| match column.definition.ends_with(" NOT NULL") {
         true => ended(value),
@@ -80,13 +81,13 @@ mod tests {
 
     fn part_of(definition: &str, kind: Kind) -> String {
         let definition = definition.into();
-        part(&Column { name: "c".into(), kind, definition, generated: false, restamped: false })
+        part(&Column { name: "c".into(), kind, definition, generated: false, restamped: false }, ENDS[1])
     }
 
     #[test]
     fn what_may_contain_anything_has_its_length_before_it() {
         let text = |definition: &str| part_of(definition, Kind::Text);
-        let end = ", CAST(X'FF' AS BINARY)";
+        let end = ", X'FF'";
         assert_eq!(text("char(9) utf8mb4 utf8mb4_bin NOT NULL"), format!("`c`{end}"));
         assert_eq!(
             text("char(9) utf8mb4 utf8mb4_bin NULL"),

@@ -23,7 +23,7 @@ pub(super) const CHUNK_BYTES: usize = 16 << 20;
 const WARNINGS: &str = "; SELECT @@warning_count";
 
 /// What a server must know to digest rows.
-pub(super) const PROBE: &str = "SELECT SHA2(GROUP_CONCAT(1, CAST(X'FF' AS BINARY) SEPARATOR ''), 256) FROM (SELECT 1) AS one; \
+pub(super) const PROBE: &str = "SELECT SHA2(GROUP_CONCAT(1, CAST(X'FF' AS BINARY), X'FF' SEPARATOR ''), 256) FROM (SELECT 1) AS one; \
     SELECT @@warning_count";
 
 /// The digests of these chunks of one table; none if this server cannot make them.
