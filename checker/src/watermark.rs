@@ -106,8 +106,31 @@ impl<L: Ledger + 'static> Watermarks<L> {
         Ok(exchange)
     }
 
+    /// Waits until one node shows everything that all others had committed when this is called, at most `bound`: each of the others
+    /// writes a mark, and only that node is asked for them.
+    ///
+    /// # Errors
+    /// If a node cannot be written or read.
+    pub async fn reach(&mut self, node: usize, bound: Duration) -> Result<Exchange> {
+        let others: Vec<usize> = (0..self.ledgers.len()).filter(|&other| other != node).collect();
+        self.marks(&others, &[node], bound, LOCKED_PAUSE_MS, &AtomicBool::new(false)).await
+    }
+
     async fn exchange_unless(
         &mut self,
+        bound: Duration,
+        pause_ms_max: u64,
+        over: &AtomicBool,
+    ) -> Result<Exchange> {
+        let all: Vec<usize> = (0..self.ledgers.len()).collect();
+        self.marks(&all, &all, bound, pause_ms_max, over).await
+    }
+
+    /// Has the writers but for followers write marks, and waits until all readers show all of them.
+    async fn marks(
+        &mut self,
+        writers: &[usize],
+        readers: &[usize],
         bound: Duration,
         pause_ms_max: u64,
         over: &AtomicBool,
@@ -115,15 +138,18 @@ impl<L: Ledger + 'static> Watermarks<L> {
         let number = self.next_number();
         let (run, names, stop) = (&self.run, &self.names, &self.stop);
         let deadline = Instant::now() + bound;
-        let masters = self.ledgers.iter().zip(names).filter(|(ledger, _)| !ledger.follows());
-        let wanted: BTreeSet<&str> = masters.map(|(_, name)| name.as_ref()).collect();
-        let masters = self.ledgers.iter_mut().zip(names).filter(|(ledger, _)| !ledger.follows());
-        let writes = masters.map(async |(ledger, writer)| {
-            ledger.mark(run, &Watermark { writer: writer.clone(), number }).await
-        });
+        let master = |n: usize, ledger: &L| writers.contains(&n) && !ledger.follows();
+        let masters =
+            self.ledgers.iter().zip(names).enumerate().filter(|(n, (ledger, _))| master(*n, ledger));
+        let wanted: BTreeSet<&str> = masters.map(|(_, (_, name))| name.as_ref()).collect();
+        let masters = self.ledgers.iter_mut().zip(names).enumerate();
+        let writes =
+            masters.filter(|(n, (ledger, _))| master(*n, ledger)).map(async |(_, (ledger, writer))| {
+                ledger.mark(run, &Watermark { writer: writer.clone(), number }).await
+            });
         try_join_all(writes).await?;
-        let reads = self.ledgers.iter_mut().zip(names);
-        let missing = try_join_all(reads.map(async |(ledger, reader)| {
+        let reads = self.ledgers.iter_mut().zip(names).enumerate().filter(|(n, _)| readers.contains(n));
+        let missing = try_join_all(reads.map(async |(_, (ledger, reader))| {
             let over = || over.load(Ordering::Relaxed) || stop.raised() || Instant::now() >= deadline;
             let missing = await_marks(ledger, run, number, &wanted, pause_ms_max, &over).await?;
             Ok(missing.into_iter().map(|writer| (writer, reader.clone())).collect::<Vec<_>>())

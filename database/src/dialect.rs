@@ -33,22 +33,10 @@ pub enum Lock {
     ShareAtOnce,
     /// Nobody else may write or lock them until the transaction ends.
     Update,
-    /// The same, at once.
-    UpdateAtOnce,
+    /// The same for those that nobody has; the others are left out.
+    UpdateFree,
     /// Nobody else writes until the transaction ends: for a server that has one writer, and locks no rows.
     OneWriter,
-}
-
-impl Lock {
-    /// The same lock, but without waiting for it.
-    #[must_use]
-    pub fn at_once(self) -> Lock {
-        match self {
-            Lock::Share => Lock::ShareAtOnce,
-            Lock::Update => Lock::UpdateAtOnce,
-            other => other,
-        }
-    }
 }
 
 /// A name in backticks.
@@ -317,7 +305,7 @@ pub fn rows_by_key(table: &Table, keys: &[Key], lock: Lock) -> String {
         Lock::Share => " LOCK IN SHARE MODE",
         Lock::ShareAtOnce => " FOR SHARE NOWAIT",
         Lock::Update | Lock::OneWriter => " FOR UPDATE",
-        Lock::UpdateAtOnce => " FOR UPDATE NOWAIT",
+        Lock::UpdateFree => " FOR UPDATE SKIP LOCKED",
     };
     format!(
         "SELECT {} FROM {}{by_index} WHERE ({condition}){lock}",
@@ -346,22 +334,14 @@ pub fn insert(table: &Table, row: &Row) -> String {
 pub fn update(table: &Table, key: &Key, from: &Row, to: &Row) -> Option<String> {
     let (from, to) = (from.values(), to.values());
     let columns = || table.columns.iter().zip(from.iter().zip(&to)).filter(|(column, _)| !column.generated);
-    if !columns().any(|(_, (from, to))| !same(from, to)) {
+    if !columns().any(|(_, (from, to))| !from.is(to)) {
         return None;
     }
     let written: Vec<String> = columns()
-        .filter(|(column, (from, to))| !same(from, to) || column.restamped)
+        .filter(|(column, (from, to))| !from.is(to) || column.restamped)
         .map(|(column, (_, to))| format!("{} = {}", identifier(&column.name), literal(to, column)))
         .collect();
     Some(format!("UPDATE {} SET {} WHERE {}", table_name(table), written.join(", "), key_is(table, key)))
-}
-
-/// By encoding: 0.0 is not -0.0.
-fn same(a: &Value, b: &Value) -> bool {
-    let (mut left, mut right) = (Vec::new(), Vec::new());
-    a.encode(&mut left);
-    b.encode(&mut right);
-    left == right
 }
 
 /// Deletes the row with a key.

@@ -6,8 +6,8 @@
 //!
 //! * [`Watch::Log`], the bundled node: it can list the keys that its log holds since a position. Nothing is locked;
 //!   the rows and the position are read in one snapshot, and later the log is asked.
-//! * [`Watch::Locks`], MySQL and MariaDB: a transaction on a connection of its own holds locks on the rows, and on
-//!   the gaps where there is no row. Only InnoDB does that, and only by key. Rows of other engines, and of tables without a
+//! * [`Watch::Locks`], MySQL and MariaDB: a transaction on a connection of its own holds shared locks on the rows, and on
+//!   the gaps where there is no row; or, as a guard, has made edits that nobody sees yet. Only InnoDB does that, and only by key. Rows of other engines, and of tables without a
 //!   key, are only read, and are still if the server's log holds no change of their table since (`binlog`).
 //!
 //! Which one a server has is found by asking it, once, at connect.
@@ -60,9 +60,12 @@ const CONNECT_TIMEOUT_S: u64 = 10;
 const STATEMENT_TIMEOUT_S: u64 = 60;
 /// How long a statement waits for a lock, outside a pin.
 const LOCK_WAIT_S: u64 = 5;
-/// How long a pin or a guard waits for a row lock, where the server can do without waiting: somebody is writing the row, so it
+/// How long a pin waits for a row lock, where the server can do without waiting: somebody is writing the row, so it
 /// is not still anyway, and others may be waiting for what is already locked. MySQL waits for a second at least.
 const PIN_LOCK_WAIT_S: u64 = 0;
+/// How long a guard waits for what stands in the way of an edit. Not zero: MariaDB 10.11 then fails to leave out rows that are locked
+/// (error 1180).
+const GUARD_LOCK_WAIT_S: u64 = 1;
 /// The database of evensum's own tables, unless another one is chosen.
 const LEDGER: &str = "evensum";
 
@@ -101,8 +104,6 @@ pub enum Watch {
 struct Held {
     /// The connection on which it was begun.
     generation: u64,
-    /// Whether the locks are exclusive, for a guarded edit.
-    guard: bool,
     /// For each row that was asked for, whether it is locked.
     rows: Vec<bool>,
 }
@@ -112,11 +113,15 @@ struct Held {
 pub struct Connection {
     name: String,
     main: Link,
-    /// Holds locks while `main` reads on.
+    /// Holds the locks of a pin while `main` reads on.
     locks: Link,
+    /// Holds the edits of a guard.
+    guards: Link,
     watch: Watch,
     held: Option<Held>,
-    /// The server's number of the connection for locks, as of the last hold.
+    /// Edits that are made on the connection for guards, and not committed.
+    guarded: Option<write::Guarded>,
+    /// The server's number of the connection that holds locks, as of the last hold.
     holder: u64,
     /// How often something was held.
     holds: u64,
@@ -134,8 +139,10 @@ impl Connection {
             name: target.name.to_string(),
             main: Link::new(target, secret, options, Duration::from_secs(LOCK_WAIT_S)),
             locks: Link::new(target, secret, options, Duration::from_secs(PIN_LOCK_WAIT_S)),
+            guards: Link::new(target, secret, options, Duration::from_secs(GUARD_LOCK_WAIT_S)),
             watch: Watch::Locks,
             held: None,
+            guarded: None,
             holder: 0,
             holds: 0,
             looked: None,
@@ -145,6 +152,7 @@ impl Connection {
         let account = connection.main.find_account().await;
         let account = account.map_err(|fault| connection.error(fault, "the connection"))?;
         connection.locks.know_account(&account);
+        connection.guards.know_account(&account);
         connection.watch =
             watch(&mut connection.main).await.map_err(|fault| connection.error(fault, "the connection"))?;
         connection.digests = match connection.main.ask(digest::PROBE).await {

@@ -123,6 +123,15 @@ impl Value {
         }
     }
 
+    /// Whether both are one stored value: 0.0 is not -0.0.
+    #[must_use]
+    pub fn is(&self, other: &Value) -> bool {
+        let (mut left, mut right) = (Vec::new(), Vec::new());
+        self.encode(&mut left);
+        other.encode(&mut right);
+        left == right
+    }
+
     /// Reads the value at the head of `bytes` and what follows it; none if the bytes are no encoding.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<(Value, &[u8])> {

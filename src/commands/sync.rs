@@ -189,7 +189,7 @@ impl Site {
         let document = render::repair::document(&self.run, plan, report, Some(summary));
         let ended = match self.args.undo.is_some() {
             // that rows differ again is what was asked for
-            true if count_mended(summary) == plan.steps.len() => Outcome::Identical,
+            true if count_as_wanted(summary) == plan.steps.len() => Outcome::Identical,
             true => Outcome::Incomplete,
             false => ended(plan, report, summary, &self.scope),
         };
@@ -223,10 +223,14 @@ fn ended(plan: &Plan, report: Option<&Report>, summary: &Summary, scope: &Scope)
     if left || refused || !summary.different.is_empty() {
         return Outcome::Different;
     }
-    let mended = count_mended(summary) == plan.steps.len();
+    let mended = count_as_wanted(summary) == plan.steps.len();
     // the rows that were found are mended now; what was never compared to the end is still unknown
     let whole = report.is_none_or(|report| is_whole(report, scope));
     if whole && mended && summary.rows_unsettled == 0 { Outcome::Identical } else { Outcome::Incomplete }
+}
+
+fn count_as_wanted(summary: &Summary) -> usize {
+    summary.count(|mending| matches!(mending, Mending::Mended | Mending::Already))
 }
 
 fn count_mended(summary: &Summary) -> usize {

@@ -68,9 +68,11 @@ fn execution(summary: &Summary) -> Value {
         .collect();
     json!({
         "mended": summary.count(|outcome| *outcome == Mending::Mended),
+        "already": summary.count(|outcome| *outcome == Mending::Already),
         "moved": summary.count(|outcome| *outcome == Mending::Moved),
         "refused": summary.count(|outcome| matches!(outcome, Mending::Refused(_))),
         "called_off": summary.count(|outcome| *outcome == Mending::CalledOff),
+        "stalled": summary.stalled,
         "rows_identical": summary.rows_identical,
         "rows_unsettled": summary.rows_unsettled,
         "different": summary.different.iter().map(super::json::divergence).collect::<Vec<_>>(),
@@ -81,6 +83,7 @@ fn execution(summary: &Summary) -> Value {
 fn word(outcome: &Mending) -> &'static str {
     match outcome {
         Mending::Mended => "mended",
+        Mending::Already => "already",
         Mending::Moved => "moved",
         Mending::Refused(_) => "refused",
         Mending::CalledOff => "called off",
@@ -137,6 +140,8 @@ pub fn done(run: &str, plan: &Plan, report: Option<&Report>, summary: &Summary) 
             Mending::Moved => {
                 "the row was written meanwhile; it is left as the application wrote it".to_owned()
             }
+            Mending::Already => "it was as wanted before".to_owned(),
+            _ if summary.stalled => "it was called off: replication did not carry marks in time".to_owned(),
             _ => "it was called off".to_owned(),
         };
         let _ = writeln!(text, "  {} {} on {}: {why}", step.table, key(&step.table, &step.key), step.node);

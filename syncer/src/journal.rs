@@ -33,7 +33,7 @@ pub enum Record {
     Outcome {
         /// The place.
         intent: usize,
-        /// `mended`, `moved`, `refused` or `called off`.
+        /// `mended`, `already`, `moved`, `refused` or `called off`.
         outcome: String,
     },
 }
@@ -194,6 +194,7 @@ impl Journal {
     pub fn conclude(&mut self, first: usize, outcomes: &[Mending]) -> Result<(), JournalError> {
         let word = |outcome: &Mending| match outcome {
             Mending::Mended => MENDED,
+            Mending::Already => "already",
             Mending::Moved => "moved",
             Mending::Refused(_) => "refused",
             Mending::CalledOff => "called off",

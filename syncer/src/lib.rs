@@ -11,12 +11,15 @@
 //! * An edit whose row is not as expected, or was written meanwhile, is not made.
 //! * A repair is not a verification: what was repaired is read again on all nodes, and the summary says what was seen.
 
+mod batch;
+pub mod error;
 pub mod execute;
 pub mod journal;
 pub mod plan;
 pub mod policy;
 
-pub use execute::{ExecuteError, Member, Mended, Options, Summary, execute};
+pub use error::ExecuteError;
+pub use execute::{Member, Mended, Options, Summary, execute};
 pub use journal::{Journal, JournalError};
 pub use plan::{Plan, PlanError, PlannedNode, Step, Undecided, make_plan, undo_plan};
 pub use policy::{Decision, Policies, Policy};

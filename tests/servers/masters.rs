@@ -128,6 +128,14 @@ impl Masters {
         }
     }
 
+    /// What asks a node where its log ends.
+    pub fn log_status(&self) -> &'static str {
+        match self.make {
+            Make::MariaDb => "SHOW MASTER STATUS",
+            Make::MySql => "SHOW BINARY LOG STATUS",
+        }
+    }
+
     /// One column of the state of the link that feeds a node, by the name that MariaDB has for it.
     pub fn link(&self, n: usize, column: &str) -> String {
         if self.make == Make::MariaDb {

@@ -10,6 +10,7 @@ mod grants;
 mod limbo;
 mod live;
 mod masters;
+mod mending;
 mod mysql;
 mod pt;
 mod server;

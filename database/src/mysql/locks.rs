@@ -1,4 +1,4 @@
-//! Row locks: a transaction on a connection of its own that holds them, on rows and on the gaps where there are none.
+//! Row locks for pins: a transaction on a connection of its own that holds them, shared, on rows and on the gaps where there are none.
 //!
 //! All rows are locked in one statement. If one of them is being written by somebody else, that statement waits in
 //! vain; then they are locked one by one, and the busy ones are left out, so that a hot row costs only itself. After
@@ -43,20 +43,19 @@ pub(super) struct Locked {
 
 impl Connection {
     /// Locks rows and remembers it, or reads what cannot be locked.
-    pub(super) async fn lock(&mut self, tables: &[(&Table, &[Key])], lock: Lock) -> Result<Locked, Fault> {
-        let guard = lock == Lock::Update;
+    pub(super) async fn lock(&mut self, tables: &[(&Table, &[Key])]) -> Result<Locked, Fault> {
         // whatever it held ends here
         self.locks.refresh().await;
         let mut busy = HashSet::new();
         let mut one_by_one = false;
         while busy.len() <= BUSY_ROWS {
             let mut at = 0;
-            match lock_all(&mut self.locks, tables, lock, one_by_one.then_some(&busy), &mut at).await {
+            match lock_all(&mut self.locks, tables, one_by_one.then_some(&busy), &mut at).await {
                 Ok(mut rows) => {
                     self.holder = self.locks.number().await?;
                     self.holds += 1;
                     let held: Vec<bool> = (0..rows.len()).map(|place| !busy.contains(&place)).collect();
-                    self.held = Some(Held { generation: self.locks.generation(), guard, rows: held.clone() });
+                    self.held = Some(Held { generation: self.locks.generation(), rows: held.clone() });
                     self.read_others(tables, &held, &mut rows).await?;
                     return Ok(Locked { rows, held });
                 }
@@ -106,7 +105,7 @@ impl Connection {
     /// does, who that is, where this user may see it. The server renews that list only for who has not looked for a while:
     /// until then a hold that was seen to be in nobody's way is taken to be so still, and another one to be in the way.
     pub(super) async fn waited_for(&mut self) -> Result<bool, Fault> {
-        if self.held.is_none() {
+        if self.held.is_none() && self.guarded.is_none() {
             return Ok(false);
         }
         let answer = self.main.ask("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'").await?;
@@ -133,8 +132,10 @@ impl Connection {
 
     /// Ends what is held; which rows were held, as shared locks, without a gap until now.
     pub(super) async fn release(&mut self) -> Vec<bool> {
-        let Some(held) = self.held.take() else { return Vec::new() };
-        if held.guard || self.locks.generation() != held.generation {
+        let held = self.held.take();
+        self.end_hold();
+        let Some(held) = held else { return Vec::new() };
+        if self.locks.generation() != held.generation {
             self.locks.close();
             return Vec::new();
         }
@@ -150,6 +151,9 @@ impl Connection {
         if self.held.take().is_some() {
             self.locks.close();
         }
+        if self.guarded.take().is_some() {
+            self.guards.close();
+        }
     }
 }
 
@@ -157,15 +161,11 @@ impl Connection {
 async fn lock_all(
     link: &mut Link,
     tables: &[(&Table, &[Key])],
-    lock: Lock,
     one_by_one: Option<&HashSet<usize>>,
     at: &mut usize,
 ) -> Result<Vec<Option<Row>>, Fault> {
-    if lock == Lock::Update {
-        super::write::without_log(link).await?;
-    }
     link.run("START TRANSACTION").await?;
-    let lock = if link.waits_anyway() { lock.at_once() } else { lock };
+    let lock = if link.waits_anyway() { Lock::ShareAtOnce } else { Lock::Share };
     let mut rows = Vec::new();
     for (table, keys) in tables {
         let Some(busy) = one_by_one else {

@@ -199,7 +199,7 @@ impl Connection {
         let lockable: Vec<(&Table, &[Key])> = pick(true).map(|(of, _)| *of).collect();
         let mut locked = match lockable.is_empty() {
             true => Locked { rows: Vec::new(), held: Vec::new() },
-            false => self.lock(&lockable, Lock::Share).await?,
+            false => self.lock(&lockable).await?,
         };
         let (mut rows, mut held) = (Vec::new(), Vec::new());
         for ((table, keys), locks) in tables.iter().zip(&locking) {

@@ -72,6 +72,11 @@ impl SideEffects {
         })
     }
 
+    /// Whether nothing at all happens along with an edit, whatever it is, but for foreign keys.
+    pub(super) fn none(&self) -> bool {
+        self.triggers.is_empty() && self.hidden_triggers.is_none() && !self.versions
+    }
+
     /// Why this edit cannot be made without changing more than planned; none if it can.
     pub(super) fn refusal(&self, edit: &Edit) -> Option<String> {
         let event = match (&edit.expected, &edit.wanted) {

@@ -1,0 +1,211 @@
+//! One batch of a repair: rows of one table that are mended on one node by what another one holds.
+//!
+//! # The protocol, where the node locks rows (MySQL, MariaDB)
+//!
+//! A batch has one node to mend `B`, and one winner `A`.
+//!
+//! 1. The batch goes into the journal, durably, with every row as it was.
+//! 2. On `B` the rows are locked, compared with what the plan expects, and written, in a transaction that stays open and is
+//!    outside the log. What is not as expected is out. On `A` nothing is locked.
+//! 3. All other nodes write marks, `B` by another connection, and `A` is asked, bounded, until it shows all of them.
+//! 4. The rows are read again on `A`. One that is not there as planned is out.
+//! 5. `B` takes back what is out, and commits.
+//! 6. What came of each row goes into the journal.
+//!
+//! ## Why no order of events loses a write or stops a channel
+//!
+//! Let `w` be an application's write to the row, `g` and `c` the moments of lock and commit on `B`, and `q` that of the reading on `A`.
+//! A change of a row is about the columns that it changes, so "the row" means these columns, and a write that leaves them alone
+//! is none of its business: neither undoes the other.
+//!
+//! * `w` cannot be committed or applied on `B` between `g` and `c`: it waits for the lock, and finds the row as mended.
+//! * `w` was committed on `B` before `g`: it stands in `B`'s log before `B`'s mark, which was written after `g`, so `A` had applied it at
+//!   `q`, and all the same `A` holds the row as planned. Nothing is reverted that `A` had not already decided.
+//! * `w` was committed on `A` before `q`: either it is in what the plan was made of, and then it was applied on `B` before the check
+//!   said *different*, and will not come again; or it came later, and left the row on `A` as planned, alone or with others that
+//!   turned it back. Those come to `B` in order, after `c` or, as they change the row, before `g`, where the row would then not be as
+//!   expected. After `c` they find on `B` the row that they found on `A`, and end where they ended there.
+//! * `w` is committed on `A` after `q`: it arrives on `B` later than `c`, and finds the row that it found on `A`.
+//! * `w` is committed on `B` after `c`: it finds the winner's row and replicates like any write.
+//! * `w` comes from a third node `C`: if it was applied on `B` before `g`, it was committed on `C` before `C`'s mark, so `A` had applied it
+//!   at `q`: the second case. If it comes to `B` after `c`, it is like a write of `A`.
+//!
+//! So an insert of `A` cannot meet the row that the repair inserts (1062), and an update or a delete of `A` cannot miss the row that the
+//! repair deletes (1032), unless a channel that skips errors has skipped one about this very row since the check.
+//! With STATEMENT logs nothing is added twice.
+//!
+//! # The protocol, where a node vouches by its log (the bundled node)
+//!
+//! There nothing may be locked across a wait, since SQLite has one writer. So on `A` the rows are *pinned*, on `B` they are *guarded*:
+//! looked at and watched from then on. Marks go from all nodes to all. `A` vouches for the rows that were not written since.
+//! On `B`, in one transaction outside the log, each row is compared once more, it is looked up whether `B`'s log has touched it since
+//! the guard, and only then it is written. With `p` and `q` for pin and release on `A`: what was committed on `A` or `C` before `p` was applied
+//! on `B` before `c`, so before `g`, as its log shows nothing since; what was committed on `B` before `g` was applied on `A` before `q`, so
+//! before `p`; the rest is as above.
+//!
+//! What this does not do: it does not reach replicas below `B`, which never see an edit that is not in the log. They are
+//! nodes of their own to a check.
+
+use crate::error::ExecuteError;
+use crate::journal::Journal;
+use crate::plan::Step;
+use checker::watermark::{Exchange, Watermarks};
+use database::{Edit, Key, Ledger, Mending, Pin, Row, RowsOf, Writer};
+use std::time::Duration;
+
+/// The longest wait for marks while a guard locks rows: applications that write them wait as long.
+const LOCKED_EXCHANGE: Duration = Duration::from_secs(3);
+
+/// The nodes of a repair at work.
+pub(crate) struct Site<'a, W, L> {
+    pub(crate) names: Vec<Box<str>>,
+    pub(crate) writers: Vec<W>,
+    pub(crate) watermarks: Watermarks<L>,
+    pub(crate) journal: &'a mut Journal,
+    pub(crate) bound: Duration,
+}
+
+/// What one try gave.
+#[derive(Clone, Debug)]
+pub(crate) struct Tried {
+    pub(crate) outcome: Mending,
+    /// Whether another try could give more.
+    pub(crate) again: bool,
+}
+
+/// What a batch gave.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    /// One for each step.
+    pub(crate) tried: Vec<Tried>,
+    /// Whether somebody waited for its rows.
+    pub(crate) in_the_way: bool,
+    /// Whether marks did not arrive in time.
+    pub(crate) stalled: bool,
+}
+
+/// What is known of the rows of a batch before it is decided which are mended.
+struct Seen {
+    guard: Pin,
+    /// For each row whether the winner holds it as planned, and whether it is certain that nothing else is on its way to it.
+    planned: Vec<bool>,
+    certain: Vec<bool>,
+    in_the_way: bool,
+    stalled: bool,
+}
+
+impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
+    /// Whether a guard on this node makes others wait.
+    pub(crate) fn locks(&self) -> bool {
+        self.writers.iter().any(database::Reader::pins_lock)
+    }
+
+    fn place(&self, name: &str) -> Result<usize, ExecuteError> {
+        let place = self.names.iter().position(|known| **known == *name);
+        place.ok_or_else(|| ExecuteError::Absent(name.into()))
+    }
+
+    /// Tries to mend rows of one table, one node and one winner.
+    pub(crate) async fn mend_batch(&mut self, steps: &[&Step]) -> Result<Batch, ExecuteError> {
+        let Some(first) = steps.first() else { return Ok(Batch::default()) };
+        let node = self.place(&first.node)?;
+        let winner = first.winner.as_deref().map(|winner| self.place(winner)).transpose()?;
+        let edits: Vec<Edit> = steps.iter().map(|step| step.edit()).collect();
+        let intent = self.journal.intend(steps)?;
+        let seen = match self.locks() {
+            true => self.see_locked(node, winner, &edits).await?,
+            false => self.see_watched(node, winner, &edits).await?,
+        };
+        let as_expected = |n: usize| edits[n].rebased(seen.guard.rows[n].as_ref()).is_some();
+        let go: Vec<bool> =
+            (0..edits.len()).map(|n| seen.planned[n] && seen.certain[n] && as_expected(n)).collect();
+        let mended = self.writers[node].mend(&edits, &seen.guard, &go).await?;
+        let tried: Vec<Tried> = (mended.into_iter().enumerate())
+            .map(|(n, outcome)| {
+                let now = seen.guard.rows[n].as_ref();
+                let outcome = match outcome {
+                    Mending::CalledOff | Mending::Moved if edits[n].wanted.as_ref() == now => {
+                        Mending::Already
+                    }
+                    // called off is what an interrupted repair leaves; here the row was looked at
+                    Mending::CalledOff => Mending::Moved,
+                    outcome => outcome,
+                };
+                let over = matches!(outcome, Mending::Mended | Mending::Already);
+                Tried { outcome, again: !over && seen.planned[n] && as_expected(n) }
+            })
+            .collect();
+        let outcomes: Vec<Mending> = tried.iter().map(|tried| tried.outcome.clone()).collect();
+        self.journal.conclude(intent, &outcomes)?;
+        Ok(Batch { tried, in_the_way: seen.in_the_way, stalled: seen.stalled })
+    }
+
+    /// Steps 2 to 4, where the node locks rows.
+    async fn see_locked(
+        &mut self,
+        node: usize,
+        winner: Option<usize>,
+        edits: &[Edit],
+    ) -> Result<Seen, ExecuteError> {
+        let guard = self.writers[node].guard(edits).await?;
+        let mut seen = Seen {
+            guard,
+            planned: vec![true; edits.len()],
+            certain: vec![true; edits.len()],
+            in_the_way: false,
+            stalled: false,
+        };
+        if let Some(winner) = winner {
+            let reached =
+                self.watermarks.reach(winner, self.bound.min(LOCKED_EXCHANGE)).await? == Exchange::Complete;
+            seen.certain.fill(reached);
+            seen.stalled = !reached;
+            if reached {
+                let held = self.rows_of(winner, edits).await?;
+                seen.planned =
+                    edits.iter().zip(&held).map(|(edit, row)| edit.is_met_by(row.as_ref())).collect();
+            }
+        }
+        seen.in_the_way = self.writers[node].in_the_way().await?;
+        Ok(seen)
+    }
+
+    async fn rows_of(&mut self, winner: usize, edits: &[Edit]) -> Result<Vec<Option<Row>>, ExecuteError> {
+        let Some(first) = edits.first() else { return Ok(Vec::new()) };
+        let keys: Vec<Key> = edits.iter().map(|edit| edit.key.clone()).collect();
+        Ok(self.writers[winner].rows_by_key(&first.table, &keys).await?)
+    }
+
+    /// The same, where a node vouches by its log.
+    async fn see_watched(
+        &mut self,
+        node: usize,
+        winner: Option<usize>,
+        edits: &[Edit],
+    ) -> Result<Seen, ExecuteError> {
+        let keys: Vec<Key> = edits.iter().map(|edit| edit.key.clone()).collect();
+        let rows: Vec<RowsOf<'_>> =
+            edits.first().map(|edit| RowsOf { table: &edit.table, keys: &keys }).into_iter().collect();
+        let pin = match winner {
+            Some(winner) => Some((winner, self.writers[winner].pin(&rows).await?)),
+            None => None,
+        };
+        let guard = self.writers[node].guard(edits).await?;
+        let arrived = self.watermarks.exchange(self.bound).await? == Exchange::Complete;
+        let mut seen = Seen {
+            guard,
+            planned: vec![true; edits.len()],
+            certain: vec![arrived; edits.len()],
+            in_the_way: false,
+            stalled: !arrived,
+        };
+        if let Some((winner, pin)) = pin {
+            let still = self.writers[winner].still(&rows, &pin).await?;
+            for (n, edit) in edits.iter().enumerate() {
+                seen.planned[n] = pin.rows[n] == edit.wanted;
+                seen.certain[n] &= still[n];
+            }
+        }
+        Ok(seen)
+    }
+}
