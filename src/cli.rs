@@ -219,7 +219,7 @@ pub struct SyncArgs {
     /// The rows.
     #[command(flatten)]
     pub selection: SelectionArgs,
-    /// Who is right: prefer=NODE, majority, newest=COLUMN, insert-only or ask
+    /// Who is right: prefer=NODE, majority, newest=COLUMN, greatest=COLUMN, least=COLUMN (with ,tie=NODE), insert-only, delete-wins or ask
     #[arg(long, value_name = "POLICY")]
     pub policy: Option<String>,
     /// Also write the plan to this file, for a later --execute FILE
@@ -235,11 +235,14 @@ pub struct SyncArgs {
     #[arg(long, value_name = "ROWS")]
     pub max_rows: Option<u64>,
     /// Plan to put back what this repair changed
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["policy", "run"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["policy", "run", "name"])]
     pub undo: Option<String>,
-    /// Call this run by this name
+    /// Compare again only the rows that this run found; `last` is the latest that found any
     #[arg(long, value_name = "RUN")]
     pub run: Option<String>,
+    /// Call this run by this name
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
     /// Print one JSON document instead of text
     #[arg(long)]
     pub json: bool,

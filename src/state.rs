@@ -1,7 +1,7 @@
 //! The state folder: the history of runs, the journals of repairs, and one lock per node.
 //!
 //! ```text
-//! DIR/runs.sqlite          one row per run, with its report as JSON; and what runs at work have compared so far
+//! DIR/runs.sqlite          one row per run, with its report as JSON; what runs at work have compared so far; what runs found
 //! DIR/journals/RUN.journal before-images of a repair
 //! DIR/locks/NODE.lock      held by the run at work; names its process
 //! ```
@@ -11,6 +11,7 @@
 //! but their owner may read them.
 
 mod checkpoints;
+mod found;
 
 use crate::clock;
 use crate::error::Failure;
@@ -102,9 +103,10 @@ impl State {
             "CREATE TABLE IF NOT EXISTS runs(
                 run TEXT PRIMARY KEY, kind TEXT NOT NULL, cause TEXT NOT NULL, cluster TEXT NOT NULL,
                 started INTEGER NOT NULL, finished INTEGER, verdict TEXT, report TEXT) STRICT;
-             {}
+             {}{}
              PRAGMA user_version = {SCHEMA_VERSION};",
-            checkpoints::LAYOUT
+            checkpoints::LAYOUT,
+            found::LAYOUT
         );
         runs.execute_batch(&layout).map_err(|error| broken(&error))?;
         Ok(State { folder: folder.to_owned(), runs })

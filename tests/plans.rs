@@ -45,6 +45,25 @@ fn a_saved_plan_is_carried_out_as_it_is_or_not_at_all() {
 }
 
 #[test]
+fn a_repair_of_a_run_looks_at_what_that_run_found_and_at_nothing_else() {
+    let cluster = diverged();
+    let (code, _, err) = said(&cluster.evensum(&["sync", "--run", "last", "--policy", "prefer=n1"]));
+    assert!(code == 3 && err.contains("--run"), "{err}");
+    let (code, out, err) = said(&cluster.evensum(&["check", "--tables", "shop.*"]));
+    assert_eq!(code, 1, "{out}{err}");
+    cluster.corrupt(2, &["UPDATE shop.t SET n = 30 WHERE id = 3"]);
+    let sync = ["sync", "--run", "last", "--policy", "prefer=n1"];
+    let (code, out, err) = said(&cluster.evensum(&sync));
+    assert!(code == 1 && out.contains("`id` = 2") && !out.contains("`id` = 3"), "{out}{err}");
+    let (code, out, err) = said(&cluster.evensum(&[&sync[..], &["--execute", "--yes"]].concat()));
+    assert_eq!((code, value(&cluster, 2).as_deref()), (0, Some("2")), "{out}{err}");
+    assert_eq!(cluster.ask(2, "SELECT n FROM shop.t WHERE id = 3")[0][0].as_deref(), Some("30"));
+    // what was found is identical by now, and is said to be
+    let (code, out, err) = said(&cluster.evensum(&sync));
+    assert!(code == 0 && out.is_empty() && err.contains("nothing to mend"), "{code} {out}{err}");
+}
+
+#[test]
 fn a_plan_is_not_carried_out_on_other_servers() {
     let (cluster, other) = (diverged(), diverged());
     let plan = cluster.path("plan.json");
@@ -124,7 +143,7 @@ fn a_name_that_another_machine_used_before_does_not_stop_replication() {
             "prefer=n1",
             "--execute",
             "--yes",
-            "--run",
+            "--name",
             &name,
             "--state",
             state.to_str().unwrap(),

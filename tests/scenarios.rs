@@ -105,7 +105,7 @@ fn every_kind_of_divergence_is_found_mended_and_can_be_put_back() {
     let few: Vec<&str> = execute.iter().copied().chain(["--yes", "--max-rows", "5"]).collect();
     let (code, _, err) = said(&cluster.evensum(&few));
     assert_eq!((code, contents(&cluster, 2)), (4, bad.clone()), "{err}");
-    let yes: Vec<&str> = execute.iter().copied().chain(["--yes", "--run", "first"]).collect();
+    let yes: Vec<&str> = execute.iter().copied().chain(["--yes", "--name", "first"]).collect();
     let (code, out, err) = said(&cluster.evensum(&yes));
     assert_eq!(code, 0, "{out}{err}");
     assert_eq!((contents(&cluster, 1), contents(&cluster, 2)), (good.clone(), good.clone()));

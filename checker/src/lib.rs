@@ -47,7 +47,7 @@ pub mod throttle;
 pub mod walk;
 pub mod watermark;
 
-pub use checkpoint::{Checkpoint, Forgetful, Keeper, KeptLeaf, KeptTable, Part};
+pub use checkpoint::{Checkpoint, Forgetful, Keeper, KeptLeaf, KeptRows, KeptTable, Part};
 pub use pace::ChunkSize;
 pub use progress::{Progress, Silent, Step};
 pub use report::{

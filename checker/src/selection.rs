@@ -11,6 +11,9 @@ use std::fmt;
 pub struct Selection {
     only: Vec<String>,
     not: Vec<String>,
+    /// If any, the only tables, by their names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    among: Option<Vec<String>>,
     /// A condition in SQL, for every table.
     pub filter: Option<Box<str>>,
 }
@@ -38,7 +41,13 @@ impl Selection {
                 return Err(SelectionError(pattern.clone()));
             }
         }
-        Ok(Selection { only: only.to_vec(), not: not.to_vec(), filter: None })
+        Ok(Selection { only: only.to_vec(), not: not.to_vec(), among: None, filter: None })
+    }
+
+    /// The same, but of these tables alone, each as `database.table`.
+    #[must_use]
+    pub fn among(self, tables: Vec<String>) -> Selection {
+        Selection { among: Some(tables), ..self }
     }
 
     /// Whether the table of this name is selected.
@@ -46,7 +55,8 @@ impl Selection {
     pub fn contains(&self, database: &str, table: &str) -> bool {
         let name = format!("{database}.{table}");
         let any = |patterns: &[String]| patterns.iter().any(|pattern| glob(pattern, &name));
-        (self.only.is_empty() || any(&self.only)) && !any(&self.not)
+        let named = self.among.as_ref().is_none_or(|among| among.contains(&name));
+        named && (self.only.is_empty() || any(&self.only)) && !any(&self.not)
     }
 
     /// The patterns that had to match something.
@@ -112,5 +122,7 @@ mod tests {
         assert!(!selection.contains("shop", "log"));
         assert!(!selection.contains("bank", "orders"));
         assert!(Selection::new(&["orders".into()], &[]).is_err());
+        let one = selection.among(vec!["shop.o*".into()]);
+        assert!(one.contains("shop", "o*") && !one.contains("shop", "orders"));
     }
 }

@@ -70,6 +70,7 @@ async fn run_and_say(args: CheckArgs) -> Result<Outcome, Failure> {
         render::json::without_ledger(&mut document);
     }
     state.finish(&run, &report.verdict().to_string(), &document.to_string())?;
+    state.keep_found(&report)?;
     if report.interrupted {
         output::note(&format!("evensum: go on with --resume={run}"));
     } else {
@@ -144,15 +145,16 @@ fn resume(state: &State, wanted: &str, about: &Value) -> Result<(String, Checkpo
     Ok((run.clone(), state.checkpoint(run)?))
 }
 
-/// Compares the nodes, with a line of progress.
+/// Compares the nodes, with a line of progress; with a checkpoint, from there on.
 pub async fn compare(
     run: &str,
     connected: &[Connected],
     scope: &Scope,
+    checkpoint: Checkpoint,
     stop: &Stop,
 ) -> Result<Report, Failure> {
     let progress = Timed::new();
-    compare_on(run, connected, scope, &Forgetful, Checkpoint::default(), &progress, stop).await
+    compare_on(run, connected, scope, &Forgetful, checkpoint, &progress, stop).await
 }
 
 /// The same, from a checkpoint on, and keeping what is compared.

@@ -18,7 +18,7 @@ use crate::output;
 use crate::render;
 use crate::signals;
 use crate::state::{self, State};
-use checker::{Divergence, Report, Selection, Stop};
+use checker::{Checkpoint, Divergence, Report, Selection, Stop};
 use database::Mending;
 use std::io::IsTerminal;
 use std::path::Path;
@@ -45,7 +45,7 @@ struct Site {
 pub async fn run(args: SyncArgs) -> Result<Outcome, Failure> {
     let cluster = Cluster::resolve(&args.cluster, 2)?;
     let scope = cluster.scope(&args.selection)?;
-    let run = run_name(args.run.as_deref())?;
+    let run = run_name(args.name.as_deref())?;
     let default = args.policy.as_deref().or(cluster.config.sync.policy.as_deref()).map(policy).transpose()?;
     let state = State::open(&state::folder(scope.state.as_deref())?)?;
     let stop = Stop::new();
@@ -100,7 +100,13 @@ impl Site {
             let journal = Journal::open(&path).map_err(|error| unusable("the journal", &path, &error))?;
             return Ok((syncer::undo_plan(&journal), None));
         }
-        let report = compare(&self.run, &self.connected, &self.scope, &self.stop).await?;
+        let report = match &self.args.run {
+            None => {
+                compare(&self.run, &self.connected, &self.scope, Checkpoint::default(), &self.stop).await?
+            }
+            Some(run) => self.compare_found(run).await?,
+        };
+        self.state.keep_found(&report)?;
         for pattern in unmatched(&report, &self.scope) {
             output::note(&format!("evensum: no table matches '{pattern}'"));
         }
@@ -112,6 +118,19 @@ impl Site {
             _ => policies.decide(divergence),
         });
         Ok((plan, Some(report)))
+    }
+
+    /// Compares the rows again that a run found, and no others.
+    async fn compare_found(&self, run: &str) -> Result<Report, Failure> {
+        let Some(found) = self.state.found(&run_name(Some(run))?, self.connected.len())? else {
+            let known = self.state.find(run)?.is_some();
+            let what = if known { "found no row that differs" } else { "is not known here" };
+            let advice = "evensum runs lists those that there are; without --run all rows are compared";
+            return Err(Failure::usage(format!("the run '{run}' {what}"), advice));
+        };
+        let selection = self.scope.selection.clone().among(found.tables.keys().cloned().collect());
+        let scope = Scope { selection, ..self.scope.clone() };
+        compare(&self.run, &self.connected, &scope, found, &self.stop).await
     }
 
     fn print_plan(&self, plan: &Plan, report: Option<&Report>, before: Outcome) -> Result<Outcome, Failure> {
@@ -280,16 +299,17 @@ fn policies(
     config: &config::Sync,
     connected: &[Connected],
 ) -> Result<Policies, Failure> {
-    let resolved = |policy: Policy| match policy {
-        Policy::Prefer(text) => match named(connected, &text) {
-            Some(name) => Ok(Policy::Prefer(name.into())),
-            None => {
+    let resolved = |mut policy: Policy| {
+        let said = policy.to_string();
+        if let Some(node) = policy.node() {
+            let Some(name) = named(connected, node) else {
                 let names: Vec<&str> = connected.iter().map(|node| node.target.name.as_ref()).collect();
-                let what = format!("prefer={} names no node of this cluster", without_secret(&text));
-                Err(Failure::usage(what, format!("the nodes are {}", names.join(", "))))
-            }
-        },
-        policy => Ok(policy),
+                let what = format!("{} names no node of this cluster", without_secret(&said));
+                return Err(Failure::usage(what, format!("the nodes are {}", names.join(", "))));
+            };
+            *node = name.into();
+        }
+        Ok(policy)
     };
     let tables = config.tables.iter().map(|(pattern, text)| {
         let tables = Selection::new(std::slice::from_ref(pattern), &[])

@@ -16,14 +16,31 @@ pub enum Policy {
     Prefer(Box<str>),
     /// What more than half of all nodes hold.
     Majority,
-    /// The row with the greatest value in this column. Does not decide where a node has no such row, because a
-    /// missing row has no value, nor where two rows have the same.
-    Newest(Box<str>),
+    /// The row with the greatest or the least value in a column.
+    Extreme(Extreme),
     /// Where there is only one content of the row, it is inserted where it is missing. Nothing else is decided.
     InsertOnly,
+    /// Where a node has no such row, it is deleted on the others. Nothing else is decided.
+    DeleteWins,
     /// A person is asked for each row; as a rule, it decides nothing.
     Ask,
 }
+
+/// A rule about the values of one column. It does not decide where a node has no such row, because a missing row has no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extreme {
+    /// The rule's name: `newest`, `greatest` (the same) or `least`.
+    pub word: &'static str,
+    /// The column.
+    pub column: Box<str>,
+    /// The node whose row wins where several rows have the best value, if it has one of them; without one such rows are left.
+    pub tie: Option<Box<str>>,
+}
+
+/// The rules about a column.
+const EXTREMES: [&str; 3] = ["newest", "greatest", "least"];
+/// What stands between a column and the node that wins a tie.
+const TIE: &str = ",tie=";
 
 /// What a policy says of a divergence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,15 +55,28 @@ impl FromStr for Policy {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Policy, String> {
+        let wrong = || {
+            format!(
+                "'{text}' is no policy; there are prefer=NODE, majority, newest=COLUMN, greatest=COLUMN, least=COLUMN (each with \
+                 {TIE}NODE if a tie is to be decided), insert-only, delete-wins and ask"
+            )
+        };
         match text.split_once('=') {
             Some(("prefer", node)) if !node.is_empty() => Ok(Policy::Prefer(node.into())),
-            Some(("newest", column)) if !column.is_empty() => Ok(Policy::Newest(column.into())),
+            Some((rule, rest)) => {
+                let word = EXTREMES.into_iter().find(|word| *word == rule).ok_or_else(wrong)?;
+                let (column, tie) =
+                    rest.split_once(TIE).map_or((rest, None), |(column, tie)| (column, Some(tie)));
+                if column.is_empty() || tie == Some("") {
+                    return Err(wrong());
+                }
+                Ok(Policy::Extreme(Extreme { word, column: column.into(), tie: tie.map(Into::into) }))
+            }
             None if text == "majority" => Ok(Policy::Majority),
             None if text == "insert-only" => Ok(Policy::InsertOnly),
+            None if text == "delete-wins" => Ok(Policy::DeleteWins),
             None if text == "ask" => Ok(Policy::Ask),
-            _ => Err(format!(
-                "'{text}' is no policy; there are prefer=NODE, majority, newest=COLUMN, insert-only and ask"
-            )),
+            None => Err(wrong()),
         }
     }
 }
@@ -56,8 +86,12 @@ impl fmt::Display for Policy {
         match self {
             Policy::Prefer(node) => write!(f, "prefer={node}"),
             Policy::Majority => f.write_str("majority"),
-            Policy::Newest(column) => write!(f, "newest={column}"),
+            Policy::Extreme(Extreme { word, column, tie: None }) => write!(f, "{word}={column}"),
+            Policy::Extreme(Extreme { word, column, tie: Some(tie) }) => {
+                write!(f, "{word}={column}{TIE}{tie}")
+            }
             Policy::InsertOnly => f.write_str("insert-only"),
+            Policy::DeleteWins => f.write_str("delete-wins"),
             Policy::Ask => f.write_str("ask"),
         }
     }
@@ -70,9 +104,19 @@ impl Policy {
         match self {
             Policy::Prefer(node) => prefer(divergence, node),
             Policy::Majority => majority(divergence),
-            Policy::Newest(column) => newest(divergence, column),
+            Policy::Extreme(rule) => extreme(divergence, rule),
             Policy::InsertOnly => insert_only(divergence),
+            Policy::DeleteWins => delete_wins(divergence),
             Policy::Ask => Decision::Undecided("nobody was asked".into()),
+        }
+    }
+
+    /// The nodes that the policy names, to be replaced by the names that they have in the cluster.
+    pub fn node(&mut self) -> Option<&mut Box<str>> {
+        match self {
+            Policy::Prefer(node) => Some(node),
+            Policy::Extreme(rule) => rule.tie.as_mut(),
+            _ => None,
         }
     }
 }
@@ -104,8 +148,17 @@ fn insert_only(divergence: &Divergence) -> Decision {
     }
 }
 
-fn newest(divergence: &Divergence, column: &str) -> Decision {
-    let Some(at) = divergence.table.columns.iter().position(|c| c.name.eq_ignore_ascii_case(column)) else {
+fn delete_wins(divergence: &Divergence) -> Decision {
+    match divergence.versions.iter().position(|version| version.row.is_none()) {
+        Some(place) => Decision::Winner(place),
+        None => Decision::Undecided("every node has the row; delete-wins changes no row".into()),
+    }
+}
+
+fn extreme(divergence: &Divergence, rule: &Extreme) -> Decision {
+    let Extreme { word, column, tie } = rule;
+    let known = |known: &database::Column| known.name.eq_ignore_ascii_case(column);
+    let Some(at) = divergence.table.columns.iter().position(known) else {
         return Decision::Undecided(format!("the table has no column {column}"));
     };
     let mut values = Vec::new();
@@ -118,14 +171,22 @@ fn newest(divergence: &Divergence, column: &str) -> Decision {
         };
         values.push(row.values().into_iter().nth(at).unwrap_or(Value::Null));
     }
-    let Some(best) = (0..values.len()).reduce(|a, b| if greater(&values[b], &values[a]) { b } else { a })
-    else {
-        return Decision::Undecided("there is no version".into());
+    let better = |a: usize, b: usize| match *word {
+        "least" => greater(&values[b], &values[a]),
+        _ => greater(&values[a], &values[b]),
     };
-    let unique = (0..values.len()).all(|n| n == best || greater(&values[best], &values[n]));
-    match unique {
-        true => Decision::Winner(best),
-        false => Decision::Undecided(format!("no version has a {column} greater than all others")),
+    let best: Vec<usize> =
+        (0..values.len()).filter(|&n| (0..values.len()).all(|other| !better(other, n))).collect();
+    // values that cannot be compared leave several that nothing is better than
+    let tied = best.windows(2).all(|pair| values[pair[0]].is(&values[pair[1]]));
+    let holds = |n: &usize, node: &str| divergence.versions[*n].nodes.iter().any(|holder| **holder == *node);
+    match (&best[..], tie) {
+        ([place], _) => Decision::Winner(*place),
+        (_, Some(node)) if tied => match best.iter().find(|n| holds(n, node)) {
+            Some(place) => Decision::Winner(*place),
+            None => Decision::Undecided(format!("{node} holds none of the rows with the {word} {column}")),
+        },
+        _ => Decision::Undecided(format!("no version alone has the {word} {column}")),
     }
 }
 
@@ -240,14 +301,35 @@ mod tests {
         assert_eq!(winner("newest=at", &[Some(-5), Some(2)]), Some(Some(2)));
         assert_eq!(winner("newest=at", &[Some(2), None]), None);
         assert_eq!(winner("newest=nothing", &[Some(2), Some(3)]), None);
+        assert_eq!(winner("greatest=at", &[Some(7), Some(2), Some(7)]), Some(Some(7)));
+        assert_eq!(winner("least=at", &[Some(-5), Some(2)]), Some(Some(-5)));
+        assert_eq!(winner("least=at", &[None, Some(2)]), None);
+        assert_eq!(winner("delete-wins", &[Some(2), None]), Some(None));
+        assert_eq!(winner("delete-wins", &[Some(2), Some(3)]), None);
         assert_eq!(winner("insert-only", &[Some(2), None]), Some(Some(2)));
         assert_eq!(winner("insert-only", &[Some(2), Some(3)]), None);
         assert_eq!(winner("ask", &[Some(2), Some(3)]), None);
     }
 
     #[test]
+    fn a_tie_is_decided_by_the_node_that_was_named_for_it() {
+        // the column alone is equal, the rows are not
+        let key = Key::new(&[Value::Int(1)]);
+        let table = divergence(&[Some(1), Some(2)]).table;
+        let row = |at| Some(Row::new(&[Value::Int(at), Value::Int(9)]));
+        let nodes = ["n1".into(), "n2".into(), "n3".into()];
+        let tied = Divergence::new(&table, &key, &[row(1), row(2), row(3)], &nodes);
+        let decide = |policy: &str| policy.parse::<Policy>().unwrap().decide(&tied);
+        assert_eq!(decide("newest=at,tie=n2"), Decision::Winner(1));
+        assert!(matches!(decide("newest=at"), Decision::Undecided(_)));
+        assert!(matches!(decide("least=at,tie=n9"), Decision::Undecided(_)));
+        let policy: Policy = "newest=at,tie=n2".parse().unwrap();
+        assert_eq!(policy.to_string(), "newest=at,tie=n2");
+    }
+
+    #[test]
     fn a_word_that_is_no_policy_is_refused_with_the_list() {
-        for text in ["", "prefer", "prefer=", "majority=2", "oldest=at"] {
+        for text in ["", "prefer", "prefer=", "majority=2", "oldest=at", "newest=", "least=at,tie="] {
             assert!(text.parse::<Policy>().unwrap_err().contains("prefer=NODE"), "{text}");
         }
     }
