@@ -72,6 +72,15 @@ pub struct RowsOf<'a> {
     pub keys: &'a [Key],
 }
 
+/// That rows of one table refer to rows of another one, or of the same, by a foreign key; both as `database.table`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Reference {
+    /// The table that refers.
+    pub child: Box<str>,
+    /// The table that is referred to.
+    pub parent: Box<str>,
+}
+
 /// Rows under watch since a position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pin {
@@ -143,6 +152,10 @@ pub trait Reader: Send {
     /// What this node keeps out of its log, or does not apply.
     fn filters(&mut self) -> impl Future<Output = Result<Filters>> + Send {
         async { Ok(Filters::default()) }
+    }
+    /// Which tables refer to which by foreign keys, as far as this user is shown them: the one that refers, and the other.
+    fn references(&mut self) -> impl Future<Output = Result<Vec<Reference>>> + Send {
+        async { Ok(Vec::new()) }
     }
     /// Whether this node can count the rows of tables without a key ([`Table::counted`]): the two calls below, and the
     /// others that take keys, for such tables.

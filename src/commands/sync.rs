@@ -19,7 +19,7 @@ use crate::render;
 use crate::signals;
 use crate::state::{self, State};
 use checker::{Checkpoint, Divergence, Report, Selection, Stop};
-use database::Mending;
+use database::{Mending, Reader, Reference};
 use std::io::IsTerminal;
 use std::path::Path;
 use std::str::FromStr;
@@ -98,7 +98,8 @@ impl Site {
         if let Some(run) = &self.args.undo {
             let path = self.state.journal(&run_name(Some(run))?);
             let journal = Journal::open(&path).map_err(|error| unusable("the journal", &path, &error))?;
-            return Ok((syncer::undo_plan(&journal), None));
+            let references = self.references().await?;
+            return Ok((syncer::undo_plan(&journal, &references), None));
         }
         let report = match &self.args.run {
             None => {
@@ -113,11 +114,23 @@ impl Site {
         let nodes: Vec<PlannedNode> = self.connected.iter().map(planned).collect();
         let asking = self.args.execute.is_some() && !self.args.cluster.no_input;
         let asking = asking && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        let plan = syncer::make_plan(&report, &nodes, |divergence| match policy_of(policies, divergence) {
-            Some(Policy::Ask) if asking => approval::choose(divergence),
-            _ => policies.decide(divergence),
+        let references = if report.divergences.is_empty() { Vec::new() } else { self.references().await? };
+        let plan = syncer::make_plan(&report, &nodes, &references, |divergence| {
+            match policy_of(policies, divergence) {
+                Some(Policy::Ask) if asking => approval::choose(divergence),
+                _ => policies.decide(divergence),
+            }
         });
         Ok((plan, Some(report)))
+    }
+
+    /// The foreign keys of all nodes: by them edits are put in order.
+    async fn references(&self) -> Result<Vec<Reference>, Failure> {
+        let mut references = Vec::new();
+        for node in &self.connected {
+            references.extend(node.another(&self.scope.options).await?.references().await?);
+        }
+        Ok(references)
     }
 
     /// Compares the rows again that a run found, and no others.

@@ -1,4 +1,4 @@
-//! One batch of a repair: rows of one table that are mended on one node by what another one holds.
+//! One batch of a repair: rows that are mended on one node by what another one holds.
 //!
 //! # The protocol, where the node locks rows (MySQL, MariaDB)
 //!
@@ -105,7 +105,7 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
         place.ok_or_else(|| ExecuteError::Absent(name.into()))
     }
 
-    /// Tries to mend rows of one table, one node and one winner.
+    /// Tries to mend rows of one node and one winner; where a node vouches by its log, of one table.
     pub(crate) async fn mend_batch(&mut self, steps: &[&Step]) -> Result<Batch, ExecuteError> {
         let Some(first) = steps.first() else { return Ok(Batch::default()) };
         let node = self.place(&first.node)?;
@@ -171,9 +171,12 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
     }
 
     async fn rows_of(&mut self, winner: usize, edits: &[Edit]) -> Result<Vec<Option<Row>>, ExecuteError> {
-        let Some(first) = edits.first() else { return Ok(Vec::new()) };
-        let keys: Vec<Key> = edits.iter().map(|edit| edit.key.clone()).collect();
-        Ok(self.writers[winner].rows_by_key(&first.table, &keys).await?)
+        let mut rows = Vec::with_capacity(edits.len());
+        for of_table in edits.chunk_by(|a, b| a.table == b.table) {
+            let keys: Vec<Key> = of_table.iter().map(|edit| edit.key.clone()).collect();
+            rows.extend(self.writers[winner].rows_by_key(&of_table[0].table, &keys).await?);
+        }
+        Ok(rows)
     }
 
     /// The same, where a node vouches by its log.

@@ -27,6 +27,8 @@ const BATCH_ROWS: usize = 50;
 const BATCH_ROWS_LOCKED: [usize; 3] = [5, 50, 1_000];
 /// After how many batches in a row whose marks did not arrive in time the repair ends: replication is late or stopped.
 const STALLED_BATCHES: u32 = 3;
+/// After how many rounds rows of several tables are tried together, because they may stand in each other's way.
+const ROUNDS_APART: u32 = 2;
 /// How often a row is tried that is as planned on both sides, but was written at the wrong moment.
 const ROUNDS: u32 = 6;
 
@@ -146,7 +148,8 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
                 if stop.raised() || *stalled {
                     return Ok(outcomes);
                 }
-                let (batch, others) = rest.split_at(together(steps, rest, rows));
+                let mixed = self.locks() && round > ROUNDS_APART;
+                let (batch, others) = rest.split_at(together(steps, rest, rows, mixed));
                 rest = others;
                 let chosen: Vec<&Step> = batch.iter().map(|&n| &steps[n]).collect();
                 let done = self.mend_batch(&chosen).await?;
@@ -202,9 +205,13 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
     }
 }
 
-/// How many of the pending steps, in order, go into the next batch: at most `most`, of one node, one winner and one table.
-fn together(steps: &[Step], pending: &[usize], most: usize) -> usize {
-    let of = |n: usize| (&steps[n].node, &steps[n].winner, &steps[n].table.database, &steps[n].table.name);
+/// How many of the pending steps, in order, go into the next batch: at most `most`, of one node, one winner and, unless they are
+/// mixed, one table.
+fn together(steps: &[Step], pending: &[usize], most: usize, mixed: bool) -> usize {
+    let of = |n: usize| {
+        let table = (&steps[n].table.database, &steps[n].table.name);
+        (&steps[n].node, &steps[n].winner, (!mixed).then_some(table))
+    };
     let first = pending.first().map(|&n| of(n));
     pending.iter().take(most).take_while(|&&n| Some(of(n)) == first).count()
 }

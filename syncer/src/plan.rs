@@ -11,13 +11,15 @@
 use crate::journal::Journal;
 use crate::policy::Decision;
 use checker::{Divergence, Report};
-use database::{Edit, Key, Row, Table, dialect};
+use database::{Edit, Key, Reference, Row, Table, dialect};
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+/// How far foreign keys are followed from table to table.
+const DEPTH_MAX: usize = 64;
 /// The version of the plan's document.
 const SCHEMA_VERSION: u32 = 1;
 
@@ -81,7 +83,8 @@ pub struct Plan {
     /// The nodes, in the order of the cluster.
     pub nodes: Vec<PlannedNode>,
     /// The edits: by node; on each node first what is deleted, then what is changed, then what is inserted, so that a
-    /// unique value is free before it is taken.
+    /// unique value is free before it is taken. What refers to other tables by foreign keys is deleted before them, and inserted
+    /// after them.
     pub steps: Vec<Step>,
     /// What no policy decided; not part of the file.
     #[serde(skip)]
@@ -118,6 +121,7 @@ impl std::error::Error for PlanError {}
 pub fn make_plan(
     report: &Report,
     nodes: &[PlannedNode],
+    references: &[Reference],
     mut decide: impl FnMut(&Divergence) -> Decision,
 ) -> Plan {
     let (mut steps, mut undecided) = (Vec::new(), Vec::new());
@@ -134,7 +138,7 @@ pub fn make_plan(
             Decision::Winner(place) => steps.extend(steps_of(divergence, place)),
         }
     }
-    sort(&mut steps, nodes);
+    sort(&mut steps, nodes, references);
     Plan { schema_version: SCHEMA_VERSION, run: report.run.clone(), nodes: nodes.to_vec(), steps, undecided }
 }
 
@@ -156,20 +160,40 @@ fn steps_of(divergence: &Divergence, place: usize) -> Vec<Step> {
         .collect()
 }
 
-fn sort(steps: &mut [Step], nodes: &[PlannedNode]) {
+fn sort(steps: &mut [Step], nodes: &[PlannedNode], references: &[Reference]) {
+    let depths = depths(references);
+    let depth = |step: &Step| depths.get(&*step.table.to_string()).copied().unwrap_or(0);
     let place = |step: &Step| nodes.iter().position(|node| node.name == step.node);
     let kind = |step: &Step| match (&step.expected, &step.wanted) {
-        (Some(_), None) => 0,
-        (Some(_), Some(_)) => 1,
-        (None, _) => 2,
+        (Some(_), None) => (0, -depth(step)),
+        (Some(_), Some(_)) => (1, depth(step)),
+        (None, _) => (2, depth(step)),
     };
     // stable: rows stay in the order in which the check found them
     steps.sort_by_key(|step| (place(step), kind(step)));
 }
 
+/// How many tables stand above each by foreign keys, at most; where they go round, as far as they were followed.
+fn depths(references: &[Reference]) -> HashMap<&str, i64> {
+    let mut depths: HashMap<&str, i64> = HashMap::new();
+    for _ in 0..DEPTH_MAX {
+        let mut deeper = false;
+        for Reference { child, parent } in references.iter().filter(|of| of.child != of.parent) {
+            let above = depths.get(&**parent).copied().unwrap_or(0) + 1;
+            let known = depths.entry(child).or_insert(0);
+            deeper |= above > *known;
+            *known = above.max(*known);
+        }
+        if !deeper {
+            break;
+        }
+    }
+    depths
+}
+
 /// Plans the undoing of a repair from its journal: what was written is turned back, where it is still as written.
 #[must_use]
-pub fn undo_plan(journal: &Journal) -> Plan {
+pub fn undo_plan(journal: &Journal, references: &[Reference]) -> Plan {
     let mut seen = HashSet::new();
     let mut steps: Vec<Step> = journal
         .perhaps_mended()
@@ -182,7 +206,7 @@ pub fn undo_plan(journal: &Journal) -> Plan {
             ..step.clone()
         })
         .collect();
-    sort(&mut steps, journal.nodes());
+    sort(&mut steps, journal.nodes(), references);
     Plan {
         schema_version: SCHEMA_VERSION,
         run: journal.run().into(),
@@ -283,6 +307,19 @@ mod tests {
     use std::time::Duration;
 
     #[test]
+    fn what_refers_to_others_stands_below_them_even_where_that_goes_round() {
+        let reference = |child: &str, parent: &str| Reference { child: child.into(), parent: parent.into() };
+        let chain = [reference("c", "b"), reference("b", "a"), reference("c", "a"), reference("d", "d")];
+        let depths_of = depths(&chain);
+        assert_eq!(
+            (depths_of.get("a"), depths_of["b"], depths_of["c"], depths_of.get("d")),
+            (None, 1, 2, None)
+        );
+        let round = [reference("a", "b"), reference("b", "a")];
+        assert_eq!(depths(&round).len(), 2);
+    }
+
+    #[test]
     fn a_row_without_a_key_is_left_and_said_so() {
         let column = |name: &str| Column {
             name: name.into(),
@@ -316,7 +353,7 @@ mod tests {
             course: Course::default(),
         };
         let planned = nodes.map(|name| PlannedNode { identity: name.clone(), name });
-        let plan = make_plan(&report, &planned, |_| Decision::Winner(0));
+        let plan = make_plan(&report, &planned, &[], |_| Decision::Winner(0));
         assert!(plan.steps.is_empty());
         assert_eq!(
             plan.to_sql(),

@@ -204,7 +204,7 @@ async fn mend_under_fire(nodes: usize, seed: u64) -> (u64, usize, usize) {
     let mut made = Vec::new();
     for round in 0..4 {
         let report = world.check(&format!("c{seed}-{round}")).await;
-        let plan = make_plan(&report, &world.planned_nodes(), owner_wins(nodes));
+        let plan = make_plan(&report, &world.planned_nodes(), &[], owner_wins(nodes));
         // a plan may be old when it is carried out
         tokio::time::sleep(Duration::from_millis(random.below(30))).await;
         let path = folder.path().join(format!("{round}.journal"));
@@ -235,7 +235,7 @@ async fn mend_under_fire(nodes: usize, seed: u64) -> (u64, usize, usize) {
         )
     };
     let report = world.check(&format!("c{seed}-last")).await;
-    let plan = make_plan(&report, &world.planned_nodes(), owner_wins(nodes));
+    let plan = make_plan(&report, &world.planned_nodes(), &[], owner_wins(nodes));
     let mut journal = Journal::create(&folder.path().join("last"), "last", &plan.nodes).expect("a journal");
     let last = world.execute(&plan, &mut journal, &format!("s{seed}-last")).await;
     mended += last.count(|outcome| *outcome == Mending::Mended);
@@ -286,7 +286,7 @@ async fn a_repair_is_undone_to_the_byte_and_only_where_nobody_wrote_since() {
     };
     let before = [world.contents(0), world.contents(1)];
     let report = world.check("c").await;
-    let plan = make_plan(&report, &world.planned_nodes(), owner_wins(2));
+    let plan = make_plan(&report, &world.planned_nodes(), &[], owner_wins(2));
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("s.journal");
     let mut journal = Journal::create(&path, "s", &plan.nodes).expect("a journal");
@@ -296,7 +296,7 @@ async fn a_repair_is_undone_to_the_byte_and_only_where_nobody_wrote_since() {
     assert_eq!(world.contents(0), world.contents(1));
     assert!(plan.steps.len() > 10 && logs[0] > 0);
     drop(journal);
-    let undo = undo_plan(&Journal::open(&path).expect("the journal"));
+    let undo = undo_plan(&Journal::open(&path).expect("the journal"), &[]);
     let touched = undo.steps[0].clone();
     let here = usize::from(touched.node.as_ref() == "n2");
     world.cluster.write(here, &table(), &touched.key, Some(Row::new(&[Value::Int(-1), Value::Int(-1)])));
@@ -329,7 +329,7 @@ async fn a_plan_for_another_server_and_a_plan_that_was_changed_are_refused() {
         })
     };
     nodes[1].identity = "somebody else".into();
-    let plan = make_plan(&world.check("c").await, &nodes, owner_wins(2));
+    let plan = make_plan(&world.check("c").await, &nodes, &[], owner_wins(2));
     let before = [world.contents(0), world.contents(1)];
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("plan");

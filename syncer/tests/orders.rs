@@ -193,7 +193,7 @@ async fn repair(good: Option<i64>, bad: Option<i64>, ambush: &Ambush) -> bool {
     let nodes: Vec<PlannedNode> =
         report.nodes.iter().map(|name| PlannedNode { name: name.clone(), identity: name.clone() }).collect();
     let prefer = |divergence: &Divergence| syncer::Policy::Prefer("n1".into()).decide(divergence);
-    let plan = make_plan(&report, &nodes, prefer as fn(&Divergence) -> Decision);
+    let plan = make_plan(&report, &nodes, &[], prefer as fn(&Divergence) -> Decision);
     let waiting = Arc::new(Mutex::new(Some(ambush.clone())));
     let members = (0..2).map(|node| {
         let watched =

@@ -15,4 +15,5 @@ mod mysql;
 mod pt;
 mod server;
 mod silent;
+mod surroundings;
 mod topologies;

@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::filter::Filters;
 use crate::row::{Key, Row, Rows};
 use crate::table::{Chunk, Column, Table};
-use crate::{Pin, Position, Reader, RowsOf};
+use crate::{Pin, Position, Reader, Reference, RowsOf};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -155,6 +155,14 @@ impl Reader for Connection {
     async fn filters(&mut self) -> Result<Filters> {
         let filters = filter::of_server(&mut self.main).await;
         filters.map_err(|fault| self.error(fault, "its replication filters"))
+    }
+
+    async fn references(&mut self) -> Result<Vec<Reference>> {
+        if self.watch == Watch::Log {
+            return Ok(Vec::new());
+        }
+        let references = super::schema::references(&mut self.main).await;
+        references.map_err(|fault| self.error(fault, "the list of foreign keys"))
     }
 
     fn counts(&self) -> bool {

@@ -9,6 +9,7 @@
 use super::fault::Fault;
 use super::link::{Answer, Link};
 use super::{LEDGER, Watch};
+use crate::Reference;
 use crate::table::{Column, Kind, Table};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -249,4 +250,20 @@ mod tests {
         assert_eq!(with(&[&[index("p", "a", Some("10"), "")]]), (String::new(), vec![]));
         assert_eq!(key(&columns, &[row(&[Some("f"), None, None, Some("")])]), (String::new(), vec![]));
     }
+}
+
+/// Which tables refer to which.
+pub(super) async fn references(link: &mut Link) -> Result<Vec<Reference>, Fault> {
+    let answer = link
+        .ask(
+            "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME \
+             FROM information_schema.REFERENTIAL_CONSTRAINTS",
+        )
+        .await?;
+    let named = |row: &Vec<Option<String>>| {
+        let [Some(database), Some(child), Some(other), Some(parent)] = &row[..] else { return None };
+        let name = |database: &str, table: &str| format!("{database}.{table}").into();
+        Some(Reference { child: name(database, child), parent: name(other, parent) })
+    };
+    Ok(answer.rows.iter().filter_map(named).collect())
 }

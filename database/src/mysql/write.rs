@@ -196,7 +196,7 @@ async fn mend_by_log(
         })
         .collect();
     // the bundled node has neither triggers nor foreign keys
-    let around: Vec<Around> = edits.iter().map(|_| Around { checks: Vec::new(), alone: true }).collect();
+    let around: Vec<Around> = edits.iter().map(|_| Around { alone: true, ..Around::default() }).collect();
     let done = make(link, edits, fate, &around, Manner::OneByOne).await?;
     link.run("COMMIT").await?;
     Ok(done)

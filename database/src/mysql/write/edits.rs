@@ -9,9 +9,9 @@
 //!
 //! Each edit stands in a savepoint and is read back, so that one that cannot be made costs only itself. One that another row
 //! stands in the way of (a unique value, a foreign key) is tried again after the others, as long as any of them gets on.
-//! Unique values that go round in a ring among rows (a swap is the smallest) leave none that does: then these rows are
-//! deleted and inserted again as they are wanted. Foreign keys are not followed while they are deleted, because each of them is back
-//! before the transaction ends; what they refer to themselves is checked when they are inserted.
+//! Values that go round in a ring among rows (two rows that swap a unique value are the smallest) leave none that does: then these rows
+//! are deleted and inserted again as they are wanted, with foreign keys off, so that none is followed; and afterwards each foreign key
+//! that they have, or that refers to them, is asked for.
 //!
 //! Invariant: when this returns, each edit that is called mended has its row in the transaction as wanted, and every other row is as
 //! it was. Not here: locks, commits, and what else the server would do ([`super::effects`]).
@@ -39,8 +39,10 @@ const IN_THE_WAY: [u16; 4] = [1062, 1586, 1451, 1452];
 pub(super) struct Around {
     /// What is asked before the edit is made.
     pub(super) checks: Vec<Check>,
-    /// Whether nothing else happens when the row is deleted and inserted again.
+    /// Whether nothing else happens when the row is deleted and inserted again, but for foreign keys.
     pub(super) alone: bool,
+    /// What is asked after that.
+    pub(super) afterwards: Vec<Check>,
 }
 
 /// How edits may be made on a server.
@@ -185,28 +187,24 @@ async fn one_by_one(
             rest = waiting;
             continue;
         }
-        let ring: Vec<usize> = waiting
-            .into_iter()
-            .filter(|&place| {
-                around.get(place).is_some_and(|around| around.alone && around.checks.is_empty())
-                    && edits[place].wanted.is_some()
-            })
-            .collect();
-        if ring.iter().any(|&place| edits[place].expected.is_some()) && turn(link, edits, &ring).await? {
+        let alone = |place: &usize| around.get(*place).is_some_and(|around| around.alone);
+        let ring: Vec<usize> = waiting.into_iter().filter(alone).collect();
+        let there = |place: &usize| edits[*place].expected.is_some();
+        if ring.len() > 1 && ring.iter().any(there) && turn(link, edits, &ring, around).await? {
             ring.iter().for_each(|&place| fate[place] = Some(Mending::Mended));
         }
         return Ok(());
     }
 }
 
-/// Makes edits whose unique values go round among their rows; false, and nothing is changed, if that is not what they do.
-async fn turn(link: &mut Link, edits: &[Edit], ring: &[usize]) -> Result<bool, Fault> {
+/// Makes edits whose values go round among their rows; false, and nothing is changed, if that is not what they do.
+async fn turn(link: &mut Link, edits: &[Edit], ring: &[usize], around: &[Around]) -> Result<bool, Fault> {
     let there = ring.iter().filter(|&&place| edits[place].expected.is_some());
     let mut sql = vec!["SAVEPOINT evensum_ring".to_owned(), "SET SESSION foreign_key_checks=0".to_owned()];
     sql.extend(there.map(|&place| dialect::delete(&edits[place].table, &edits[place].key)));
-    sql.push("SET SESSION foreign_key_checks=1".to_owned());
     let wanted = ring.iter().filter_map(|&place| Some((&edits[place].table, edits[place].wanted.as_ref()?)));
     sql.extend(wanted.map(|(table, row)| dialect::insert(table, row)));
+    sql.push("SET SESSION foreign_key_checks=1".to_owned());
     let mut made = true;
     for statement in &sql {
         match link.run(statement).await {
@@ -219,8 +217,11 @@ async fn turn(link: &mut Link, edits: &[Edit], ring: &[usize]) -> Result<bool, F
         }
     }
     let chosen: Vec<Edit> = ring.iter().map(|&place| edits[place].clone()).collect();
-    let made =
+    let mut made =
         made && rows_now(link, &chosen).await?.iter().zip(&chosen).all(|(row, edit)| *row == edit.wanted);
+    for &place in ring {
+        made = made && refusal(link, &around[place].afterwards).await?.is_none();
+    }
     if !made {
         link.run("ROLLBACK TO SAVEPOINT evensum_ring").await?;
         link.run("SET SESSION foreign_key_checks=1").await?;
@@ -228,11 +229,11 @@ async fn turn(link: &mut Link, edits: &[Edit], ring: &[usize]) -> Result<bool, F
     Ok(made)
 }
 
-/// The reason of the first check that has a row as its answer, or that cannot be made.
+/// The reason of the first check that has a row as its answer, or none where it must, or that cannot be made.
 async fn refusal(link: &mut Link, checks: &[Check]) -> Result<Option<String>, Fault> {
     for check in checks {
         match link.ask(&check.sql).await {
-            Ok(answer) if answer.rows.is_empty() => {}
+            Ok(answer) if answer.rows.is_empty() != check.must => {}
             Ok(_) => return Ok(Some(check.refusal.clone())),
             // most likely a right on the other table is missing
             Err(fault) if fault.is_server() && !fault.is_lock() => {

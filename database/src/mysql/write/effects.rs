@@ -8,13 +8,16 @@
 //!
 //! Not here: foreign keys that only refuse; the server does that itself.
 
-use crate::dialect::{identifier, literal};
+use super::edits::Around;
+use crate::dialect::{self, identifier, literal};
 use crate::edit::Edit;
 use crate::mysql::fault::Fault;
 use crate::mysql::grants::Grants;
 use crate::mysql::link::Link;
 use crate::mysql::rights;
+use crate::row::Row;
 use crate::table::{Column, Table};
+use crate::value::Value;
 
 /// The triggers of a table, and the foreign keys of others that follow it.
 #[derive(Debug, Default)]
@@ -26,6 +29,8 @@ pub(super) struct SideEffects {
     /// Whether the server keeps what a row was before (MariaDB's system versioning).
     versions: bool,
     followers: Vec<Follower>,
+    /// The table's own foreign keys.
+    own: Vec<Own>,
     /// If there could be followers that this user is not shown: the columns to which a foreign key can refer, and the line
     /// that would show them.
     unseen: Option<(Vec<String>, String)>,
@@ -43,10 +48,23 @@ struct Follower {
     columns: (String, String),
 }
 
-/// A question to ask before an edit: if it has a row as its answer, the edit is refused for this reason.
+/// One column of a foreign key of the table itself.
+#[derive(Debug)]
+struct Own {
+    name: String,
+    /// The table that is referred to.
+    database: String,
+    parent: String,
+    /// The column of the table, and the one that is referred to.
+    columns: (String, String),
+}
+
+/// A question about an edit: if it has a row as its answer, or has none where it must, the edit is refused for this reason.
 #[derive(Debug)]
 pub(super) struct Check {
     pub(super) sql: String,
+    /// Whether there must be a row, and not none.
+    pub(super) must: bool,
     /// The database that it reads.
     pub(super) database: String,
     pub(super) refusal: String,
@@ -67,14 +85,15 @@ impl SideEffects {
             triggers: triggers(link, table).await?,
             hidden_triggers: (!grants.show_triggers(table))
                 .then(|| rights::line_on("TRIGGER", Some(&table.database), link.account())),
+            own: own(link, table).await?,
             followers,
             unseen,
         })
     }
 
-    /// Whether nothing at all happens along with an edit, whatever it is, but for foreign keys.
+    /// Whether nothing at all happens along with an edit, whatever it is, but for foreign keys, and all of these are known.
     pub(super) fn none(&self) -> bool {
-        self.triggers.is_empty() && self.hidden_triggers.is_none() && !self.versions
+        self.triggers.is_empty() && self.hidden_triggers.is_none() && !self.versions && self.unseen.is_none()
     }
 
     /// Why this edit cannot be made without changing more than planned; none if it can.
@@ -124,11 +143,7 @@ impl SideEffects {
                 identifier(&follower.columns.0),
                 literal(value, &edit.table.columns[place])
             );
-            let key = |known: &Follower| {
-                (&known.database, &known.child, &known.name)
-                    == (&follower.database, &follower.child, &follower.name)
-            };
-            match checks.iter_mut().find(|(known, _)| key(known)) {
+            match checks.iter_mut().find(|(known, _)| known.key() == follower.key()) {
                 Some((_, conditions)) => conditions.push(condition),
                 None => checks.push((follower, vec![condition])),
             }
@@ -140,14 +155,78 @@ impl SideEffects {
                 identifier(&follower.child),
                 conditions.join(" AND ")
             ),
+            must: false,
             database: follower.database.clone(),
             refusal: follower.refusal(),
         });
         each.collect()
     }
+
+    /// What surrounds the row of an edit.
+    pub(super) fn around(&self, edit: &Edit) -> Around {
+        Around { checks: self.checks(edit), alone: self.none(), afterwards: self.afterwards(edit) }
+    }
+
+    /// What must be asked after an edit that was made with foreign keys off: whether they hold all the same, those of other
+    /// tables and the table's own.
+    pub(super) fn afterwards(&self, edit: &Edit) -> Vec<Check> {
+        let value = |row: &Row, name: &str| {
+            let place = edit.table.columns.iter().position(|own| own.name.eq_ignore_ascii_case(name))?;
+            let value = row.values().into_iter().nth(place)?;
+            // NULL refers to nothing, and nothing refers to it
+            (value != Value::Null).then(|| literal(&value, &edit.table.columns[place]))
+        };
+        let equal = |columns: &[(&str, &str)], row: &Row| -> Option<String> {
+            let each = columns
+                .iter()
+                .map(|(own, other)| Some(format!("{} = {}", identifier(other), value(row, own)?)));
+            Some(each.collect::<Option<Vec<String>>>()?.join(" AND "))
+        };
+        let mut checks = Vec::new();
+        for columns in self.followers.chunk_by(|a, b| a.key() == b.key()) {
+            let (Some(row), [first, ..]) = (&edit.expected, columns) else { continue };
+            let theirs: Vec<(&str, &str)> =
+                columns.iter().map(|of| (&*of.columns.1, &*of.columns.0)).collect();
+            let ours: Vec<(&str, &str)> = columns.iter().map(|of| (&*of.columns.1, &*of.columns.1)).collect();
+            let (Some(theirs), Some(ours)) = (equal(&theirs, row), equal(&ours, row)) else { continue };
+            let (database, child) = (identifier(&first.database), identifier(&first.child));
+            let table = dialect::table_name(&edit.table);
+            checks.push(Check {
+                sql: format!(
+                    "SELECT 1 FROM {database}.{child} WHERE {theirs} AND NOT EXISTS (SELECT 1 FROM {table} WHERE {ours}) LIMIT 1 \
+                     FOR UPDATE"
+                ),
+                must: false,
+                database: first.database.clone(),
+                refusal: format!("rows of {} would refer to it by foreign key {} in vain", first.child, first.name),
+            });
+        }
+        for columns in self.own.chunk_by(|a, b| a.name == b.name) {
+            let (Some(row), [first, ..]) = (&edit.wanted, columns) else { continue };
+            let pairs: Vec<(&str, &str)> =
+                columns.iter().map(|of| (&*of.columns.0, &*of.columns.1)).collect();
+            let Some(parents) = equal(&pairs, row) else { continue };
+            let (database, parent) = (identifier(&first.database), identifier(&first.parent));
+            checks.push(Check {
+                sql: format!("SELECT 1 FROM {database}.{parent} WHERE {parents} LIMIT 1 LOCK IN SHARE MODE"),
+                must: true,
+                database: first.database.clone(),
+                refusal: format!(
+                    "it would refer to no row of {} by foreign key {}",
+                    first.parent, first.name
+                ),
+            });
+        }
+        checks
+    }
 }
 
 impl Follower {
+    /// Which foreign key it is a column of.
+    fn key(&self) -> (&str, &str, &str) {
+        (&self.database, &self.child, &self.name)
+    }
+
     fn refusal(&self) -> String {
         format!("foreign key {} would change rows of {}, which are not in the plan", self.name, self.child)
     }
@@ -194,7 +273,8 @@ async fn followers(link: &mut Link, table: &Table) -> Result<Vec<Follower>, Faul
              FROM information_schema.REFERENTIAL_CONSTRAINTS r JOIN information_schema.KEY_COLUMN_USAGE k \
              ON k.CONSTRAINT_SCHEMA = r.CONSTRAINT_SCHEMA AND k.CONSTRAINT_NAME = r.CONSTRAINT_NAME \
              AND k.TABLE_NAME = r.TABLE_NAME \
-             WHERE r.UNIQUE_CONSTRAINT_SCHEMA = {} AND r.REFERENCED_TABLE_NAME = {}",
+             WHERE r.UNIQUE_CONSTRAINT_SCHEMA = {} AND r.REFERENCED_TABLE_NAME = {} \
+             ORDER BY r.CONSTRAINT_SCHEMA, r.TABLE_NAME, r.CONSTRAINT_NAME, k.ORDINAL_POSITION",
             text(&table.database),
             text(&table.name)
         ))
@@ -205,6 +285,26 @@ async fn followers(link: &mut Link, table: &Table) -> Result<Vec<Follower>, Faul
         let [name, database, child, delete, update, own, column] = <[String; 7]>::try_from(row).ok()?;
         let (on_delete, on_update) = (follows(&delete), follows(&update));
         Some(Follower { name, database, child, on_delete, on_update, columns: (own, column) })
+    });
+    Ok(columns.collect())
+}
+
+/// The columns of the table's own foreign keys.
+async fn own(link: &mut Link, table: &Table) -> Result<Vec<Own>, Fault> {
+    let answer = link
+        .ask(&format!(
+            "SELECT CONSTRAINT_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, COLUMN_NAME, REFERENCED_COLUMN_NAME \
+             FROM information_schema.KEY_COLUMN_USAGE \
+             WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} AND REFERENCED_TABLE_NAME IS NOT NULL \
+             ORDER BY CONSTRAINT_NAME, ORDINAL_POSITION",
+            text(&table.database),
+            text(&table.name)
+        ))
+        .await?;
+    let columns = answer.rows.into_iter().filter_map(|row| {
+        let row: Vec<String> = row.into_iter().collect::<Option<_>>()?;
+        let [name, database, parent, column, other] = <[String; 5]>::try_from(row).ok()?;
+        Some(Own { name, database, parent, columns: (column, other) })
     });
     Ok(columns.collect())
 }

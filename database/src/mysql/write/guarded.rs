@@ -45,8 +45,8 @@ pub(in crate::mysql) struct Guarded {
     edits: Vec<Edit>,
     /// What became of each.
     fate: Vec<Mending>,
-    /// What surrounds the rows.
-    around: Vec<Around>,
+    /// What surrounds the rows when the edits are taken back.
+    back: Vec<Around>,
 }
 
 impl Connection {
@@ -93,6 +93,7 @@ impl Connection {
             rebased.push(based.unwrap_or_else(|| edit.clone()));
         }
         let mut around: Vec<Around> = edits.iter().map(|_| Around::default()).collect();
+        let mut back: Vec<Around> = edits.iter().map(|_| Around::default()).collect();
         for group in groups {
             let effects = SideEffects::of(&mut self.main, &group.table).await?;
             for &place in &group.places {
@@ -100,11 +101,13 @@ impl Connection {
                     continue;
                 }
                 fate[place] = effects.refusal(&rebased[place]).map(Mending::Refused);
-                around[place] = Around { checks: effects.checks(&rebased[place]), alone: effects.none() };
+                around[place] = effects.around(&rebased[place]);
+                // nothing has followed the edits, so nothing is asked before they are taken back
+                back[place] = Around { checks: Vec::new(), ..effects.around(&rebased[place].turned_back()) };
             }
         }
         let fate = make(&mut self.guards, &rebased, fate, &around, Manner::Together).await?;
-        self.guarded = Some(Guarded { generation: self.guards.generation(), edits: rebased, fate, around });
+        self.guarded = Some(Guarded { generation: self.guards.generation(), edits: rebased, fate, back });
         Ok(Pin { rows, since: Position("locks".into()) })
     }
 
@@ -173,14 +176,12 @@ impl Connection {
 
     /// Takes back what is not to be, and commits the rest; none if that cannot be done.
     async fn keep(&mut self, guarded: Guarded, go: &[bool]) -> Result<Option<Vec<Mending>>, Fault> {
-        let Guarded { edits, fate, around, .. } = guarded;
-        let back: Vec<Edit> = edits.iter().map(Edit::turned_back).collect();
+        let Guarded { edits, fate, back, .. } = guarded;
+        let turned: Vec<Edit> = edits.iter().map(Edit::turned_back).collect();
         let off = |place: usize| !go[place] && fate[place] == Mending::Mended;
         let may = (0..edits.len()).map(|place| (!off(place)).then_some(Mending::CalledOff)).collect();
         if (0..edits.len()).any(off) {
-            let around: Vec<Around> =
-                around.iter().map(|around| Around { checks: Vec::new(), alone: around.alone }).collect();
-            let undone = make(&mut self.guards, &back, may, &around, Manner::Together).await?;
+            let undone = make(&mut self.guards, &turned, may, &back, Manner::Together).await?;
             if (0..edits.len()).any(|place| off(place) && undone[place] != Mending::Mended) {
                 return Ok(None);
             }
