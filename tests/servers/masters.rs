@@ -42,7 +42,7 @@ pub enum Positions {
 /// Servers that replicate each other.
 pub struct Masters {
     // first, so that nobody writes in the folder when it goes away
-    _servers: Vec<Server>,
+    servers: Vec<Server>,
     cluster: Cluster,
     shape: Shape,
     make: Make,
@@ -85,7 +85,7 @@ impl Masters {
         servers.iter_mut().for_each(Server::ready);
         let ports: Vec<u16> = servers.iter().map(|server| server.port).collect();
         let cluster = Cluster::beside(folder, &ports);
-        let masters = Masters { _servers: servers, cluster, shape, make: program.make };
+        let masters = Masters { servers, cluster, shape, make: program.make };
         for n in 1..=count {
             let port = masters.port(shape.sources()[n - 1]);
             masters.run(n, &masters.link_to(port));
@@ -96,6 +96,22 @@ impl Masters {
         }
         masters.settle();
         masters
+    }
+
+    /// kill -9.
+    pub fn crash(&mut self, n: usize) {
+        self.servers[n - 1].kill();
+    }
+
+    /// Starts a server that was killed, with all that it had on disk, and waits until its link runs.
+    pub fn restart(&mut self, n: usize) {
+        self.servers[n - 1].start_again();
+        self.servers[n - 1].ready();
+        let start = Instant::now();
+        while self.link(n, "Slave_IO_Running") != "Yes" {
+            assert!(start.elapsed() < WAIT, "n{n}: {}", self.link(n, "Last_IO_Error"));
+            std::thread::sleep(POLL);
+        }
     }
 
     fn link_to(&self, port: u16) -> String {

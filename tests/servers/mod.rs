@@ -3,6 +3,7 @@
 //! `server` starts one process; `masters` wires several into pairs, rings and third tiers, with verbs for what goes wrong. Where a
 //! server is not installed its tests say so and check nothing.
 
+mod crashes;
 mod doctor;
 mod galera;
 mod gentle;

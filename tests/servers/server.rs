@@ -20,10 +20,10 @@ const MARIADB: [&str; 3] = ["/usr/sbin/mariadbd", "/usr/bin/mariadbd", "/usr/loc
 
 const MYSQL: [&str; 3] = ["/usr/sbin/mysqld", "/usr/local/mysql/bin/mysqld", "/opt/mysql/bin/mysqld"];
 
-/// What all servers are told: as small as they get, and no waiting for disks.
+/// What all servers are told: as small as they get, and no waiting for disks; but what is committed outlives the process.
 const SMALL: [&str; 6] = [
     "--innodb-buffer-pool-size=64M",
-    "--innodb-flush-log-at-trx-commit=0",
+    "--innodb-flush-log-at-trx-commit=2",
     "--sync-binlog=0",
     "--skip-name-resolve",
     "--bind-address=127.0.0.1",
@@ -169,6 +169,7 @@ pub struct Server {
     /// Where it listens.
     pub port: u16,
     log: PathBuf,
+    command: Command,
     child: Child,
 }
 
@@ -190,8 +191,8 @@ impl Server {
     pub fn start_in(program: &Program, folder: &Path, name: &str, port: u16, more: &[String]) -> Server {
         let data = folder.join(name);
         let log = folder.join(format!("{name}.log"));
-        let child = program
-            .command()
+        let mut command = program.command();
+        command
             .args(SMALL)
             .arg(format!("--datadir={}", data.display()))
             .arg(format!("--socket={}", folder.join(format!("{name}.s")).display()))
@@ -200,10 +201,20 @@ impl Server {
             .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Server { port, log, child }
+            .stderr(Stdio::null());
+        let child = command.spawn().unwrap();
+        Server { port, log, command, child }
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Starts it again as it was, and does not wait for it.
+    pub fn start_again(&mut self) {
+        self.child = self.command.spawn().unwrap();
     }
 
     /// Waits until the server lets `root` in.
@@ -225,7 +236,6 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }

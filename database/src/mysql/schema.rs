@@ -194,6 +194,22 @@ fn key(columns: &[Column], rows: &[Vec<Option<String>>]) -> (String, Vec<usize>)
         .unwrap_or_default()
 }
 
+/// Which tables refer to which.
+pub(super) async fn references(link: &mut Link) -> Result<Vec<Reference>, Fault> {
+    let answer = link
+        .ask(
+            "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME \
+             FROM information_schema.REFERENTIAL_CONSTRAINTS",
+        )
+        .await?;
+    let named = |row: &Vec<Option<String>>| {
+        let [Some(database), Some(child), Some(other), Some(parent)] = &row[..] else { return None };
+        let name = |database: &str, table: &str| format!("{database}.{table}").into();
+        Some(Reference { child: name(database, child), parent: name(other, parent) })
+    };
+    Ok(answer.rows.iter().filter_map(named).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,20 +266,4 @@ mod tests {
         assert_eq!(with(&[&[index("p", "a", Some("10"), "")]]), (String::new(), vec![]));
         assert_eq!(key(&columns, &[row(&[Some("f"), None, None, Some("")])]), (String::new(), vec![]));
     }
-}
-
-/// Which tables refer to which.
-pub(super) async fn references(link: &mut Link) -> Result<Vec<Reference>, Fault> {
-    let answer = link
-        .ask(
-            "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME \
-             FROM information_schema.REFERENTIAL_CONSTRAINTS",
-        )
-        .await?;
-    let named = |row: &Vec<Option<String>>| {
-        let [Some(database), Some(child), Some(other), Some(parent)] = &row[..] else { return None };
-        let name = |database: &str, table: &str| format!("{database}.{table}").into();
-        Some(Reference { child: name(database, child), parent: name(other, parent) })
-    };
-    Ok(answer.rows.iter().filter_map(named).collect())
 }
