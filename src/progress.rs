@@ -160,13 +160,36 @@ struct Tally {
     start: Instant,
     done: AtomicU64,
     total: u64,
+    /// Why it pauses, if it does.
+    paused: Mutex<Option<String>>,
+}
+
+impl Progress for Count {
+    fn step(&self, step: Step<'_>) {
+        let mut paused = self.tally.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        match step {
+            Step::Paused(reason) => {
+                if paused.is_none() && self.bar.is_none() {
+                    output::note(&format!("evensum: paused: {}", reason.words));
+                }
+                *paused = Some(reason.words.to_string());
+            }
+            _ => *paused = None,
+        }
+    }
 }
 
 impl Count {
     /// Counts `what`, from nothing to `total`.
     pub fn new(what: &'static str, total: usize) -> Count {
         let total = u64::try_from(total).unwrap_or(u64::MAX);
-        let tally = Arc::new(Tally { what, start: Instant::now(), done: AtomicU64::new(0), total });
+        let tally = Arc::new(Tally {
+            what,
+            start: Instant::now(),
+            done: AtomicU64::new(0),
+            total,
+            paused: Mutex::default(),
+        });
         let (bar, shared) = (bar(Some(total), "{wide_bar} {msg}"), tally.clone());
         if let Some(bar) = &bar {
             bar.set_message(tally.line());
@@ -197,6 +220,9 @@ impl Tally {
     fn line(&self) -> String {
         let (done, total) = (self.done.load(Ordering::Relaxed), self.total);
         let line = format!("{} of {} {}", HumanCount(done), HumanCount(total), self.what);
+        if let Some(words) = &*self.paused.lock().unwrap_or_else(PoisonError::into_inner) {
+            return format!("{line}, paused: {words}");
+        }
         match time_left(done, total, self.start.elapsed()) {
             Some(left) => format!("{line}, {} left", HumanDuration(left)),
             None if done >= total => format!("{line}, the rows are read again on all nodes"),
@@ -288,7 +314,13 @@ mod tests {
     #[test]
     fn mending_says_how_much_is_left_and_when_it_verifies() {
         let Some(start) = Instant::now().checked_sub(Duration::from_secs(10)) else { return };
-        let tally = |done| Tally { what: "rows mended", start, done: AtomicU64::new(done), total: 200 };
+        let tally = |done| Tally {
+            what: "rows mended",
+            start,
+            done: AtomicU64::new(done),
+            total: 200,
+            paused: Mutex::default(),
+        };
         assert_eq!(tally(0).line(), "0 of 200 rows mended");
         assert_eq!(tally(100).line(), "100 of 200 rows mended, 10 seconds left");
         assert!(tally(200).line().ends_with("read again on all nodes"));

@@ -317,14 +317,17 @@ pub fn rows_by_key(table: &Table, keys: &[Key], lock: Lock) -> String {
 /// Inserts a row. Never REPLACE: a row that is there already is a surprise, and must stay.
 #[must_use]
 pub fn insert(table: &Table, row: &Row) -> String {
+    let (head, values) = insert_parts(table, row);
+    head + &values
+}
+
+/// The same up to the row, and the row.
+fn insert_parts(table: &Table, row: &Row) -> (String, String) {
     let values = row.values();
     let written = || table.columns.iter().zip(&values).filter(|(column, _)| !column.generated);
-    format!(
-        "INSERT INTO {} ({}) VALUES ({})",
-        table_name(table),
-        names(written().map(|(column, _)| column)),
-        written().map(|(column, value)| literal(value, column)).collect::<Vec<_>>().join(", ")
-    )
+    let literals: Vec<String> = written().map(|(column, value)| literal(value, column)).collect();
+    let names = names(written().map(|(column, _)| column));
+    (format!("INSERT INTO {} ({names}) VALUES ", table_name(table)), format!("({})", literals.join(", ")))
 }
 
 /// Writes the columns that differ between two rows of one key; none if there is nothing to write.

@@ -4,6 +4,7 @@
 
 use crate::row::{Key, Row};
 use crate::table::Table;
+use crate::value::Value;
 use std::sync::Arc;
 
 /// Puts or deletes one row on one node.
@@ -61,6 +62,17 @@ impl Edit {
         Some(Edit { expected: now.cloned(), wanted: Some(Row::new(&values)), ..self.clone() })
     }
 
+    /// Of a table without a key: how many copies of the content there are before and after.
+    #[must_use]
+    pub fn copies(&self) -> (u64, u64) {
+        let of = |row: &Option<Row>| match row.as_ref().and_then(|row| row.values().pop()) {
+            Some(Value::Uint(copies)) => copies,
+            Some(Value::Int(copies)) => copies.unsigned_abs(),
+            _ => 0,
+        };
+        (of(&self.expected), of(&self.wanted))
+    }
+
     /// The edit that undoes this one.
     #[must_use]
     pub fn turned_back(&self) -> Edit {
@@ -87,7 +99,6 @@ pub enum Mending {
 mod tests {
     use super::*;
     use crate::table::{Column, Kind};
-    use crate::value::Value;
 
     fn edit(expected: Option<[i64; 3]>, wanted: Option<[i64; 3]>, generated: bool) -> Edit {
         let column = |name: &str, generated| Column {

@@ -43,7 +43,7 @@ mod write;
 pub use ledger::LedgerConnection;
 pub use positions::{Board, PositionConnection};
 pub use rights::{Missing, Purpose, Rights};
-pub use status::{Identity, LinkState};
+pub use status::{Identity, LinkState, Replica};
 pub use survey::{Survey, SurveyedLink, SurveyedTable, Unknown};
 
 use crate::error::{Error, Result};

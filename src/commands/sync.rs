@@ -14,16 +14,18 @@ use crate::cluster::{Cluster, Connected, Scope, menders, named};
 use crate::commands::check::{compare, is_whole, outcome, unmatched};
 use crate::config;
 use crate::error::{Failure, Outcome, without_secret};
+use crate::gentle::Watch;
 use crate::output;
 use crate::render;
 use crate::signals;
 use crate::state::{self, State};
-use checker::{Checkpoint, Divergence, Report, Selection, Stop};
+use checker::{Checkpoint, Divergence, Gate, Report, Selection, Stop};
 use database::{Mending, Reader, Reference};
 use std::io::IsTerminal;
 use std::path::Path;
 use std::str::FromStr;
-use syncer::{ExecuteError, Journal, Options, Plan, PlannedNode, Policies, Policy, Summary};
+use std::sync::Arc;
+use syncer::{ExecuteError, Journal, Manners, Options, Plan, PlannedNode, Policies, Policy, Summary};
 
 /// More rows than this are not changed, unless said otherwise.
 const MAX_ROWS: u64 = 1_000;
@@ -70,7 +72,7 @@ impl Site {
         }
         let before = report.as_ref().map_or(Outcome::Different, |report| outcome(report, &self.scope));
         if self.args.execute.is_none() || self.stop.raised() {
-            return self.print_plan(&plan, report.as_ref(), before);
+            return self.print_plan(&plan, report.as_ref(), before).await;
         }
         if plan.steps.is_empty() {
             return self.finish(&plan, report.as_ref(), &Summary::default());
@@ -82,6 +84,7 @@ impl Site {
             (true, true) => {}
         }
         self.refuse_galera(&plan)?;
+        self.below(&plan).await?.iter().for_each(|line| output::note(&format!("evensum: {line}")));
         self.refuse_too_much(&plan)?;
         approval::ask(&plan, self.args.yes, self.args.cluster.no_input)?;
         let summary = self.execute(&plan).await?;
@@ -146,8 +149,43 @@ impl Site {
         compare(&self.run, &self.connected, &scope, found, &self.stop).await
     }
 
-    fn print_plan(&self, plan: &Plan, report: Option<&Report>, before: Outcome) -> Result<Outcome, Failure> {
-        let document = render::repair::document(&self.run, plan, report, None);
+    /// The servers below the nodes that are mended that are no nodes of this run: an edit outside the log does not reach them.
+    async fn below(&self, plan: &Plan) -> Result<Vec<String>, Failure> {
+        let mut lines = Vec::new();
+        for node in &self.connected {
+            if !plan.steps.iter().any(|step| step.node == node.target.name) {
+                continue;
+            }
+            let name = &node.target.name;
+            match node.another(&self.scope.options).await?.replicas().await? {
+                None => lines.push(format!(
+                    "{name} does not tell this user which servers it feeds; what is mended there does not reach them"
+                )),
+                Some(replicas) => {
+                    let listed = |id: &String| self.connected.iter().any(|known| known.identity.server_id == *id);
+                    lines.extend(replicas.into_iter().filter(|replica| !listed(&replica.server_id)).map(|replica| {
+                        format!(
+                            "{name} feeds {} (server {}), which is not listed; what is mended on {name} does not reach it: check it as a \
+                             node of its own",
+                            replica.address, replica.server_id
+                        )
+                    }));
+                }
+            }
+        }
+        Ok(lines)
+    }
+
+    async fn print_plan(
+        &self,
+        plan: &Plan,
+        report: Option<&Report>,
+        before: Outcome,
+    ) -> Result<Outcome, Failure> {
+        let below = self.below(plan).await?;
+        below.iter().for_each(|line| output::note(&format!("evensum: {line}")));
+        let mut document = render::repair::document(&self.run, plan, report, None);
+        document["below"] = below.into();
         self.state.finish(&self.run, "planned", &document.to_string())?;
         if self.args.json {
             output::print(&render::json::text(&document))?;
@@ -192,8 +230,18 @@ impl Site {
         let options =
             Options { run: clock::ledger_run(&self.run).into(), settle_bound: self.scope.settle_bound };
         let line = crate::progress::Count::new("rows mended", plan.steps.len());
-        let progress = |done: usize| line.set(done);
-        let summary = syncer::execute(plan, members, &mut journal, &options, &progress, &self.stop).await;
+        let gate = Arc::new(Gate::new());
+        let gentle = &self.scope.gentle;
+        let watch = Watch::begin(&self.connected, &self.scope.options, gentle, &gate).await?;
+        let manners = Manners {
+            gate: &gate,
+            intensity: gentle.intensity,
+            pauses: &line,
+            done: &|done| line.set(done),
+            stop: &self.stop,
+        };
+        let summary = syncer::execute(plan, members, &mut journal, &options, manners).await;
+        drop(watch);
         line.finish();
         summary.map_err(|error| self.failed(error, &path))
     }

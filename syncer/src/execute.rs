@@ -15,16 +15,18 @@ use crate::journal::Journal;
 use crate::plan::{Plan, Step};
 use checker::settle::Settled;
 use checker::watermark::Watermarks;
-use checker::{Divergence, Stop, check_keys};
+use checker::{Divergence, Gate, Progress, Stop, check_keys};
 use database::{Key, Ledger, Mending, Table, Writer};
 use futures_util::future::try_join_all;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The most rows of a batch: what one watermark exchange is spent on, and what one crash leaves in doubt.
 const BATCH_ROWS: usize = 50;
 /// The same where a guard locks rows while marks travel: at least, at first, and at most.
 const BATCH_ROWS_LOCKED: [usize; 3] = [5, 50, 1_000];
+/// The longest rest after a batch.
+const REST_MOST: Duration = Duration::from_secs(30);
 /// After how many batches in a row whose marks did not arrive in time the repair ends: replication is late or stopped.
 const STALLED_BATCHES: u32 = 3;
 /// After how many rounds rows of several tables are tried together, because they may stand in each other's way.
@@ -52,6 +54,21 @@ pub struct Options {
     pub run: Box<str>,
     /// The longest wait for one exchange of watermarks.
     pub settle_bound: Duration,
+}
+
+/// How a repair treats the nodes, and whom it tells how far it is.
+#[derive(Clone, Copy)]
+pub struct Manners<'a> {
+    /// What holds it back: no batch begins while it is closed.
+    pub gate: &'a Gate,
+    /// The share of the time in which it works: more than 0, at most 1.
+    pub intensity: f64,
+    /// Is told of pauses.
+    pub pauses: &'a dyn Progress,
+    /// Is told how many steps are done.
+    pub done: &'a (dyn Fn(usize) + Sync),
+    /// Ends it after the batch at hand when it is raised.
+    pub stop: &'a Stop,
 }
 
 /// A step, and what came of it.
@@ -86,7 +103,7 @@ impl Summary {
     }
 }
 
-/// Carries out exactly this plan. `progress` is told how many steps are done. Raising `stop` ends it after the batch at hand.
+/// Carries out exactly this plan.
 ///
 /// # Errors
 /// If a node is not the one of the plan (nothing is changed), or fails, or the journal cannot be written.
@@ -95,8 +112,7 @@ pub async fn execute<W: Writer, L: Ledger + 'static>(
     members: Vec<Member<W, L>>,
     journal: &mut Journal,
     options: &Options,
-    progress: &(dyn Fn(usize) + Sync),
-    stop: &Stop,
+    manners: Manners<'_>,
 ) -> Result<Summary, ExecuteError> {
     let names: Vec<Box<str>> = members.iter().map(|member| member.name.clone()).collect();
     for planned in &plan.nodes {
@@ -112,11 +128,11 @@ pub async fn execute<W: Writer, L: Ledger + 'static>(
     }
     let (writers, ledgers): (Vec<W>, Vec<L>) =
         members.into_iter().map(|member| (member.writer, member.ledger)).unzip();
-    let watermarks = Watermarks::new(&options.run, &names, ledgers, stop.clone());
+    let watermarks = Watermarks::new(&options.run, &names, ledgers, manners.stop.clone());
     let mut site = Site { names, writers, watermarks, journal, bound: options.settle_bound };
     try_join_all(site.watermarks.ledgers().iter_mut().map(Ledger::prepare)).await?;
     let mut summary = Summary::default();
-    let outcomes = site.mend_all(&plan.steps, progress, stop, &mut summary.stalled).await?;
+    let outcomes = site.mend_all(&plan.steps, manners, &mut summary.stalled).await?;
     site.verify(&plan.steps, &mut summary).await?;
     summary.steps = plan
         .steps
@@ -133,8 +149,7 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
     async fn mend_all(
         &mut self,
         steps: &[Step],
-        progress: &(dyn Fn(usize) + Sync),
-        stop: &Stop,
+        manners: Manners<'_>,
         stalled: &mut bool,
     ) -> Result<Vec<Option<Mending>>, ExecuteError> {
         let mut outcomes: Vec<Option<Mending>> = vec![None; steps.len()];
@@ -145,9 +160,11 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
             let (mut again, mut rest) = (Vec::new(), &pending[..]);
             while !rest.is_empty() {
                 *stalled = stalls >= STALLED_BATCHES;
-                if stop.raised() || *stalled {
+                manners.gate.pass(manners.pauses, manners.stop).await;
+                if manners.stop.raised() || *stalled {
                     return Ok(outcomes);
                 }
+                let start = Instant::now();
                 let mixed = self.locks() && round > ROUNDS_APART;
                 let (batch, others) = rest.split_at(together(steps, rest, rows, mixed));
                 rest = others;
@@ -164,7 +181,9 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
                     let next = if done.in_the_way { rows / 2 } else { rows * 2 };
                     rows = next.clamp(BATCH_ROWS_LOCKED[0], BATCH_ROWS_LOCKED[2]);
                 }
-                progress(outcomes.iter().flatten().count() - again.len());
+                (manners.done)(outcomes.iter().flatten().count() - again.len());
+                let rest = start.elapsed().mul_f64(1.0 / manners.intensity - 1.0);
+                tokio::time::sleep(rest.min(REST_MOST)).await;
             }
             pending = again;
             if pending.is_empty() {

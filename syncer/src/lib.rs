@@ -19,7 +19,7 @@ pub mod plan;
 pub mod policy;
 
 pub use error::ExecuteError;
-pub use execute::{Member, Mended, Options, Summary, execute};
+pub use execute::{Manners, Member, Mended, Options, Summary, execute};
 pub use journal::{Journal, JournalError};
 pub use plan::{Plan, PlanError, PlannedNode, Step, Undecided, make_plan, undo_plan};
 pub use policy::{Decision, Policies, Policy};

@@ -11,7 +11,8 @@
 use crate::journal::Journal;
 use crate::policy::Decision;
 use checker::{Divergence, Report};
-use database::{Edit, Key, Reference, Row, Table, dialect};
+use database::dialect::{self, counted};
+use database::{Edit, Key, Reference, Row, Table};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Write};
@@ -126,11 +127,6 @@ pub fn make_plan(
 ) -> Plan {
     let (mut steps, mut undecided) = (Vec::new(), Vec::new());
     for divergence in &report.divergences {
-        if divergence.table.counted() {
-            let reason = "its table has no key by which one of its rows could be mended".to_owned();
-            undecided.push(Undecided { divergence: divergence.clone(), reason });
-            continue;
-        }
         match decide(divergence) {
             Decision::Undecided(reason) => {
                 undecided.push(Undecided { divergence: divergence.clone(), reason })
@@ -289,6 +285,13 @@ impl Step {
     /// The edit as one statement.
     #[must_use]
     pub fn to_sql(&self) -> String {
+        if self.table.counted() {
+            let (before, after) = self.edit().copies();
+            return match before < after {
+                true => counted::add(&self.table, &self.key, after - before),
+                false => counted::remove(&self.table, &self.key, before - after, None),
+            };
+        }
         match (&self.expected, &self.wanted) {
             (Some(from), Some(to)) => dialect::update(&self.table, &self.key, from, to)
                 .unwrap_or_else(|| format!("-- {} {} is as wanted", self.table, self.key)),
@@ -320,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_without_a_key_is_left_and_said_so() {
+    fn copies_of_a_row_without_a_key_come_or_go() {
         let column = |name: &str| Column {
             name: name.into(),
             definition: "int NULL".into(),
@@ -354,10 +357,12 @@ mod tests {
         };
         let planned = nodes.map(|name| PlannedNode { identity: name.clone(), name });
         let plan = make_plan(&report, &planned, &[], |_| Decision::Winner(0));
-        assert!(plan.steps.is_empty());
         assert_eq!(
             plan.to_sql(),
-            "-- left: shop.log (1, NULL): its table has no key by which one of its rows could be mended\n"
+            "-- on n2 (1 rows), outside the binary log, each under its guard\n\
+             DELETE FROM `shop`.`log` WHERE (`who` = 1 AND `what` IS NULL) LIMIT 1;  -- as on n1\n"
         );
+        let plan = make_plan(&report, &planned, &[], |_| Decision::Winner(1));
+        assert!(plan.to_sql().contains("INSERT INTO `shop`.`log` (`who`, `what`) VALUES (1, NULL);"));
     }
 }

@@ -6,7 +6,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test stops at its first surprise")]
 
-use checker::{Member as Checked, Report, Selection, Silent, Stop, Verdict, check};
+use checker::{Gate, Member as Checked, Report, Selection, Silent, Stop, Verdict, check};
 use database::memory::Cluster;
 use database::{Column, Key, Kind, Mending, Row, Table, Value};
 use std::collections::BTreeMap;
@@ -14,10 +14,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use syncer::{
-    Decision, Journal, Member, Options, PlannedNode, Policy, Summary, execute, make_plan, undo_plan,
+    Decision, Journal, Manners, Member, Options, PlannedNode, Policy, Summary, execute, make_plan, undo_plan,
 };
 
 const ROWS: u64 = 240;
+
+fn manners<'a>(gate: &'a Gate, stop: &'a Stop) -> Manners<'a> {
+    Manners { gate, intensity: 1.0, pauses: &Silent, done: &|_| (), stop }
+}
 
 struct Random(u64);
 
@@ -164,7 +168,7 @@ impl World {
             })
             .collect();
         let options = Options { run: run.into(), settle_bound: Duration::from_secs(20) };
-        execute(plan, members, journal, &options, &|_| (), &Stop::new()).await.expect("memory")
+        execute(plan, members, journal, &options, manners(&Gate::new(), &Stop::new())).await.expect("memory")
     }
 
     /// A row must be what its owner acknowledged last.
@@ -348,7 +352,7 @@ async fn a_plan_for_another_server_and_a_plan_that_was_changed_are_refused() {
         })
         .collect();
     let options = Options { run: "s".into(), settle_bound: Duration::from_secs(1) };
-    let refused = execute(&plan, members, &mut journal, &options, &|_| (), &Stop::new()).await;
+    let refused = execute(&plan, members, &mut journal, &options, manners(&Gate::new(), &Stop::new())).await;
     assert!(matches!(refused, Err(syncer::ExecuteError::Identity { .. })));
     assert_eq!(before, [world.contents(0), world.contents(1)]);
     world.over.store(true, Ordering::Relaxed);

@@ -8,7 +8,7 @@
 #![allow(clippy::expect_used, reason = "a test stops at its first surprise")]
 
 use checker::Stop;
-use checker::{Divergence, Report};
+use checker::{Divergence, Gate, Report, Silent};
 use database::memory::{Cluster, Connection};
 use database::{
     Checksum, Chunk, Column, Digest, Edit, Key, Kind, Ledger, Mending, Pin, Position, Reader, Result, Row,
@@ -16,7 +16,7 @@ use database::{
 };
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use syncer::{Decision, Journal, Member, Options, PlannedNode, execute, make_plan};
+use syncer::{Decision, Journal, Manners, Member, Options, PlannedNode, execute, make_plan};
 
 /// When the application strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,10 @@ struct Ambush {
     node: usize,
     writes: Vec<Option<i64>>,
     carried_at_once: bool,
+}
+
+fn manners<'a>(gate: &'a Gate, stop: &'a Stop) -> Manners<'a> {
+    Manners { gate, intensity: 1.0, pauses: &Silent, done: &|_| (), stop }
 }
 
 fn table() -> Table {
@@ -204,9 +208,10 @@ async fn repair(good: Option<i64>, bad: Option<i64>, ambush: &Ambush) -> bool {
     let folder = tempfile::tempdir().expect("a folder");
     let mut journal = Journal::create(&folder.path().join("j"), "orders", &plan.nodes).expect("a journal");
     let options = Options { run: "orders".into(), settle_bound: Duration::from_secs(5) };
-    let summary = execute(&plan, members.collect(), &mut journal, &options, &|_| (), &Stop::new())
-        .await
-        .expect("memory");
+    let summary =
+        execute(&plan, members.collect(), &mut journal, &options, manners(&Gate::new(), &Stop::new()))
+            .await
+            .expect("memory");
     cluster.deliver_all();
     let held: Vec<Option<Row>> = (0..2).map(|n| cluster.contents(n, &table()).remove(&key())).collect();
     let mended = summary.steps[0].outcome == Mending::Mended;

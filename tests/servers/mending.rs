@@ -283,6 +283,41 @@ fn a_mysql_pair_is_mended_while_the_same_rows_are_written() {
     mends_beside_writers(&program, Shape::Pair, 0, 600, if full() { 2_000 } else { 200 }, seeds(1)[0]);
 }
 
+#[test]
+fn a_replica_below_a_mended_node_is_named_or_is_a_node() {
+    let Some(program) = Program::mariadb() else { return };
+    let masters = Masters::start(&program, Shape::ThirdTier);
+    masters.run(1, "CREATE DATABASE mend");
+    masters.run(1, "CREATE TABLE mend.t (id INT PRIMARY KEY, v INT)");
+    masters.run(1, "INSERT INTO mend.t VALUES (1, 1), (2, 2)");
+    masters.settle();
+    (2..=3).for_each(|n| masters.corrupt(n, &["UPDATE mend.t SET v = 9 WHERE id = 2"]));
+    let of = |n: usize| masters.ask(n, "SELECT v FROM mend.t WHERE id = 2")[0][0].clone();
+    let urls: Vec<String> = (1..=2).map(|n| masters.url(n)).collect();
+    let sync = [
+        "sync",
+        "--tables",
+        "mend.*",
+        "--policy",
+        "prefer=127.0.0.1:PORT",
+        "--execute",
+        "--yes",
+        &urls[0],
+        &urls[1],
+    ];
+    let prefer = sync[4].replace("PORT", &masters.port(1).to_string());
+    let sync: Vec<&str> =
+        sync.iter().map(|word| if word.contains("PORT") { &*prefer } else { word }).collect();
+    let (code, out, err) = said(&masters.evensum_plain(&sync));
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(err.contains("(server 3), which is not listed"), "{err}");
+    assert_eq!((of(2).as_deref(), of(3).as_deref()), (Some("2"), Some("9")));
+    let listed = ["sync", "--tables", "mend.*", "--policy", "prefer=n1", "--execute", "--yes"];
+    let (code, out, err) = said(&masters.evensum(&listed));
+    assert!(code == 0 && !err.contains("not listed"), "{out}{err}");
+    assert_eq!(of(3).as_deref(), Some("2"));
+}
+
 /// What the other tool does to the same rows beside the same writers. Nothing is asserted of it.
 #[test]
 fn what_pt_table_sync_loses_is_printed() {

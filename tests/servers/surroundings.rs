@@ -252,6 +252,53 @@ fn repairs(program: &Program, count: u32, seed: u64) {
     assert!(refused > 0 || count < 50, "no trigger stood in the way: no test");
 }
 
+/// Rows of a table without a key: each content, as bytes, with its copies.
+fn bag(masters: &Masters, n: usize) -> TextRows {
+    masters.ask(n, "SELECT HEX(word), n, COUNT(*) FROM around.bag GROUP BY HEX(word), n ORDER BY 1, 2")
+}
+
+fn copies_are_mended(program: &Program) {
+    let masters = Masters::start(program, Shape::Pair);
+    masters.run(1, "CREATE DATABASE around");
+    masters.run(
+        1,
+        "CREATE TABLE around.bag (word VARCHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci, n INT)",
+    );
+    let words = "('a', 1), ('a', 1), ('a', 1), ('A', 1), ('á', 1), ('a ', 1), (NULL, NULL), (NULL, NULL), ('', 0), ('left', 9)";
+    masters.run(1, &format!("INSERT INTO around.bag VALUES {words}"));
+    masters.settle();
+    let right = bag(&masters, 1);
+    masters.corrupt(2, &[
+        "DELETE FROM around.bag WHERE word = _utf8mb4'á' COLLATE utf8mb4_bin",
+        "DELETE FROM around.bag WHERE word = _utf8mb4'a' COLLATE utf8mb4_bin AND LENGTH(word) = 1 LIMIT 1",
+        "DELETE FROM around.bag WHERE word IS NULL LIMIT 1",
+        "INSERT INTO around.bag VALUES ('A', 1)",
+        "INSERT INTO around.bag VALUES ('A', 1)",
+        "INSERT INTO around.bag VALUES ('extra', NULL)",
+        "UPDATE around.bag SET n = 10 WHERE n = 9",
+    ]);
+    let wrong = bag(&masters, 2);
+    let repair = sync(&masters, &["--tables", "around.*", "--policy", "prefer=n1"]);
+    assert_eq!(repair["execution"]["mended"], 7, "{repair:#}");
+    assert_eq!((bag(&masters, 1), bag(&masters, 2)), (right.clone(), right.clone()));
+    let undone = sync(&masters, &["--undo", repair["run"].as_str().unwrap()]);
+    assert_eq!(bag(&masters, 2), wrong, "{undone:#}");
+    sync(&masters, &["--tables", "around.*", "--policy", "prefer=n1"]);
+    assert_eq!(bag(&masters, 2), right);
+    masters.settle();
+    (1..=2).for_each(|n| assert_eq!(masters.link(n, "Slave_SQL_Running"), "Yes"));
+}
+
+#[test]
+fn copies_of_rows_without_a_key_are_mended_on_mariadb() {
+    Program::mariadb().iter().for_each(copies_are_mended);
+}
+
+#[test]
+fn copies_of_rows_without_a_key_are_mended_on_mysql() {
+    Program::mysql().iter().for_each(copies_are_mended);
+}
+
 #[test]
 fn a_repair_touches_what_it_said_and_nothing_else_on_mariadb() {
     let Some(program) = Program::mariadb() else { return };

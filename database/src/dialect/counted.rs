@@ -9,8 +9,8 @@
 //! Rows of given contents are asked for by a condition that may let more rows through, and the caller counts those that are
 //! equal byte for byte.
 
-use super::{Form, form, identifier, literal, selected, table_name};
-use crate::row::Key;
+use super::{Form, form, identifier, insert_parts, literal, selected, table_name};
+use crate::row::{Key, Row};
 use crate::table::{Column, Kind, Table};
 use crate::value::Value;
 
@@ -90,6 +90,32 @@ pub fn copies(table: &Table, digits: u32, buckets: &[u32]) -> String {
 pub fn rows_like(table: &Table, contents: &[Key]) -> String {
     let each: Vec<String> = contents.iter().map(|content| like(table, content)).collect();
     format!("SELECT {} FROM {} WHERE {}", list(table), table_name(table), each.join(" OR "))
+}
+
+/// The same with the hash of each row behind it, locked until the transaction ends.
+#[must_use]
+pub fn rows_like_locked(table: &Table, contents: &[Key]) -> String {
+    let each: Vec<String> = contents.iter().map(|content| like(table, content)).collect();
+    let (list, hash, name) = (list(table), hash(table), table_name(table));
+    format!("SELECT {list}, {hash} FROM {name} WHERE {} FOR UPDATE", each.join(" OR "))
+}
+
+/// Adds copies of a content.
+#[must_use]
+pub fn add(table: &Table, content: &Key, copies: u64) -> String {
+    let stored = Table { columns: table.stored_columns().to_vec(), ..table.clone() };
+    let (mut sql, values) = insert_parts(&stored, &Row::from_bytes(content.bytes()));
+    let all: Vec<&str> = (0..copies).map(|_| values.as_str()).collect();
+    sql.push_str(&all.join(", "));
+    sql
+}
+
+/// Takes copies of a content away; `exact` is the hash of its rows, without which rows that a collation takes for the same could be
+/// meant, as is good enough for a person to read.
+#[must_use]
+pub fn remove(table: &Table, content: &Key, copies: u64, exact: Option<&str>) -> String {
+    let exact = exact.map(|hashed| format!(" AND {} = '{hashed}'", hash(table))).unwrap_or_default();
+    format!("DELETE FROM {} WHERE {}{exact} LIMIT {copies}", table_name(table), like(table, content))
 }
 
 fn list(table: &Table) -> String {

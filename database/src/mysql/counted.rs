@@ -9,10 +9,10 @@ use super::fault::Fault;
 use super::link::Link;
 use crate::dialect::counted;
 use crate::digest::Digest;
-use crate::row::{Key, Row, Rows};
-use crate::table::{Column, Table};
-use crate::value::put_uint;
-use std::collections::{BTreeMap, HashMap};
+use crate::row::{Key, Row, Rows, key_bytes};
+use crate::table::{Column, Kind, Table};
+use crate::value::{Value, put_uint};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// How many contents one statement asks for: each is compared with every row of the table.
 const CONTENTS_PER_STATEMENT: usize = 50;
@@ -76,6 +76,51 @@ pub(super) async fn copies(
     Ok(rows)
 }
 
+/// The same, locked in the transaction that is open, with the hash by which each is known to the server where it is there.
+pub(super) async fn lock_contents(
+    link: &mut Link,
+    table: &Table,
+    contents: &[Key],
+) -> Result<(Vec<Option<Row>>, Vec<Option<String>>), Fault> {
+    let hash = Column {
+        name: "hash".into(),
+        definition: "char(64) ascii ascii_bin NOT NULL".into(),
+        kind: Kind::Text,
+        generated: true,
+        restamped: false,
+    };
+    let columns: Vec<&Column> = table.stored_columns().iter().chain([&hash]).collect();
+    let stored: Vec<usize> = (0..columns.len() - 1).collect();
+    let mut found: HashMap<&[u8], (u64, Option<String>)> =
+        contents.iter().map(|content| (content.bytes(), (0, None))).collect();
+    for some in contents.chunks(CONTENTS_PER_STATEMENT) {
+        let here: HashSet<&[u8]> = some.iter().map(Key::bytes).collect();
+        link.each_row(&counted::rows_like_locked(table, some), &columns, |row| {
+            let content = key_bytes(row, &stored);
+            if let Some((copies, hash)) = found.get_mut(&*content).filter(|_| here.contains(&*content)) {
+                *copies += 1;
+                let value = Row::from_bytes(row).values().pop();
+                *hash = value
+                    .and_then(|value| if let Value::Text(text) = value { Some(text.into()) } else { None });
+            }
+            true
+        })
+        .await?;
+    }
+    let counted = contents.iter().map(|content| match found.get(content.bytes()) {
+        Some((copies, hash)) if *copies > 0 => (Some(with_copies(content, *copies)), hash.clone()),
+        _ => (None, None),
+    });
+    Ok(counted.unzip())
+}
+
+/// The row of a content with so many copies.
+fn with_copies(content: &Key, copies: u64) -> Row {
+    let mut bytes = content.bytes().to_vec();
+    put_uint(&mut bytes, copies);
+    Row::from_bytes(&bytes)
+}
+
 /// The rows with these contents, in the order of the contents.
 pub(super) async fn by_content(
     link: &mut Link,
@@ -98,9 +143,7 @@ pub(super) async fn by_content(
     }
     let row = |content: &Key| {
         let copies = found.get(content.bytes()).copied().filter(|&copies| copies > 0)?;
-        let mut bytes = content.bytes().to_vec();
-        put_uint(&mut bytes, copies);
-        Some(Row::from_bytes(&bytes))
+        Some(with_copies(content, copies))
     };
     Ok(contents.iter().map(row).collect())
 }

@@ -27,6 +27,15 @@ pub struct LinkState {
     pub last_error: String,
 }
 
+/// A server that is fed by this one, as it has registered itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replica {
+    /// Its number in replication.
+    pub server_id: String,
+    /// `host:port`, as far as it has said so.
+    pub address: String,
+}
+
 /// By what a server is known again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -48,6 +57,30 @@ impl Connection {
         let answer = self.link_status().await;
         let answer = answer.map_err(|fault| self.error(fault, "the state of its replication"))?;
         Ok(answer.rows.iter().map(|row| link_state(&answer, row)).collect())
+    }
+
+    /// The servers that are fed by this node now; none if it does not tell this user.
+    pub async fn replicas(&mut self) -> Result<Option<Vec<Replica>>> {
+        self.main.refresh().await;
+        for statement in ["SHOW REPLICAS", "SHOW SLAVE HOSTS"] {
+            match self.main.ask(statement).await {
+                Ok(answer) => {
+                    let of = |row: &[Option<String>], names: &[&str]| {
+                        answer.of(row, names).unwrap_or_default().to_owned()
+                    };
+                    let replica = |row: &Vec<Option<String>>| Replica {
+                        server_id: of(row, &["Server_Id", "Server_id"]),
+                        address: format!("{}:{}", of(row, &["Host"]), of(row, &["Port"])),
+                    };
+                    return Ok(Some(answer.rows.iter().map(replica).collect()));
+                }
+                Err(fault) if matches!(fault.number(), Some(SYNTAX | 1235)) => {}
+                Err(fault) if fault.is_server() => return Ok(None),
+                Err(fault) => return Err(self.error(fault, "who is fed by it")),
+            }
+        }
+        // the bundled node, which lists nobody
+        Ok(Some(Vec::new()))
     }
 
     /// The server's own account of its links.

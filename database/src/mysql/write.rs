@@ -82,7 +82,8 @@ impl Writer for Connection {
         if edits.is_empty() {
             return Ok(Pin { rows: Vec::new(), since: Position::default() });
         }
-        if let Some(edit) = edits.iter().find(|edit| edit.table.counted()) {
+        let watched = self.watch == Watch::Log;
+        if let Some(edit) = edits.iter().find(|edit| watched && edit.table.counted()) {
             let reason =
                 format!("{} has no key by which a row could be guarded; nothing was changed", edit.table);
             return Err(Error::Schema { node: self.name.clone(), reason });

@@ -18,13 +18,15 @@
 
 use super::effects::Check;
 use super::{groups, in_order};
-use crate::dialect::{self, Lock};
+use crate::dialect::{self, Lock, counted};
 use crate::edit::{Edit, Mending};
+use crate::mysql::counted::by_content;
 use crate::mysql::fault::Fault;
 use crate::mysql::link::Link;
 use crate::mysql::read::by_key;
 use crate::mysql::rights;
-use crate::row::Row;
+use crate::row::{Key, Row};
+use crate::table::Table;
 use std::collections::HashSet;
 
 /// The most statements, and bytes of them, that go to the server as one text.
@@ -43,6 +45,8 @@ pub(super) struct Around {
     pub(super) alone: bool,
     /// What is asked after that.
     pub(super) afterwards: Vec<Check>,
+    /// Of a row without a key that is there: the hash by which it is known.
+    pub(super) hash: Option<String>,
 }
 
 /// How edits may be made on a server.
@@ -79,7 +83,8 @@ pub(super) async fn make(
     link.run("SAVEPOINT evensum_edit").await?;
     link.run("ROLLBACK TO SAVEPOINT evensum_edit").await?;
     let plain = order.iter().all(|&place| around.get(place).is_none_or(|around| around.checks.is_empty()));
-    if manner == Manner::Together && plain && order.len() > 1 && together(link, edits, &order).await? {
+    if manner == Manner::Together && plain && order.len() > 1 && together(link, edits, &order, around).await?
+    {
         order.iter().for_each(|&place| fate[place] = Some(Mending::Mended));
     } else {
         one_by_one(link, edits, order, &mut fate, around).await?;
@@ -102,7 +107,16 @@ fn is_whole(edit: &Edit) -> bool {
 }
 
 /// The statement of an edit; none if there is nothing to do.
-fn statement(edit: &Edit) -> Option<String> {
+fn statement(edit: &Edit, hash: Option<&str>) -> Option<String> {
+    if edit.table.counted() {
+        return match edit.copies() {
+            (before, after) if before < after => Some(counted::add(&edit.table, &edit.key, after - before)),
+            (before, after) if before > after => {
+                Some(counted::remove(&edit.table, &edit.key, before - after, hash))
+            }
+            _ => None,
+        };
+    }
     match (&edit.expected, &edit.wanted) {
         (Some(_), None) => Some(dialect::delete(&edit.table, &edit.key)),
         (Some(from), Some(to)) => dialect::update(&edit.table, &edit.key, from, to),
@@ -112,8 +126,15 @@ fn statement(edit: &Edit) -> Option<String> {
 }
 
 /// Makes edits with as few messages as possible; false, and nothing is changed, if any of them could not be made.
-async fn together(link: &mut Link, edits: &[Edit], order: &[usize]) -> Result<bool, Fault> {
-    let statements: Vec<String> = order.iter().filter_map(|&place| statement(&edits[place])).collect();
+async fn together(
+    link: &mut Link,
+    edits: &[Edit],
+    order: &[usize],
+    around: &[Around],
+) -> Result<bool, Fault> {
+    let hash = |place: usize| around.get(place).and_then(|around| around.hash.as_deref());
+    let statements: Vec<String> =
+        order.iter().filter_map(|&place| statement(&edits[place], hash(place))).collect();
     link.run("SAVEPOINT evensum_edit").await?;
     let mut rest = &statements[..];
     while !rest.is_empty() {
@@ -148,9 +169,16 @@ async fn rows_now(link: &mut Link, edits: &[Edit]) -> Result<Vec<Option<Row>>, F
     let groups = groups(edits);
     let mut rows = Vec::with_capacity(edits.len());
     for group in &groups {
-        rows.extend(by_key(link, &group.table, &group.keys, Lock::None).await?);
+        rows.extend(read_back(link, &group.table, &group.keys).await?);
     }
     Ok(in_order(&groups, rows, edits.len()))
+}
+
+async fn read_back(link: &mut Link, table: &Table, keys: &[Key]) -> Result<Vec<Option<Row>>, Fault> {
+    match table.counted() {
+        true => by_content(link, table, keys).await,
+        false => by_key(link, table, keys, Lock::None).await,
+    }
 }
 
 /// What one try gave.
@@ -173,7 +201,10 @@ async fn one_by_one(
             let checks = around.get(place).map_or(&[][..], |around| &around.checks);
             let tried = match refusal(link, checks).await? {
                 Some(reason) => Tried::InTheWay(reason),
-                None => write(link, &edits[place]).await?,
+                None => {
+                    let hash = around.get(place).and_then(|around| around.hash.as_deref());
+                    write(link, &edits[place], hash).await?
+                }
             };
             match tried {
                 Tried::Over(mending) => fate[place] = Some(mending),
@@ -246,11 +277,11 @@ async fn refusal(link: &mut Link, checks: &[Check]) -> Result<Option<String>, Fa
 }
 
 /// Makes one edit in a savepoint, and reads it back.
-async fn write(link: &mut Link, edit: &Edit) -> Result<Tried, Fault> {
-    let Some(sql) = statement(edit) else { return Ok(Tried::Over(Mending::Mended)) };
+async fn write(link: &mut Link, edit: &Edit, hash: Option<&str>) -> Result<Tried, Fault> {
+    let Some(sql) = statement(edit, hash) else { return Ok(Tried::Over(Mending::Mended)) };
     link.run("SAVEPOINT evensum_edit").await?;
     let written = match link.run(&sql).await {
-        Ok(_) => by_key(link, &edit.table, std::slice::from_ref(&edit.key), Lock::None).await?,
+        Ok(_) => read_back(link, &edit.table, std::slice::from_ref(&edit.key)).await?,
         Err(fault) if fault.is_server() && !fault.is_lock() => {
             link.run("ROLLBACK TO SAVEPOINT evensum_edit").await?;
             let words = rights::words(&fault, link.account(), &edit.table.database);

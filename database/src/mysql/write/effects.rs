@@ -164,7 +164,8 @@ impl SideEffects {
 
     /// What surrounds the row of an edit.
     pub(super) fn around(&self, edit: &Edit) -> Around {
-        Around { checks: self.checks(edit), alone: self.none(), afterwards: self.afterwards(edit) }
+        let (checks, afterwards) = (self.checks(edit), self.afterwards(edit));
+        Around { checks, alone: self.none(), afterwards, hash: None }
     }
 
     /// What must be asked after an edit that was made with foreign keys off: whether they hold all the same, those of other

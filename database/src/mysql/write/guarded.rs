@@ -24,6 +24,7 @@ use super::{Around, Group, Manner, in_order, make, moved, tables, with_log};
 use crate::dialect::Lock;
 use crate::edit::{Edit, Mending};
 use crate::mysql::Connection;
+use crate::mysql::counted::{by_content, lock_contents};
 use crate::mysql::fault::{Fault, SYNTAX};
 use crate::mysql::locks::locks_rows;
 use crate::mysql::read::by_key;
@@ -76,13 +77,22 @@ impl Connection {
     async fn lock_and_make(&mut self, edits: &[Edit], groups: &[Group]) -> Result<Pin, Fault> {
         self.guards.run("SET TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
         self.guards.run("START TRANSACTION").await?;
-        let (mut rows, mut held) = (Vec::new(), Vec::new());
+        let (mut rows, mut held, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
         for (table, keys) in tables(groups) {
-            let (found, locked) = self.lock_free(table, keys).await?;
-            rows.extend(found);
-            held.extend(locked);
+            if table.counted() {
+                let (found, hash) = lock_contents(&mut self.guards, table, keys).await?;
+                rows.extend(found);
+                hashes.extend(hash);
+                held.resize(rows.len(), true);
+            } else {
+                let (found, locked) = self.lock_free(table, keys).await?;
+                rows.extend(found);
+                held.extend(locked);
+                hashes.resize(rows.len(), None);
+            }
         }
         let (rows, held) = (in_order(groups, rows, edits.len()), in_order(groups, held, edits.len()));
+        let mut hashes = in_order(groups, hashes, edits.len());
         self.holder = self.guards.number().await?;
         self.holds += 1;
         let mut fate: Vec<Option<Mending>> = Vec::with_capacity(edits.len());
@@ -100,10 +110,18 @@ impl Connection {
                 if fate[place].is_some() {
                     continue;
                 }
-                fate[place] = effects.refusal(&rebased[place]).map(Mending::Refused);
-                around[place] = effects.around(&rebased[place]);
+                let edit = &rebased[place];
+                let (edit, back_again) = (by_event(edit), by_event(&edit.turned_back()));
+                fate[place] = effects.refusal(&edit).map(Mending::Refused);
+                around[place] = effects.around(&edit);
                 // nothing has followed the edits, so nothing is asked before they are taken back
-                back[place] = Around { checks: Vec::new(), ..effects.around(&rebased[place].turned_back()) };
+                back[place] = Around { checks: Vec::new(), ..effects.around(&back_again) };
+                if group.table.counted() {
+                    let hash = hashes[place].take();
+                    around[place] =
+                        Around { alone: false, hash: hash.clone(), ..std::mem::take(&mut around[place]) };
+                    back[place] = Around { alone: false, hash, ..std::mem::take(&mut back[place]) };
+                }
             }
         }
         let fate = make(&mut self.guards, &rebased, fate, &around, Manner::Together).await?;
@@ -142,7 +160,10 @@ impl Connection {
     async fn unguarded(&mut self, edits: &[Edit], groups: &[Group]) -> Result<Pin, Fault> {
         let mut rows = Vec::new();
         for (table, keys) in tables(groups) {
-            rows.extend(by_key(&mut self.main, table, keys, Lock::None).await?);
+            rows.extend(match table.counted() {
+                true => by_content(&mut self.main, table, keys).await?,
+                false => by_key(&mut self.main, table, keys, Lock::None).await?,
+            });
         }
         Ok(Pin { rows: in_order(groups, rows, edits.len()), since: Position("locks".into()) })
     }
@@ -189,5 +210,14 @@ impl Connection {
         self.guards.run("COMMIT").await?;
         let done = fate.into_iter().zip(go).map(|(fate, &go)| if go { fate } else { Mending::CalledOff });
         Ok(Some(done.collect()))
+    }
+}
+
+/// An edit by what happens to rows: copies of a content are not changed, they come or go.
+fn by_event(edit: &Edit) -> Edit {
+    match edit.copies() {
+        _ if !edit.table.counted() => edit.clone(),
+        (before, after) if before < after => Edit { expected: None, ..edit.clone() },
+        _ => Edit { wanted: None, ..edit.clone() },
     }
 }
