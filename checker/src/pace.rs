@@ -22,6 +22,9 @@ use std::time::{Duration, Instant};
 pub const CHUNKS_AHEAD: usize = 3;
 /// The rows of the first chunk, the fewest and the most.
 pub const CHUNK_ROWS: [u64; 3] = [1_000, 10, 50_000];
+/// A chunk of so few rows that takes too long does so for another reason than its rows: fewer of them would not help, and there would be
+/// many more chunks.
+const ROWS_FOR_TIME_LEAST: u64 = 250;
 /// The time that a node should need for a chunk, unless said otherwise.
 pub const CHUNK_TIME: Duration = Duration::from_millis(150);
 /// The bytes that a chunk should not exceed on a node.
@@ -270,7 +273,11 @@ impl<'a> Pace<'a> {
         let by_time = rows.saturating_mul(micros(target)) / micros(took).max(1);
         let by_bytes = CHUNK_BYTES / (bytes / rows).max(1);
         // a chunk may grow to twice or shrink to half, so that one odd measurement is not believed at once
-        let next = by_time.min(by_bytes).clamp(now / 2, now * 2).clamp(CHUNK_ROWS[1], CHUNK_ROWS[2]);
+        let next = by_time
+            .max(ROWS_FOR_TIME_LEAST)
+            .min(by_bytes)
+            .clamp(now / 2, now * 2)
+            .clamp(CHUNK_ROWS[1], CHUNK_ROWS[2]);
         self.rows.store(next, Ordering::Relaxed);
     }
 

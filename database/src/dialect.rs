@@ -213,7 +213,10 @@ fn range(table: &Table, bound: &Key, strict: &str, inclusive: &str) -> String {
             // the last column decides between < and <=
             format!("{name} {} {value}", if strict == ">" { inclusive } else { strict })
         } else {
-            format!("{name} {inclusive} {value} AND ({name} {strict} {value} OR ({text}))")
+            // the equality says nothing new, but without it MySQL reads all rows with this value of the first column
+            format!(
+                "{name} {inclusive} {value} AND ({name} {strict} {value} OR ({name} = {value} AND {text}))"
+            )
         };
     }
     text

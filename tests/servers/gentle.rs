@@ -156,3 +156,43 @@ fn no_transaction_of_ours_is_open_for_long() {
     println!("{seen} sights of open transactions in {looks} looks; the longest was {longest} s");
     assert!(looks > LOOKS_PAUSED && seen > 0 && longest <= TRANSACTION_MOST_S, "{seen} {longest}");
 }
+
+/// However few values the first column of a key has, a check reads each row a few times, and not once more for every chunk.
+fn each_row_is_read_a_few_times(program: &Program) {
+    let masters = Masters::start(program, Shape::Pair);
+    masters.run(1, "CREATE DATABASE shop");
+    masters.run(
+        1,
+        "CREATE TABLE shop.t (region VARCHAR(9) COLLATE utf8mb4_general_ci, id INT, v INT, PRIMARY KEY (region, id))",
+    );
+    for n in 0..40 {
+        let values: Vec<String> = (n * 1_000..(n + 1) * 1_000)
+            .map(|id| format!("('{}',{id},1)", ["East", "west"][id % 2]))
+            .collect();
+        masters.run(1, &format!("INSERT INTO shop.t VALUES {}", values.join(",")));
+    }
+    masters.settle();
+    let reads = || -> u64 {
+        let counts = masters.ask(1, "SHOW GLOBAL STATUS LIKE 'Handler_read_next'");
+        counts[0][1].as_deref().unwrap().parse().unwrap()
+    };
+    for digest in ["server", "stream"] {
+        let before = reads();
+        let check = ["check", "--tables", "shop.*", "--chunk-rows", "500", "--digest", digest];
+        let (code, out, err) = said(&masters.evensum(&check));
+        assert_eq!(code, 0, "{out} {err}");
+        let each = (reads() - before) / 40_000;
+        println!("--digest {digest}: each of 40,000 rows was read {each} times");
+        assert!(each <= 6, "--digest {digest}: each row was read {each} times");
+    }
+}
+
+#[test]
+fn a_key_whose_first_column_has_few_values_is_read_once_on_mariadb() {
+    Program::mariadb().iter().for_each(each_row_is_read_a_few_times);
+}
+
+#[test]
+fn a_key_whose_first_column_has_few_values_is_read_once_on_mysql() {
+    Program::mysql().iter().for_each(each_row_is_read_a_few_times);
+}

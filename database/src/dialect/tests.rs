@@ -33,8 +33,8 @@ fn a_chunk_is_a_half_open_range_in_key_order() {
         chunk(&Chunk { table: table.clone(), lower: Some(key(1, "x")), upper: Some(key(9, "it's")) }, 50);
     assert_eq!(
         text,
-        "SELECT `a`, `b`, `c` FROM `shop`.`or``ders` WHERE (`a` >= 1 AND (`a` > 1 OR (`b` >= 'x'))) \
-         AND (`a` <= 9 AND (`a` < 9 OR (`b` < 'it''s'))) ORDER BY `a`, `b` LIMIT 50"
+        "SELECT `a`, `b`, `c` FROM `shop`.`or``ders` WHERE (`a` >= 1 AND (`a` > 1 OR (`a` = 1 AND `b` >= 'x'))) \
+         AND (`a` <= 9 AND (`a` < 9 OR (`a` = 9 AND `b` < 'it''s'))) ORDER BY `a`, `b` LIMIT 50"
     );
     let open = chunk(&Chunk { table, lower: None, upper: None }, 1);
     assert_eq!(open, "SELECT `a`, `b`, `c` FROM `shop`.`or``ders` ORDER BY `a`, `b` LIMIT 1");
