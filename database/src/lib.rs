@@ -153,6 +153,10 @@ pub trait Reader: Send {
     fn filters(&mut self) -> impl Future<Output = Result<Filters>> + Send {
         async { Ok(Filters::default()) }
     }
+    /// Whether this node's log holds rows and no statements, so that what is applied elsewhere does not depend on what is there.
+    fn logs_rows(&mut self) -> impl Future<Output = Result<bool>> + Send {
+        async { Ok(true) }
+    }
     /// Which tables refer to which by foreign keys, as far as this user is shown them: the one that refers, and the other.
     fn references(&mut self) -> impl Future<Output = Result<Vec<Reference>>> + Send {
         async { Ok(Vec::new()) }

@@ -3,7 +3,7 @@
 //! A table has a key: its primary key, or a unique key without nullable columns. A table without one is a multiset: its
 //! rows have no names, only contents, and how often each content is there. Such a table is *counted*
 //! ([`Table::counted`]): the whole content is the key, and the number of copies is one more column, so that everything
-//! that compares rows by key compares copies by content. What it cannot be is mended: there is no row to name in an edit.
+//! that compares rows by key compares copies by content, and copies come and go in an edit.
 //!
 //! Invariant: the chunks of a table are half-open key ranges with open ends, so together they cover every key that
 //! could ever exist, also keys that no node holds yet.

@@ -8,7 +8,8 @@
 //! 2. On `B` the rows are locked, compared with what the plan expects, and written, in a transaction that stays open and is
 //!    outside the log. What is not as expected is out. On `A` nothing is locked.
 //! 3. All other nodes write marks, `B` by another connection, and `A` is asked, bounded, until it shows all of them.
-//! 4. The rows are read again on `A`. One that is not there as planned is out.
+//! 4. The rows are read again on `A`. One that is not there as planned is out. Where rows come or go, or where a log holds statements,
+//!    the others write marks once more, after that reading, and `B` is asked until it shows them.
 //! 5. `B` takes back what is out, and commits.
 //! 6. What came of each row goes into the journal.
 //!
@@ -23,8 +24,9 @@
 //!   `q`, and all the same `A` holds the row as planned. Nothing is reverted that `A` had not already decided.
 //! * `w` was committed on `A` before `q`: either it is in what the plan was made of, and then it was applied on `B` before the check
 //!   said *different*, and will not come again; or it came later, and left the row on `A` as planned, alone or with others that
-//!   turned it back. Those come to `B` in order, after `c` or, as they change the row, before `g`, where the row would then not be as
-//!   expected. After `c` they find on `B` the row that they found on `A`, and end where they ended there.
+//!   turned it back. Of a changed row in row format, those set the columns to what `A` holds, whenever they come. Else it could be that
+//!   some of them did nothing on `B`, where the row was wrong, and the rest is on its way: the second marks of step 4 have
+//!   arrived on `B` only after all of them, and behind our locks they do not arrive at all. Then nothing is mended.
 //! * `w` is committed on `A` after `q`: it arrives on `B` later than `c`, and finds the row that it found on `A`.
 //! * `w` is committed on `B` after `c`: it finds the winner's row and replicates like any write.
 //! * `w` comes from a third node `C`: if it was applied on `B` before `g`, it was committed on `C` before `C`'s mark, so `A` had applied it
@@ -52,9 +54,12 @@ use crate::plan::Step;
 use checker::watermark::{Exchange, Watermarks};
 use database::{Edit, Key, Ledger, Mending, Pin, Row, RowsOf, Writer};
 use std::time::Duration;
+use tokio::time::timeout;
 
-/// The longest wait for marks while a guard locks rows: applications that write them wait as long.
+/// The longest wait for marks while a guard locks rows.
 const LOCKED_EXCHANGE: Duration = Duration::from_secs(3);
+/// The longest time that a guard locks rows, whatever is waited for: applications that write them wait as long.
+const LOCKED_MOST: Duration = Duration::from_secs(8);
 
 /// The nodes of a repair at work.
 pub(crate) struct Site<'a, W, L> {
@@ -63,6 +68,8 @@ pub(crate) struct Site<'a, W, L> {
     pub(crate) watermarks: Watermarks<L>,
     pub(crate) journal: &'a mut Journal,
     pub(crate) bound: Duration,
+    /// Whether the logs of all nodes hold rows and no statements.
+    pub(crate) logs_rows: bool,
 }
 
 /// What one try gave.
@@ -156,18 +163,41 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
             stalled: false,
         };
         if let Some(winner) = winner {
-            let reached =
-                self.watermarks.reach(winner, self.bound.min(LOCKED_EXCHANGE)).await? == Exchange::Complete;
-            seen.certain.fill(reached);
-            seen.stalled = !reached;
-            if reached {
-                let held = self.rows_of(winner, edits).await?;
+            let held = match timeout(LOCKED_MOST, self.winner_after(node, winner, edits)).await {
+                Ok(held) => held?,
+                Err(_) => None,
+            };
+            seen.certain.fill(held.is_some());
+            seen.stalled = held.is_none();
+            if let Some(held) = held {
                 seen.planned =
                     edits.iter().zip(&held).map(|(edit, row)| edit.is_met_by(row.as_ref())).collect();
             }
         }
         seen.in_the_way = self.writers[node].in_the_way().await?;
         Ok(seen)
+    }
+
+    /// Steps 3 and 4: what the winner holds when it has everything that the others had committed, and, where that is needed, when the
+    /// node to mend has everything too; none if marks did not arrive in time.
+    async fn winner_after(
+        &mut self,
+        node: usize,
+        winner: usize,
+        edits: &[Edit],
+    ) -> Result<Option<Vec<Option<Row>>>, ExecuteError> {
+        let bound = self.bound.min(LOCKED_EXCHANGE);
+        if self.watermarks.reach(winner, bound).await? != Exchange::Complete {
+            return Ok(None);
+        }
+        let held = self.rows_of(winner, edits).await?;
+        let comes_or_goes =
+            |edit: &Edit| edit.expected.is_none() || edit.wanted.is_none() || edit.table.counted();
+        let both_ways = !self.logs_rows || edits.iter().any(comes_or_goes);
+        if both_ways && self.watermarks.reach(node, bound).await? != Exchange::Complete {
+            return Ok(None);
+        }
+        Ok(Some(held))
     }
 
     async fn rows_of(&mut self, winner: usize, edits: &[Edit]) -> Result<Vec<Option<Row>>, ExecuteError> {

@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 const BATCH_ROWS: usize = 50;
 /// The same where a guard locks rows while marks travel: at least, at first, and at most.
 const BATCH_ROWS_LOCKED: [usize; 3] = [5, 50, 1_000];
+/// The same for rows without a key, each of which takes passes over its table.
+const BATCH_ROWS_COUNTED: usize = 20;
 /// The longest rest after a batch.
 const REST_MOST: Duration = Duration::from_secs(30);
 /// After how many batches in a row whose marks did not arrive in time the repair ends: replication is late or stopped.
@@ -129,8 +131,11 @@ pub async fn execute<W: Writer, L: Ledger + 'static>(
     let (writers, ledgers): (Vec<W>, Vec<L>) =
         members.into_iter().map(|member| (member.writer, member.ledger)).unzip();
     let watermarks = Watermarks::new(&options.run, &names, ledgers, manners.stop.clone());
-    let mut site = Site { names, writers, watermarks, journal, bound: options.settle_bound };
+    let mut site = Site { names, writers, watermarks, journal, bound: options.settle_bound, logs_rows: true };
     try_join_all(site.watermarks.ledgers().iter_mut().map(Ledger::prepare)).await?;
+    for writer in &mut site.writers {
+        site.logs_rows &= writer.logs_rows().await?;
+    }
     let mut summary = Summary::default();
     let outcomes = site.mend_all(&plan.steps, manners, &mut summary.stalled).await?;
     site.verify(&plan.steps, &mut summary).await?;
@@ -170,6 +175,7 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
                 rest = others;
                 let chosen: Vec<&Step> = batch.iter().map(|&n| &steps[n]).collect();
                 let done = self.mend_batch(&chosen).await?;
+                let tried_in_vain = done.tried.iter().all(|tried| tried.again);
                 stalls = if done.stalled { stalls + 1 } else { 0 };
                 for (&n, tried) in batch.iter().zip(done.tried) {
                     if tried.again && round < ROUNDS {
@@ -178,7 +184,8 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
                     outcomes[n] = Some(tried.outcome);
                 }
                 if self.locks() {
-                    let next = if done.in_the_way { rows / 2 } else { rows * 2 };
+                    let crowded = done.in_the_way || tried_in_vain;
+                    let next = if crowded { rows / 2 } else { rows * 2 };
                     rows = next.clamp(BATCH_ROWS_LOCKED[0], BATCH_ROWS_LOCKED[2]);
                 }
                 (manners.done)(outcomes.iter().flatten().count() - again.len());
@@ -225,12 +232,15 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
 }
 
 /// How many of the pending steps, in order, go into the next batch: at most `most`, of one node, one winner and, unless they are
-/// mixed, one table.
+/// mixed, one table and one kind.
 fn together(steps: &[Step], pending: &[usize], most: usize, mixed: bool) -> usize {
     let of = |n: usize| {
-        let table = (&steps[n].table.database, &steps[n].table.name);
+        let kind = (steps[n].expected.is_some(), steps[n].wanted.is_some());
+        let table = (&steps[n].table.database, &steps[n].table.name, kind);
         (&steps[n].node, &steps[n].winner, (!mixed).then_some(table))
     };
+    let counted = pending.first().is_some_and(|&n| steps[n].table.counted());
+    let most = if counted { most.min(BATCH_ROWS_COUNTED) } else { most };
     let first = pending.first().map(|&n| of(n));
     pending.iter().take(most).take_while(|&&n| Some(of(n)) == first).count()
 }

@@ -88,7 +88,7 @@ fn round(masters: &mut Masters, random: &mut Random, run: &str, killed: &mut Kil
     };
     let mut child =
         command(masters, &["--tables", "crash.*", "--policy", "prefer=n1", "--name", run]).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(60 + random.below(240)));
+    std::thread::sleep(Duration::from_millis(40 + random.below(200)));
     match random.below(4) {
         0 => {
             killed.mended += 1;
@@ -167,8 +167,9 @@ fn crashes(program: &Program, count: u32, seed: u64) {
     println!(
         "EVENSUM_SEED={seed}: {count} repairs, {killed:?}; every row was old or mended, all were finished"
     );
-    let happened = [killed.evensum, killed.mended, killed.winner, killed.halfway, killed.torn];
+    let happened = [killed.evensum, killed.mended, killed.winner, killed.torn];
     assert!(!happened.contains(&0), "{killed:?}: not everything that can happen did");
+    assert!(killed.halfway > 0 || count < 100, "{killed:?}: no kill left a repair half done");
 }
 
 #[test]

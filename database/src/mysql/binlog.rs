@@ -160,7 +160,7 @@ fn bytes_between(since: &Position, now: &Position) -> u64 {
 }
 
 /// Whether a variable of the server has one of these values, or the server does not know it.
-async fn is_or_unknown(link: &mut Link, variable: &str, values: &[&str]) -> Result<bool, Fault> {
+pub(super) async fn is_or_unknown(link: &mut Link, variable: &str, values: &[&str]) -> Result<bool, Fault> {
     match link.ask(&format!("SELECT @@global.{variable}")).await {
         Ok(answer) => {
             Ok(answer.rows.iter().flatten().flatten().all(|value| values.contains(&value.as_str())))

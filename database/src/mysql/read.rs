@@ -6,7 +6,7 @@
 //! What a pin is certain of: of every write to a locked row; else of every write through the server's log. A write by
 //! somebody else with `sql_log_bin=0` is no replicated write; where the log is looked at, a pin does not see it.
 
-use super::binlog::untouched;
+use super::binlog::{is_or_unknown, untouched};
 use super::counted::{buckets, by_content, copies};
 use super::digest;
 use super::fault::Fault;
@@ -155,6 +155,11 @@ impl Reader for Connection {
     async fn filters(&mut self) -> Result<Filters> {
         let filters = filter::of_server(&mut self.main).await;
         filters.map_err(|fault| self.error(fault, "its replication filters"))
+    }
+
+    async fn logs_rows(&mut self) -> Result<bool> {
+        let rows = is_or_unknown(&mut self.main, "binlog_format", &["ROW"]).await;
+        rows.map_err(|fault| self.error(fault, "the format of its log"))
     }
 
     async fn references(&mut self) -> Result<Vec<Reference>> {

@@ -139,7 +139,11 @@ impl Writer for Connection {
                     done => done,
                 }
             }
-            Watch::Locks => self.mend_by_locks(edits, go).await,
+            Watch::Locks => match self.mend_by_locks(edits, go).await {
+                // everything was rolled back
+                Err(fault) if fault.is_lock() => Ok(moved(go)),
+                done => done,
+            },
         };
         done.map_err(|fault| self.error_of(fault, "mending rows", &edits[0].table))
     }

@@ -45,6 +45,53 @@ pub async fn tables_with_versions_are_read_and_not_rewritten(server: &Server, fi
     assert_eq!(rows, [Some(row(1, 1)), Some(row(2, 20)), Some(row(4, 4))]);
 }
 
+/// An edit that is called off after it was made is not undone by what would fire a trigger or cascade.
+pub async fn what_is_taken_back_sets_nothing_off(server: &Server, fixture: &mut SqlFixture) {
+    for sql in [
+        "CREATE TABLE shop.stock_kept (id INT PRIMARY KEY, v INT)",
+        "CREATE TABLE shop.trace (id INT PRIMARY KEY)",
+        "CREATE TRIGGER shop.gone AFTER DELETE ON shop.stock_kept FOR EACH ROW INSERT INTO shop.trace VALUES (OLD.id)",
+        "CREATE TABLE shop.child (id INT PRIMARY KEY, own INT, FOREIGN KEY (own) REFERENCES shop.trace (id) ON DELETE CASCADE)",
+        "SET SESSION foreign_key_checks=0",
+        "INSERT INTO shop.child VALUES (1, 7)",
+        "SET SESSION foreign_key_checks=1",
+    ] {
+        fixture.run(sql).await.unwrap();
+    }
+    let mut node = connect(server).await;
+    let tables = node.tables().await.unwrap();
+    let table = |name: &str| Arc::new(tables.iter().find(|table| &*table.name == name).unwrap().clone());
+    let key = |id| Key::new(&[Value::Int(id)]);
+    let new = |name: &str, row: &[Value]| Edit {
+        table: table(name),
+        key: Key::new(&row[..1]),
+        expected: None,
+        wanted: Some(Row::new(row)),
+    };
+    for edits in [
+        [
+            new("stock_kept", &[Value::Int(1), Value::Int(1)]),
+            new("stock_kept", &[Value::Int(2), Value::Int(2)]),
+        ],
+        [new("trace", &[Value::Int(7)]), new("trace", &[Value::Int(8)])],
+    ] {
+        let guard = node.guard(&edits).await.unwrap();
+        let done = node.mend(&edits, &guard, &[false, true]).await.unwrap();
+        assert_eq!(done, [Mending::CalledOff, Mending::Moved]);
+        let keys = edits.each_ref().map(|edit| edit.key.clone());
+        assert_eq!(node.rows_by_key(&edits[0].table, &keys).await.unwrap(), [None, None]);
+        // what can be done without being taken back is done
+        let guard = node.guard(&edits).await.unwrap();
+        assert_eq!(node.mend(&edits, &guard, &[true; 2]).await.unwrap(), [Mending::Mended, Mending::Mended]);
+    }
+    let child = node.rows_by_key(&table("child"), &[key(1)]).await.unwrap();
+    assert_eq!(child, [Some(Row::new(&[Value::Int(1), Value::Int(7)]))]);
+    assert_eq!(node.rows_by_key(&table("trace"), &[key(1), key(2)]).await.unwrap(), [None, None]);
+    for sql in ["DROP TABLE shop.child", "DROP TABLE shop.trace", "DROP TABLE shop.stock_kept"] {
+        fixture.run(sql).await.unwrap();
+    }
+}
+
 pub async fn side_effects_are_refused(server: &Server, fixture: &mut SqlFixture) {
     for sql in [
         "DROP DATABASE IF EXISTS family",

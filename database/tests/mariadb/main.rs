@@ -35,6 +35,7 @@ async fn the_driver_reads_and_mends_a_mariadb() {
     tables_beside_the_ledger_are_listed(&server, &mut fixture).await;
     effects::tables_with_versions_are_read_and_not_rewritten(&server, &mut fixture).await;
     a_reading_ends_before_it_fills_the_memory(&server, &mut fixture).await;
+    effects::what_is_taken_back_sets_nothing_off(&server, &mut fixture).await;
     effects::side_effects_are_refused(&server, &mut fixture).await;
     effects::what_is_hidden_is_not_taken_for_absent(&server, &mut fixture).await;
     a_busy_row_costs_only_itself(&server, &mut fixture).await;

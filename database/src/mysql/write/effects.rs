@@ -122,6 +122,18 @@ impl SideEffects {
                 edit.table
             ));
         }
+        // the row that is deleted is locked by its key; by another unique value somebody could refer to it after it was asked who does
+        let key: Vec<&str> = edit.table.key_columns().map(|column| &*column.name).collect();
+        let apart = |name: &str| !key.iter().any(|own| own.eq_ignore_ascii_case(name));
+        let elsewhere =
+            self.followers.iter().find(|follower| follower.on_delete && apart(&follower.columns.1));
+        if let Some(follower) = elsewhere.filter(|_| event == "DELETE") {
+            let reason = "which refers to it by another column than its key";
+            return Some(format!(
+                "foreign key {} could change rows of {}, {reason}",
+                follower.name, follower.child
+            ));
+        }
         let mut followers = self.followers.iter();
         let follower = followers
             .find(|follower| event == "UPDATE" && follower.on_update && changes(edit, &follower.columns.1))?;

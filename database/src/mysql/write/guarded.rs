@@ -2,8 +2,8 @@
 //!
 //! # How
 //!
-//! The rows that are free are locked at once; one that somebody else has is not waited for, and has moved. So a guard never waits while
-//! others wait for it, and no deadlock can make a server end an application's transaction in favour of ours. Whatever has the
+//! The rows that are free are locked at once; one that somebody else has is not waited for, and has moved. What the edits themselves meet
+//! (a unique value, the row that a foreign key refers to, copies of a row without a key) is waited for, a second at most. Whatever has the
 //! expected contents is then written, in the same transaction. That pins the place of a missing row too, without the locks
 //! on gaps that would keep applications from inserting its neighbours: for the same reason the transaction reads what is committed,
 //! and not a snapshot.
@@ -32,6 +32,8 @@ use crate::row::{Key, Row};
 use crate::table::Table;
 use crate::{Pin, Position};
 
+/// After how long the server ends a guard of which it hears nothing. Longer than marks are waited for.
+const IDLE_MOST_S: u32 = 20;
 /// "Table storage engine doesn't have this option".
 const NOT_HERE: u16 = 1031;
 const GALERA: &str = "Galera replicates what is written with sql_log_bin=0 too, so no edit can be kept on this node; \
@@ -46,8 +48,9 @@ pub(in crate::mysql) struct Guarded {
     edits: Vec<Edit>,
     /// What became of each.
     fate: Vec<Mending>,
-    /// What surrounds the rows when the edits are taken back.
+    /// What surrounds the rows when the edits are taken back, and whether that changes nothing else.
     back: Vec<Around>,
+    inert: Vec<bool>,
 }
 
 impl Connection {
@@ -76,6 +79,8 @@ impl Connection {
 
     async fn lock_and_make(&mut self, edits: &[Edit], groups: &[Group]) -> Result<Pin, Fault> {
         self.guards.run("SET TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
+        // who vanishes while rows are locked does not keep them
+        self.guards.run(&format!("SET SESSION wait_timeout={IDLE_MOST_S}")).await?;
         self.guards.run("START TRANSACTION").await?;
         let (mut rows, mut held, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
         for (table, keys) in tables(groups) {
@@ -104,6 +109,7 @@ impl Connection {
         }
         let mut around: Vec<Around> = edits.iter().map(|_| Around::default()).collect();
         let mut back: Vec<Around> = edits.iter().map(|_| Around::default()).collect();
+        let mut inert = vec![false; edits.len()];
         for group in groups {
             let effects = SideEffects::of(&mut self.main, &group.table).await?;
             for &place in &group.places {
@@ -114,8 +120,9 @@ impl Connection {
                 let (edit, back_again) = (by_event(edit), by_event(&edit.turned_back()));
                 fate[place] = effects.refusal(&edit).map(Mending::Refused);
                 around[place] = effects.around(&edit);
-                // nothing has followed the edits, so nothing is asked before they are taken back
-                back[place] = Around { checks: Vec::new(), ..effects.around(&back_again) };
+                // rows that were there in vain before the edit would follow it when it is taken back
+                back[place] = effects.around(&back_again);
+                inert[place] = effects.refusal(&back_again).is_none() && back[place].checks.is_empty();
                 if group.table.counted() {
                     let hash = hashes[place].take();
                     around[place] =
@@ -125,7 +132,8 @@ impl Connection {
             }
         }
         let fate = make(&mut self.guards, &rebased, fate, &around, Manner::Together).await?;
-        self.guarded = Some(Guarded { generation: self.guards.generation(), edits: rebased, fate, back });
+        self.guarded =
+            Some(Guarded { generation: self.guards.generation(), edits: rebased, fate, back, inert });
         Ok(Pin { rows, since: Position("locks".into()) })
     }
 
@@ -136,7 +144,7 @@ impl Connection {
         keys: &[Key],
     ) -> Result<(Vec<Option<Row>>, Vec<bool>), Fault> {
         let locked = match by_key(&mut self.guards, table, keys, Lock::UpdateFree).await {
-            // a server that cannot leave rows out waits for none, or ends the whole statement
+            // a server that cannot leave rows out waits for a second, and then ends the whole statement
             Err(fault) if fault.number() == Some(SYNTAX) => {
                 by_key(&mut self.guards, table, keys, Lock::Update).await?
             }
@@ -197,10 +205,14 @@ impl Connection {
 
     /// Takes back what is not to be, and commits the rest; none if that cannot be done.
     async fn keep(&mut self, guarded: Guarded, go: &[bool]) -> Result<Option<Vec<Mending>>, Fault> {
-        let Guarded { edits, fate, back, .. } = guarded;
+        let Guarded { edits, fate, back, inert, .. } = guarded;
         let turned: Vec<Edit> = edits.iter().map(Edit::turned_back).collect();
         let off = |place: usize| !go[place] && fate[place] == Mending::Mended;
         let may = (0..edits.len()).map(|place| (!off(place)).then_some(Mending::CalledOff)).collect();
+        if (0..edits.len()).any(|place| off(place) && !inert[place]) {
+            // to roll everything back is the one way that surely changes nothing else
+            return Ok(None);
+        }
         if (0..edits.len()).any(off) {
             let undone = make(&mut self.guards, &turned, may, &back, Manner::Together).await?;
             if (0..edits.len()).any(|place| off(place) && undone[place] != Mending::Mended) {
