@@ -2,7 +2,8 @@
 //!
 //! Invariant: every process started here is killed by its own handle when its cluster is dropped.
 
-use crate::commands::evensum;
+use crate::commands::{evensum, said};
+use serde_json::Value;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
 use std::io::{BufRead, BufReader};
@@ -308,6 +309,15 @@ impl Cluster {
         let mut all: Vec<&str> = args.to_vec();
         all.extend(["--config", config.to_str().unwrap()]);
         evensum(self.folder(), &all)
+    }
+
+    /// Carries out a repair, of whatever `more` says; its document.
+    pub fn repair(&self, more: &[&str]) -> Value {
+        let bounds = ["sync", "--execute", "--yes", "--json", "--max-rows", "100000"];
+        let arguments: Vec<&str> = bounds.iter().chain(more).copied().collect();
+        let (code, out, err) = said(&self.evensum(&arguments));
+        assert!(matches!(code, 0..=2), "{code} {out} {err}");
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error} in {out} {err}"))
     }
 }
 

@@ -184,13 +184,9 @@ fn wrong_hot_rows(cluster: &Cluster, random: &mut Random, count: u64) {
 
 /// Runs a repair, or what `more` makes of it; the run and how many rows it changed.
 fn execute(cluster: &Cluster, more: &[&str]) -> (String, u64) {
-    let bounds = ["sync", "--execute", "--yes", "--json", "--settle", "60s", "--max-rows", "100000"];
-    let arguments: Vec<&str> = bounds.iter().chain(more).copied().collect();
-    let (code, out, err) = said(&cluster.evensum(&arguments));
-    assert!(matches!(code, 0..=2), "{code} {out} {err}");
-    let summary: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error} in {out} {err}"));
-    let run = summary["run"].as_str().unwrap_or_else(|| panic!("{out}"));
-    (run.to_owned(), summary["execution"]["mended"].as_u64().unwrap_or_else(|| panic!("{out}")))
+    let summary = cluster.repair(&[&["--settle", "60s"], more].concat());
+    let run = summary["run"].as_str().unwrap_or_else(|| panic!("{summary}"));
+    (run.to_owned(), summary["execution"]["mended"].as_u64().unwrap_or_else(|| panic!("{summary}")))
 }
 
 /// Runs a repair by the first node's version.

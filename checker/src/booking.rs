@@ -267,23 +267,7 @@ fn leaf_hash(leaf: &KeptLeaf, node: usize, settled: &[Settled]) -> [u8; 32] {
 mod tests {
     use super::*;
     use crate::fixtures::integers;
-    use crate::report::Course;
     use database::Value;
-    use std::time::Duration;
-
-    fn closed(accounts: Accounts, nodes: &[Box<str>]) -> Report {
-        accounts.close(Report {
-            run: "run".into(),
-            nodes: nodes.to_vec(),
-            tables: Vec::new(),
-            divergences: Vec::new(),
-            unsettled: Vec::new(),
-            unlisted: 0,
-            interrupted: false,
-            elapsed: Duration::ZERO,
-            course: Course::default(),
-        })
-    }
 
     #[test]
     fn what_was_found_in_a_table_stays_when_the_rest_of_it_is_left() {
@@ -304,7 +288,7 @@ mod tests {
             accounts.leave(account, "too slow");
         }
         accounts.settled(&[Settled::Different(rows)], &nodes);
-        let report = closed(accounts, &nodes);
+        let report = accounts.close(Report::of("run", &nodes));
         let tables =
             report.tables.iter().map(|table| (table.verdict, table.rows_different, table.reason.as_deref()));
         assert_eq!(

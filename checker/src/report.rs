@@ -191,6 +191,22 @@ pub struct Course {
 }
 
 impl Report {
+    /// A report of which nothing is known yet but its run and its nodes.
+    #[must_use]
+    pub fn of(run: &str, nodes: &[Box<str>]) -> Report {
+        Report {
+            run: run.into(),
+            nodes: nodes.to_vec(),
+            tables: Vec::new(),
+            divergences: Vec::new(),
+            unsettled: Vec::new(),
+            unlisted: 0,
+            interrupted: false,
+            elapsed: Duration::ZERO,
+            course: Course::default(),
+        }
+    }
+
     /// The verdict over all tables: different if any is; else unsettled or skipped if any is, or if the run was
     /// interrupted; identical only if all are.
     #[must_use]

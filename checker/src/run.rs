@@ -371,17 +371,8 @@ impl<'a, L: Ledger + 'static> Run<'a, L> {
         let gate = self.tempo.gate;
         let mut course = Course { throttled: gate.held(), ..self.course };
         course.notes.extend(gate.notes());
-        self.accounts.close(Report {
-            run: self.options.run.clone(),
-            nodes: self.nodes,
-            tables: Vec::new(),
-            divergences: Vec::new(),
-            unsettled: Vec::new(),
-            unlisted: 0,
-            interrupted: self.tempo.stop.raised(),
-            elapsed: Duration::ZERO,
-            course,
-        })
+        let begun = Report::of(&self.options.run, &self.nodes);
+        self.accounts.close(Report { interrupted: self.tempo.stop.raised(), course, ..begun })
     }
 }
 

@@ -21,6 +21,7 @@ use crate::signals;
 use crate::state::{self, State};
 use checker::{Checkpoint, Divergence, Gate, Report, Selection, Stop};
 use database::{Mending, Reader, Reference};
+use futures_util::future::try_join_all;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::str::FromStr;
@@ -129,11 +130,11 @@ impl Site {
 
     /// The foreign keys of all nodes: by them edits are put in order.
     async fn references(&self) -> Result<Vec<Reference>, Failure> {
-        let mut references = Vec::new();
-        for node in &self.connected {
-            references.extend(node.another(&self.scope.options).await?.references().await?);
-        }
-        Ok(references)
+        let asked = self.connected.iter().map(async |node| {
+            let mut connection = node.another(&self.scope.options).await?;
+            Ok::<_, Failure>(connection.references().await?)
+        });
+        Ok(try_join_all(asked).await?.concat())
     }
 
     /// Compares the rows again that a run found, and no others.

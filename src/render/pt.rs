@@ -71,7 +71,7 @@ fn line(text: &mut String, fields: [String; 9]) {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use checker::{Course, TableReport};
+    use checker::TableReport;
     use database::Table;
     use std::sync::Arc;
 
@@ -111,17 +111,7 @@ pub mod tests {
             table("hot", Verdict::Unsettled, [10, 1, 0, 1, 0, 4], None),
             table("log", Verdict::Skipped, [0; 6], Some("it has no key")),
         ];
-        Report {
-            run: "r".into(),
-            nodes: vec!["n1".into(), "n2".into()],
-            tables,
-            divergences: Vec::new(),
-            unsettled: Vec::new(),
-            unlisted: 0,
-            interrupted: false,
-            elapsed: Duration::ZERO,
-            course: Course::default(),
-        }
+        Report { tables, ..Report::of("r", &["n1".into(), "n2".into()]) }
     }
 
     #[test]

@@ -336,7 +336,7 @@ pub fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use checker::{Course, Definition, NodeFingerprint};
+    use checker::{Definition, NodeFingerprint};
     use database::{Column, Kind};
     use std::sync::Arc;
     use std::time::Duration;
@@ -391,8 +391,6 @@ mod tests {
             Divergence::new(&table("products"), &Key::new(&[Value::Int(id)]), &rows, &nodes)
         };
         let report = Report {
-            run: "r".into(),
-            nodes: nodes.clone(),
             tables: vec![
                 table_report("log", Verdict::Skipped, 0),
                 table_report("products", Verdict::Different, 2),
@@ -401,11 +399,8 @@ mod tests {
                 divergence(100, [row(100, 10, "same"), row(100, 5, "same")]),
                 divergence(7, [row(7, 1, "a\u{1b}[2J"), None]),
             ],
-            unsettled: Vec::new(),
-            unlisted: 0,
-            interrupted: false,
             elapsed: Duration::from_millis(1_250),
-            course: Course::default(),
+            ..Report::of("r", &nodes)
         };
         assert_eq!(
             super::report(&report, "evensum sync", false),

@@ -123,9 +123,10 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
             true => self.see_locked(node, winner, &edits).await?,
             false => self.see_watched(node, winner, &edits).await?,
         };
-        let as_expected = |n: usize| edits[n].rebased(seen.guard.rows[n].as_ref()).is_some();
+        let held = edits.iter().zip(&seen.guard.rows);
+        let as_expected: Vec<bool> = held.map(|(edit, now)| edit.rebased(now.as_ref()).is_some()).collect();
         let go: Vec<bool> =
-            (0..edits.len()).map(|n| seen.planned[n] && seen.certain[n] && as_expected(n)).collect();
+            (0..edits.len()).map(|n| seen.planned[n] && seen.certain[n] && as_expected[n]).collect();
         let mended = self.writers[node].mend(&edits, &seen.guard, &go).await?;
         let tried: Vec<Tried> = (mended.into_iter().enumerate())
             .map(|(n, outcome)| {
@@ -139,7 +140,7 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
                     outcome => outcome,
                 };
                 let over = matches!(outcome, Mending::Mended | Mending::Already);
-                Tried { outcome, again: !over && seen.planned[n] && as_expected(n) }
+                Tried { outcome, again: !over && seen.planned[n] && as_expected[n] }
             })
             .collect();
         let outcomes: Vec<Mending> = tried.iter().map(|tried| tried.outcome.clone()).collect();

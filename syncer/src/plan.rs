@@ -305,9 +305,7 @@ impl Step {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use checker::Course;
     use database::{Column, Kind, Value};
-    use std::time::Duration;
 
     #[test]
     fn what_refers_to_others_stands_below_them_even_where_that_goes_round() {
@@ -344,17 +342,7 @@ mod tests {
         let row = |copies| Some(Row::new(&[Value::Int(1), Value::Null, Value::Int(copies)]));
         let divergence = Divergence::new(&Arc::new(table.as_multiset()), &key, &[row(2), row(3)], &nodes);
         assert_eq!(divergence.columns(), ["(copies)"]);
-        let report = Report {
-            run: "r".into(),
-            nodes: nodes.to_vec(),
-            tables: Vec::new(),
-            divergences: vec![divergence],
-            unsettled: Vec::new(),
-            unlisted: 0,
-            interrupted: false,
-            elapsed: Duration::ZERO,
-            course: Course::default(),
-        };
+        let report = Report { divergences: vec![divergence], ..Report::of("r", &nodes) };
         let planned = nodes.map(|name| PlannedNode { identity: name.clone(), name });
         let plan = make_plan(&report, &planned, &[], |_| Decision::Winner(0));
         assert_eq!(

@@ -177,18 +177,7 @@ fn wronged(good: Option<i64>, bad: Option<i64>) -> (Cluster, Report) {
     cluster.corrupt(1, &table, &key(), bad.map(row).as_ref());
     let nodes = ["n1".into(), "n2".into()];
     let divergence = Divergence::new(&Arc::new(table), &key(), &[good.map(row), bad.map(row)], &nodes);
-    let report = Report {
-        run: "orders".into(),
-        nodes: nodes.to_vec(),
-        tables: Vec::new(),
-        divergences: vec![divergence],
-        unsettled: Vec::new(),
-        unlisted: 0,
-        interrupted: false,
-        elapsed: Duration::ZERO,
-        course: checker::Course::default(),
-    };
-    (cluster, report)
+    (cluster, Report { divergences: vec![divergence], ..Report::of("orders", &nodes) })
 }
 
 /// Repairs under the ambush; whether the row was mended.

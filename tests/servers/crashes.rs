@@ -5,9 +5,7 @@
 
 use super::masters::{Masters, Shape};
 use super::server::Program;
-use crate::commands::said;
 use crate::workload::{Random, full, seeds};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -62,14 +60,6 @@ fn command(masters: &Masters, more: &[&str]) -> Command {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command
-}
-
-fn sync(masters: &Masters, more: &[&str]) -> Value {
-    let bounds = ["sync", "--execute", "--yes", "--json", "--max-rows", "100000"];
-    let arguments: Vec<&str> = bounds.iter().chain(more).copied().collect();
-    let (code, out, err) = said(&masters.evensum(&arguments));
-    assert!(matches!(code, 0..=2), "{code} {out} {err}");
-    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error} in {out} {err}"))
 }
 
 /// The ids that a journal says are about to be written, or were.
@@ -128,10 +118,10 @@ fn round(masters: &mut Masters, random: &mut Random, run: &str, killed: &mut Kil
     tear(masters, random, run, killed);
     // the journal is whole enough to undo what was done, and the same command finishes
     if random.below(2) == 0 && mended > 0 {
-        sync(masters, &["--undo", run]);
+        masters.repair(&["--undo", run]);
         assert_eq!(rows(masters, 2), before, "{run}: undone");
     }
-    sync(masters, &["--tables", "crash.*", "--policy", "prefer=n1"]);
+    masters.repair(&["--tables", "crash.*", "--policy", "prefer=n1"]);
     assert_eq!(rows(masters, 2), right, "{run}: finished");
 }
 

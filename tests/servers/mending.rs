@@ -181,12 +181,7 @@ fn wrong(masters: &Masters, random: &mut Random, count: u64) {
 }
 
 fn repair(masters: &Masters) -> Value {
-    let arguments = ["sync", "--tables", "mend.*", "--policy", "prefer=n1", "--execute", "--yes", "--json"];
-    let bounds = ["--max-rows", "1000000", "--settle", "10s"];
-    let arguments: Vec<&str> = arguments.into_iter().chain(bounds).collect();
-    let (code, out, err) = said(&masters.evensum(&arguments));
-    assert!(matches!(code, 0..=2), "{code} {out} {err}");
-    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error} in {out} {err}"))
+    masters.repair(&["--tables", "mend.*", "--policy", "prefer=n1", "--settle", "10s"])
 }
 
 fn mended(repair: &Value) -> u64 {

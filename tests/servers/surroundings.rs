@@ -4,7 +4,6 @@
 use super::masters::{Masters, Shape};
 use super::server::Program;
 use crate::cluster::TextRows;
-use crate::commands::said;
 use crate::workload::{Random, full, seeds};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,12 +53,7 @@ fn differing(a: &Contents, b: &Contents) -> BTreeSet<(String, String)> {
     keys.filter(|key| a.get(*key) != b.get(*key)).cloned().collect()
 }
 
-fn create(masters: &Masters) {
-    masters.run(1, "CREATE DATABASE around");
-    for (table, columns) in TABLES {
-        masters.run(1, &format!("CREATE TABLE around.{table} ({columns})"));
-    }
-    masters.run(1, &format!("CREATE TABLE around.{TRAIL} (id INT AUTO_INCREMENT PRIMARY KEY, what INT)"));
+fn create_triggers(masters: &Masters) {
     for trigger in ["UPDATE", "DELETE"] {
         masters.run(
             1,
@@ -69,6 +63,15 @@ fn create(masters: &Masters) {
             ),
         );
     }
+}
+
+fn create(masters: &Masters) {
+    masters.run(1, "CREATE DATABASE around");
+    for (table, columns) in TABLES {
+        masters.run(1, &format!("CREATE TABLE around.{table} ({columns})"));
+    }
+    masters.run(1, &format!("CREATE TABLE around.{TRAIL} (id INT AUTO_INCREMENT PRIMARY KEY, what INT)"));
+    create_triggers(masters);
     for id in 1..=ROWS {
         let (boss, customer) = (if id == 1 { "NULL".into() } else { (id / 2).to_string() }, id % 10 + 1);
         if id <= 20 {
@@ -159,14 +162,6 @@ fn disturb(masters: &Masters, random: &mut Random) {
     }
 }
 
-fn sync(masters: &Masters, more: &[&str]) -> Value {
-    let bounds = ["sync", "--execute", "--yes", "--json", "--max-rows", "100000"];
-    let arguments: Vec<&str> = bounds.iter().chain(more).copied().collect();
-    let (code, out, err) = said(&masters.evensum(&arguments));
-    assert!(matches!(code, 0..=2), "{code} {out} {err}");
-    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error} in {out} {err}"))
-}
-
 /// The rows of a repair's steps with this outcome, or all.
 fn rows(repair: &Value, outcome: Option<&str>) -> BTreeSet<(String, String)> {
     let Some(steps) = repair["execution"]["steps"].as_array() else { return BTreeSet::new() };
@@ -193,16 +188,8 @@ fn calm(masters: &Masters) {
         masters.run(1, &format!("DROP TRIGGER around.t_{trigger}"));
     }
     masters.settle();
-    sync(masters, &["--tables", "around.*", "--policy", "prefer=n1"]);
-    for trigger in ["UPDATE", "DELETE"] {
-        masters.run(
-            1,
-            &format!(
-                "CREATE TRIGGER around.t_{trigger} AFTER {trigger} ON around.audited FOR EACH ROW \
-                 INSERT INTO around.{TRAIL} (what) VALUES (OLD.id)"
-            ),
-        );
-    }
+    masters.repair(&["--tables", "around.*", "--policy", "prefer=n1"]);
+    create_triggers(masters);
     masters.settle();
 }
 
@@ -219,7 +206,7 @@ fn repairs(program: &Program, count: u32, seed: u64) {
             continue;
         }
         let context = format!("EVENSUM_SEED={seed}, repair {repaired}");
-        let repair = sync(&masters, &["--tables", "around.*", "--policy", "prefer=n1"]);
+        let repair = masters.repair(&["--tables", "around.*", "--policy", "prefer=n1"]);
         assert_eq!(rows(&repair, None), differ, "{context}: the plan is what differs");
         let done = rows(&repair, Some("mended"));
         let after = contents(&masters, 2);
@@ -231,10 +218,10 @@ fn repairs(program: &Program, count: u32, seed: u64) {
         assert!(left.iter().all(|(table, _)| table == "audited"), "{context}: {repair:#}");
         let run = repair["run"].as_str().expect("a run");
         if !done.is_empty() {
-            let undone = sync(&masters, &["--undo", run]);
+            let undone = masters.repair(&["--undo", run]);
             assert_eq!(rows(&undone, Some("mended")), done, "{context}: {undone:#}");
             assert_eq!(contents(&masters, 2), wrong, "{context}: undone to the byte");
-            sync(&masters, &["--tables", "around.*", "--policy", "prefer=n1"]);
+            masters.repair(&["--tables", "around.*", "--policy", "prefer=n1"]);
         }
         if !left.is_empty() {
             calm(&masters);
@@ -278,12 +265,12 @@ fn copies_are_mended(program: &Program) {
         "UPDATE around.bag SET n = 10 WHERE n = 9",
     ]);
     let wrong = bag(&masters, 2);
-    let repair = sync(&masters, &["--tables", "around.*", "--policy", "prefer=n1"]);
+    let repair = masters.repair(&["--tables", "around.*", "--policy", "prefer=n1"]);
     assert_eq!(repair["execution"]["mended"], 7, "{repair:#}");
     assert_eq!((bag(&masters, 1), bag(&masters, 2)), (right.clone(), right.clone()));
-    let undone = sync(&masters, &["--undo", repair["run"].as_str().unwrap()]);
+    let undone = masters.repair(&["--undo", repair["run"].as_str().unwrap()]);
     assert_eq!(bag(&masters, 2), wrong, "{undone:#}");
-    sync(&masters, &["--tables", "around.*", "--policy", "prefer=n1"]);
+    masters.repair(&["--tables", "around.*", "--policy", "prefer=n1"]);
     assert_eq!(bag(&masters, 2), right);
     masters.settle();
     (1..=2).for_each(|n| assert_eq!(masters.link(n, "Slave_SQL_Running"), "Yes"));

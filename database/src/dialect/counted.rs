@@ -88,16 +88,14 @@ pub fn copies(table: &Table, digits: u32, buckets: &[u32]) -> String {
 /// At least the rows with these contents, in no order.
 #[must_use]
 pub fn rows_like(table: &Table, contents: &[Key]) -> String {
-    let each: Vec<String> = contents.iter().map(|content| like(table, content)).collect();
-    format!("SELECT {} FROM {} WHERE {}", list(table), table_name(table), each.join(" OR "))
+    format!("SELECT {} FROM {} WHERE {}", list(table), table_name(table), like_any(table, contents))
 }
 
 /// The same with the hash of each row behind it, locked until the transaction ends.
 #[must_use]
 pub fn rows_like_locked(table: &Table, contents: &[Key]) -> String {
-    let each: Vec<String> = contents.iter().map(|content| like(table, content)).collect();
     let (list, hash, name) = (list(table), hash(table), table_name(table));
-    format!("SELECT {list}, {hash} FROM {name} WHERE {} FOR UPDATE", each.join(" OR "))
+    format!("SELECT {list}, {hash} FROM {name} WHERE {} FOR UPDATE", like_any(table, contents))
 }
 
 /// Adds copies of a content.
@@ -120,6 +118,11 @@ pub fn remove(table: &Table, content: &Key, copies: u64, exact: Option<&str>) ->
 
 fn list(table: &Table) -> String {
     table.stored_columns().iter().map(selected).collect::<Vec<_>>().join(", ")
+}
+
+/// What every row with one of these contents meets.
+fn like_any(table: &Table, contents: &[Key]) -> String {
+    contents.iter().map(|content| like(table, content)).collect::<Vec<_>>().join(" OR ")
 }
 
 /// What every row with this content meets.

@@ -132,9 +132,8 @@ impl Connection {
 
     /// Ends what is held; which rows were held, as shared locks, without a gap until now.
     pub(super) async fn release(&mut self) -> Vec<bool> {
-        let held = self.held.take();
-        self.end_hold();
-        let Some(held) = held else { return Vec::new() };
+        self.end_guard();
+        let Some(held) = self.held.take() else { return Vec::new() };
         if self.locks.generation() != held.generation {
             self.locks.close();
             return Vec::new();
@@ -151,6 +150,10 @@ impl Connection {
         if self.held.take().is_some() {
             self.locks.close();
         }
+        self.end_guard();
+    }
+
+    fn end_guard(&mut self) {
         if self.guarded.take().is_some() {
             self.guards.close();
         }

@@ -231,7 +231,8 @@ impl Connection {
     }
 }
 
-async fn read_unlocked(
+/// Rows by key, or by content where there is no key, without a lock.
+pub(super) async fn read_unlocked(
     link: &mut Link,
     table: &Table,
     keys: &[Key],

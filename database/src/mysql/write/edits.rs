@@ -18,15 +18,13 @@
 
 use super::effects::Check;
 use super::{groups, in_order};
-use crate::dialect::{self, Lock, counted};
+use crate::dialect::{self, counted};
 use crate::edit::{Edit, Mending};
-use crate::mysql::counted::by_content;
 use crate::mysql::fault::Fault;
 use crate::mysql::link::Link;
-use crate::mysql::read::by_key;
+use crate::mysql::read::read_unlocked;
 use crate::mysql::rights;
-use crate::row::{Key, Row};
-use crate::table::Table;
+use crate::row::Row;
 use std::collections::HashSet;
 
 /// The most statements, and bytes of them, that go to the server as one text.
@@ -58,7 +56,7 @@ pub(super) enum Manner {
     OneByOne,
 }
 
-/// Makes the edits of which nothing is decided yet; what became of all of them. Deletions go first and insertions last, so that a
+/// Makes the edits of which nothing is decided yet; what became of all of them. `around` has one for each edit. Deletions go first and insertions last, so that a
 /// unique value is free before another row takes it. A row that no other row may stand in for is named once.
 pub(super) async fn make(
     link: &mut Link,
@@ -82,7 +80,7 @@ pub(super) async fn make(
     // outside a transaction a savepoint is gone at once: then nothing must be written
     link.run("SAVEPOINT evensum_edit").await?;
     link.run("ROLLBACK TO SAVEPOINT evensum_edit").await?;
-    let plain = order.iter().all(|&place| around.get(place).is_none_or(|around| around.checks.is_empty()));
+    let plain = order.iter().all(|&place| around[place].checks.is_empty());
     if manner == Manner::Together && plain && order.len() > 1 && together(link, edits, &order, around).await?
     {
         order.iter().for_each(|&place| fate[place] = Some(Mending::Mended));
@@ -132,9 +130,8 @@ async fn together(
     order: &[usize],
     around: &[Around],
 ) -> Result<bool, Fault> {
-    let hash = |place: usize| around.get(place).and_then(|around| around.hash.as_deref());
-    let statements: Vec<String> =
-        order.iter().filter_map(|&place| statement(&edits[place], hash(place))).collect();
+    let statement = |&place: &usize| statement(&edits[place], around[place].hash.as_deref());
+    let statements: Vec<String> = order.iter().filter_map(statement).collect();
     link.run("SAVEPOINT evensum_edit").await?;
     let mut rest = &statements[..];
     while !rest.is_empty() {
@@ -169,16 +166,9 @@ async fn rows_now(link: &mut Link, edits: &[Edit]) -> Result<Vec<Option<Row>>, F
     let groups = groups(edits);
     let mut rows = Vec::with_capacity(edits.len());
     for group in &groups {
-        rows.extend(read_back(link, &group.table, &group.keys).await?);
+        rows.extend(read_unlocked(link, &group.table, &group.keys).await?);
     }
     Ok(in_order(&groups, rows, edits.len()))
-}
-
-async fn read_back(link: &mut Link, table: &Table, keys: &[Key]) -> Result<Vec<Option<Row>>, Fault> {
-    match table.counted() {
-        true => by_content(link, table, keys).await,
-        false => by_key(link, table, keys, Lock::None).await,
-    }
 }
 
 /// What one try gave.
@@ -198,13 +188,9 @@ async fn one_by_one(
     loop {
         let mut waiting = Vec::new();
         for &place in &rest {
-            let checks = around.get(place).map_or(&[][..], |around| &around.checks);
-            let tried = match refusal(link, checks).await? {
+            let tried = match refusal(link, &around[place].checks).await? {
                 Some(reason) => Tried::InTheWay(reason),
-                None => {
-                    let hash = around.get(place).and_then(|around| around.hash.as_deref());
-                    write(link, &edits[place], hash).await?
-                }
+                None => write(link, &edits[place], around[place].hash.as_deref()).await?,
             };
             match tried {
                 Tried::Over(mending) => fate[place] = Some(mending),
@@ -218,7 +204,7 @@ async fn one_by_one(
             rest = waiting;
             continue;
         }
-        let alone = |place: &usize| around.get(*place).is_some_and(|around| around.alone);
+        let alone = |place: &usize| around[*place].alone;
         let ring: Vec<usize> = waiting.into_iter().filter(alone).collect();
         let there = |place: &usize| edits[*place].expected.is_some();
         if ring.len() > 1 && ring.iter().any(there) && turn(link, edits, &ring, around).await? {
@@ -281,7 +267,7 @@ async fn write(link: &mut Link, edit: &Edit, hash: Option<&str>) -> Result<Tried
     let Some(sql) = statement(edit, hash) else { return Ok(Tried::Over(Mending::Mended)) };
     link.run("SAVEPOINT evensum_edit").await?;
     let written = match link.run(&sql).await {
-        Ok(_) => read_back(link, &edit.table, std::slice::from_ref(&edit.key)).await?,
+        Ok(_) => read_unlocked(link, &edit.table, std::slice::from_ref(&edit.key)).await?,
         Err(fault) if fault.is_server() && !fault.is_lock() => {
             link.run("ROLLBACK TO SAVEPOINT evensum_edit").await?;
             let words = rights::words(&fault, link.account(), &edit.table.database);

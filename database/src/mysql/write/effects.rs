@@ -174,10 +174,10 @@ impl SideEffects {
         each.collect()
     }
 
-    /// What surrounds the row of an edit.
-    pub(super) fn around(&self, edit: &Edit) -> Around {
+    /// What surrounds the row of an edit; `hash` is that of a row without a key, which is never deleted to be inserted again.
+    pub(super) fn around(&self, edit: &Edit, hash: Option<String>) -> Around {
         let (checks, afterwards) = (self.checks(edit), self.afterwards(edit));
-        Around { checks, alone: self.none(), afterwards, hash: None }
+        Around { checks, alone: self.none() && !edit.table.counted(), afterwards, hash }
     }
 
     /// What must be asked after an edit that was made with foreign keys off: whether they hold all the same, those of other

@@ -24,10 +24,10 @@ use super::{Around, Group, Manner, in_order, make, moved, tables, with_log};
 use crate::dialect::Lock;
 use crate::edit::{Edit, Mending};
 use crate::mysql::Connection;
-use crate::mysql::counted::{by_content, lock_contents};
+use crate::mysql::counted::lock_contents;
 use crate::mysql::fault::{Fault, SYNTAX};
 use crate::mysql::locks::locks_rows;
-use crate::mysql::read::by_key;
+use crate::mysql::read::{by_key, read_unlocked};
 use crate::row::{Key, Row};
 use crate::table::Table;
 use crate::{Pin, Position};
@@ -67,13 +67,13 @@ impl Connection {
             }
         }
         let pin = self.lock_and_make(edits, groups).await;
+        if pin.is_err() {
+            self.guards.close();
+        }
         match pin {
-            Ok(pin) => Ok(pin),
-            Err(fault) => {
-                self.guards.close();
-                // somebody else has a row that cannot be left out: nothing is held, and nothing is made
-                if fault.is_lock() { self.unguarded(edits, groups).await } else { Err(fault) }
-            }
+            // somebody else has a row that cannot be left out: nothing is held, and nothing is made
+            Err(fault) if fault.is_lock() => self.unguarded(edits, groups).await,
+            pin => pin,
         }
     }
 
@@ -119,16 +119,11 @@ impl Connection {
                 let edit = &rebased[place];
                 let (edit, back_again) = (by_event(edit), by_event(&edit.turned_back()));
                 fate[place] = effects.refusal(&edit).map(Mending::Refused);
-                around[place] = effects.around(&edit);
+                let hash = hashes[place].take();
+                around[place] = effects.around(&edit, hash.clone());
                 // rows that were there in vain before the edit would follow it when it is taken back
-                back[place] = effects.around(&back_again);
+                back[place] = effects.around(&back_again, hash);
                 inert[place] = effects.refusal(&back_again).is_none() && back[place].checks.is_empty();
-                if group.table.counted() {
-                    let hash = hashes[place].take();
-                    around[place] =
-                        Around { alone: false, hash: hash.clone(), ..std::mem::take(&mut around[place]) };
-                    back[place] = Around { alone: false, hash, ..std::mem::take(&mut back[place]) };
-                }
             }
         }
         let fate = make(&mut self.guards, &rebased, fate, &around, Manner::Together).await?;
@@ -168,10 +163,7 @@ impl Connection {
     async fn unguarded(&mut self, edits: &[Edit], groups: &[Group]) -> Result<Pin, Fault> {
         let mut rows = Vec::new();
         for (table, keys) in tables(groups) {
-            rows.extend(match table.counted() {
-                true => by_content(&mut self.main, table, keys).await?,
-                false => by_key(&mut self.main, table, keys, Lock::None).await?,
-            });
+            rows.extend(read_unlocked(&mut self.main, table, keys).await?);
         }
         Ok(Pin { rows: in_order(groups, rows, edits.len()), since: Position("locks".into()) })
     }
@@ -188,19 +180,10 @@ impl Connection {
         };
         let done = self.keep(guarded, go).await;
         match done {
-            Ok(Some(done)) => {
-                with_log(&mut self.guards).await;
-                Ok(done)
-            }
-            Ok(None) => {
-                self.guards.close();
-                Ok(moved(go))
-            }
-            Err(fault) => {
-                self.guards.close();
-                Err(fault)
-            }
+            Ok(Some(_)) => with_log(&mut self.guards).await,
+            Ok(None) | Err(_) => self.guards.close(),
         }
+        Ok(done?.unwrap_or_else(|| moved(go)))
     }
 
     /// Takes back what is not to be, and commits the rest; none if that cannot be done.
@@ -227,8 +210,10 @@ impl Connection {
 
 /// An edit by what happens to rows: copies of a content are not changed, they come or go.
 fn by_event(edit: &Edit) -> Edit {
+    if !edit.table.counted() {
+        return edit.clone();
+    }
     match edit.copies() {
-        _ if !edit.table.counted() => edit.clone(),
         (before, after) if before < after => Edit { expected: None, ..edit.clone() },
         _ => Edit { wanted: None, ..edit.clone() },
     }
