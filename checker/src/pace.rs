@@ -12,6 +12,7 @@
 //! ([`crate::throttle`]).
 
 use crate::progress::Progress;
+use crate::sections::{SECTIONS, SECTIONS_NARROW};
 use crate::stop::Stop;
 use crate::throttle::Gate;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +26,8 @@ pub const CHUNK_ROWS: [u64; 3] = [1_000, 10, 50_000];
 /// A chunk of so few rows that takes too long does so for another reason than its rows: fewer of them would not help, and there would be
 /// many more chunks.
 const ROWS_FOR_TIME_LEAST: u64 = 250;
+/// What is less than this part of a chunk is few rows.
+const FEW: u64 = 4;
 /// The time that a node should need for a chunk, unless said otherwise.
 pub const CHUNK_TIME: Duration = Duration::from_millis(150);
 /// The bytes that a chunk should not exceed on a node.
@@ -80,13 +83,19 @@ pub struct Tempo<'a> {
 /// How a node digests the sections of a chunk.
 #[derive(Clone, Copy, Debug)]
 pub struct Bursts {
-    /// So many with one statement.
+    /// So many with one statement, of [`SECTIONS`].
     pub sections: usize,
     /// And a rest behind it, so many times as long as it took.
     pub rest: f64,
 }
 
 impl Bursts {
+    /// How many sections are digested with one statement: of so many of a chunk, or of those that its sections were cut into.
+    #[must_use]
+    pub fn at_once(self, sections: usize, narrowed: bool) -> usize {
+        self.sections * if narrowed { SECTIONS_NARROW } else { sections.div_ceil(SECTIONS) }
+    }
+
     /// The rest after so much work. What is more than a short one is left to who orders chunks, and can end it.
     #[must_use]
     pub fn rest_after(self, worked: Duration) -> Duration {
@@ -266,7 +275,8 @@ impl<'a> Pace<'a> {
     pub fn learn(&self, rows: u64, bytes: u64, took: Duration) {
         let ChunkSize::Time(target) = self.tempo.size else { return };
         let now = self.rows.load(Ordering::Relaxed);
-        if rows < CHUNK_ROWS[1].min(now) {
+        // what it costs to ask for few rows says nothing of what many cost
+        if rows < CHUNK_ROWS[1].min(now) || rows < now / FEW && took < target {
             return;
         }
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);

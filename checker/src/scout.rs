@@ -1,15 +1,15 @@
 //! The scout: asks one node for the keys at which a table is cut into chunks, ahead of all who read them.
 //!
 //! The node finds the key that stands N rows on by counting rows, which for the whole table costs it as much as a COUNT of all rows.
-//! Where keys are numbers, the scout goes as far on as the last chunk suggests and asks the node how many rows it believes there are
-//! in between, which costs it a look at its index. Of what a node believes only proportions are taken (InnoDB believes in twice as
-//! many rows as there are, where they are many): what it believes of the chunk that was counted last says how to read it. Where the
-//! outcome is far off, as before a gap or at the end, and now and then in any case, rows are counted again.
+//! Where keys are numbers, the scout goes as far on as the chunk suggests that was counted last, and asks the node how many rows it
+//! believes there are in between, which costs it a look at its index. Of what a node believes only proportions are taken (InnoDB
+//! believes in twice as many rows as there are, where they are many), and only to see whether the guess is far off, as before a gap or
+//! at the end: the next guess is not built on it, for errors would add up. Then, and now and then in any case, rows are counted again.
 //!
 //! Invariant: keys come in the order of the table. Where a size of chunks was asked for in rows, each is counted.
 
 use crate::pace::{RETRIES_MAX, RETRY_DIVISOR, RETRY_PAUSE};
-use crate::sections::{number_of, with_number};
+use database::number::{number_of, with_number};
 use database::{Chunk, Error, Key, Reader, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,14 +32,14 @@ pub struct Stride {
     pub exact: bool,
 }
 
-/// The chunk before the next one.
-struct Last {
+/// The chunk that was counted last.
+struct Counted {
     chunk: Chunk,
-    /// How many rows it has, as far as is known.
+    /// How many rows it had.
     rows: u64,
-    /// How many rows the node believed the chunk to have that was counted last, and how many it had.
-    believed: Option<[u64; 2]>,
-    /// How many chunks were guessed since one was counted.
+    /// How many the node believes it to have.
+    believed: Option<u64>,
+    /// How many chunks were guessed since.
     guesses: u32,
 }
 
@@ -51,10 +51,10 @@ pub async fn scout<R: Reader>(
     stride: Stride,
     ends: mpsc::Sender<Result<Option<Key>>>,
 ) -> R {
-    let (mut tries, mut last) = (0, None);
+    let (mut tries, mut counted) = (0, None);
     loop {
         let step = (stride.rows.load(Ordering::Relaxed) / stride.sections as u64).max(1);
-        let end = next(&mut reader, &rest, &mut last, step, stride.exact).await;
+        let end = next(&mut reader, &rest, &mut counted, step, stride.exact).await;
         if matches!(end, Err(Error::Bound { .. })) && tries < RETRIES_MAX {
             tries += 1;
             let rows = stride.rows.load(Ordering::Relaxed) / RETRY_DIVISOR;
@@ -77,48 +77,54 @@ pub async fn scout<R: Reader>(
 async fn next<R: Reader>(
     reader: &mut R,
     rest: &Chunk,
-    last: &mut Option<Last>,
+    counted: &mut Option<Counted>,
     step: u64,
     exact: bool,
 ) -> Result<Option<Key>> {
-    if let Some(last) = last.as_mut().filter(|last| !exact && last.guesses < GUESSES)
-        && let Some(upper) = guess(reader, rest, last, step).await?
+    if let Some(counted) = counted.as_mut().filter(|counted| !exact && counted.guesses < GUESSES)
+        && let Some(upper) = guess(reader, rest, counted, step).await?
     {
         return Ok(Some(upper));
     }
     let upper = reader.boundary(rest, step).await?;
     let chunk = Chunk { upper: upper.clone(), ..rest.clone() };
-    *last = Some(Last { chunk, rows: step, believed: None, guesses: 0 });
+    *counted = Some(Counted { chunk, rows: step, believed: None, guesses: 0 });
     Ok(upper)
 }
 
-/// The key about `step` rows on, by the distance of the ends of the chunk before, if the node does not believe something else.
-async fn guess<R: Reader>(reader: &mut R, rest: &Chunk, last: &mut Last, step: u64) -> Result<Option<Key>> {
-    let Some(upper) = as_far_on(&last.chunk, last.rows, step) else { return Ok(None) };
-    if last.believed.is_none() {
-        last.believed = reader.estimate(&last.chunk).await?.map(|believed| [believed.max(1), last.rows]);
+/// The key about `step` rows on, by the distance of the ends of a counted chunk, if the node does not believe something else.
+async fn guess<R: Reader>(
+    reader: &mut R,
+    rest: &Chunk,
+    counted: &mut Counted,
+    step: u64,
+) -> Result<Option<Key>> {
+    let Some(upper) = as_far_on(&counted.chunk, counted.rows, &rest.lower, step) else { return Ok(None) };
+    if counted.believed.is_none() {
+        counted.believed = reader.estimate(&counted.chunk).await?;
     }
     let chunk = Chunk { upper: Some(upper.clone()), ..rest.clone() };
-    let (Some([believed, there]), Some(estimate)) = (last.believed, reader.estimate(&chunk).await?) else {
+    let (Some(believed), Some(estimate)) = (counted.believed, reader.estimate(&chunk).await?) else {
         return Ok(None);
     };
-    let rows = estimate.saturating_mul(there) / believed;
+    let rows = estimate.saturating_mul(counted.rows) / believed.max(1);
     if !(step / FAR_OFF..=step * FAR_OFF).contains(&rows) {
         return Ok(None);
     }
-    (last.chunk, last.rows, last.guesses) = (chunk, rows, last.guesses + 1);
+    counted.guesses += 1;
     Ok(Some(upper))
 }
 
-/// The number that follows a chunk's end as far as `step` rows go, if they stand as close as the chunk's.
-fn as_far_on(last: &Chunk, rows: u64, step: u64) -> Option<Key> {
+/// The number that stands `step` rows behind `from`, if they stand as close as in a chunk of so many rows.
+fn as_far_on(chunk: &Chunk, rows: u64, from: &Option<Key>, step: u64) -> Option<Key> {
     // rows that a filter leaves out are believed to be there
-    if last.table.filter.is_some() {
+    if chunk.table.filter.is_some() {
         return None;
     }
-    let (from, to) = (number_of(&last.table, &last.lower)?, number_of(&last.table, &last.upper)?);
-    let ahead = (to - from).checked_mul(step.into())? / i128::from(rows.max(1));
-    if ahead == 0 { None } else { with_number(to + ahead) }
+    let number = |key| number_of(&chunk.table, key);
+    let ahead = (number(&chunk.upper)? - number(&chunk.lower)?).checked_mul(step.into())?;
+    let ahead = ahead / i128::from(rows.max(1));
+    if ahead == 0 { None } else { with_number(number(from)? + ahead) }
 }
 
 #[cfg(test)]
@@ -135,8 +141,10 @@ mod tests {
 
     #[test]
     fn as_far_on_as_rows_stand_apart_and_not_beyond_what_is_a_number() {
-        let on =
-            |from, to, rows, step| number_of(&chunk(0, 0).table, &as_far_on(&chunk(from, to), rows, step));
+        let on = |from, to, rows, step| {
+            let counted = chunk(from, to);
+            number_of(&counted.table, &as_far_on(&counted, rows, &counted.upper, step))
+        };
         assert_eq!(on(0, 100, 50, 25), Some(150));
         assert_eq!(on(-300, -200, 10, 5), Some(-150));
         assert_eq!(on(0, 1, 50, 25), None, "less than one number");

@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+/// A reading of at most so many rows can be made together with others.
+pub const ROWS_FEW: u64 = 512;
+
 /// What a station is to do with a chunk.
 #[derive(Clone, Debug)]
 pub enum Task {
@@ -39,7 +42,34 @@ pub struct Order {
     pub tries: u32,
 }
 
-/// What a station brings back.
+impl Order {
+    /// Whether this is a part of a chunk that was looked at before.
+    #[must_use]
+    pub fn is_narrowed(&self) -> bool {
+        self.place.len() > 1
+    }
+
+    /// Whether this can be carried out together with another order.
+    #[must_use]
+    pub fn goes_with(&self, other: &Order) -> bool {
+        let alike = match (&self.task, &other.task) {
+            (Task::Digest(_), Task::Digest(_)) => true,
+            (Task::Rows(these), Task::Rows(those)) => these == those && *these <= ROWS_FEW,
+            _ => false,
+        };
+        alike
+            && self.tries == 0
+            && self.is_narrowed()
+            && other.is_narrowed()
+            && self.place[0] == other.place[0]
+    }
+}
+
+/// Orders that are carried out together: one, or several digests or readings of parts of one chunk. A statement costs a node as much as
+/// some hundred rows do, and what is narrowed has fewer.
+pub type Orders = Vec<Order>;
+
+/// What a station brings back of an order.
 #[derive(Debug)]
 pub enum Found {
     /// Its rows.
@@ -70,8 +100,8 @@ impl Found {
 /// A finding, and how long it took.
 #[derive(Debug)]
 pub struct Finding {
-    /// What was found.
-    pub found: Found,
+    /// What was found, for each of the orders.
+    pub found: Vec<Found>,
     /// How long the node took.
     pub took: Duration,
     /// How long it rested besides.
@@ -80,7 +110,7 @@ pub struct Finding {
 
 /// A reader at work, which is given back at the end.
 pub struct Station<R> {
-    orders: mpsc::Sender<Order>,
+    orders: mpsc::Sender<Orders>,
     findings: mpsc::Receiver<Result<Finding>>,
     reader: JoinHandle<R>,
 }
@@ -88,12 +118,12 @@ pub struct Station<R> {
 impl<R: Reader + 'static> Station<R> {
     /// Sets a reader to work.
     pub fn open(mut reader: R, bursts: Bursts) -> Station<R> {
-        let (orders, mut taken) = mpsc::channel::<Order>(CHUNKS_AHEAD * 2);
+        let (orders, mut taken) = mpsc::channel::<Orders>(CHUNKS_AHEAD * 2);
         let (given, findings) = mpsc::channel(CHUNKS_AHEAD);
         let reader = tokio::spawn(async move {
-            while let Some(order) = taken.recv().await {
+            while let Some(orders) = taken.recv().await {
                 let (start, mut rested) = (Instant::now(), Duration::ZERO);
-                let found = carry_out(&mut reader, &order, bursts, &mut rested).await;
+                let found = carry_out(&mut reader, &orders, bursts, &mut rested).await;
                 let took = start.elapsed().saturating_sub(rested);
                 let finding = found.map(|found| Finding { found, took, rested });
                 if given.send(finding).await.is_err() {
@@ -113,10 +143,10 @@ impl<R: Reader + 'static> Station<R> {
 }
 
 impl<R> Station<R> {
-    /// Queues an order.
-    pub async fn order(&self, order: Order) {
+    /// Queues orders that are carried out together.
+    pub async fn order(&self, orders: Orders) {
         // a station that is gone has left its error among its findings
-        let _ = self.orders.send(order).await;
+        let _ = self.orders.send(orders).await;
     }
 
     /// Waits for the next finding.
@@ -133,38 +163,59 @@ pub fn lost(error: &tokio::task::JoinError) -> Error {
 
 async fn carry_out<R: Reader>(
     reader: &mut R,
-    order: &Order,
+    orders: &[Order],
     bursts: Bursts,
     rested: &mut Duration,
-) -> Result<Found> {
-    let chunk = &order.chunk;
-    Ok(match &order.task {
-        Task::Rows(limit) => Found::Rows(reader.rows(chunk, *limit).await?),
-        Task::Digest(cuts) => {
-            let sections = sections(chunk, cuts);
-            Found::Digests(digest(reader, &sections, bursts, rested).await?)
-        }
-        Task::Cut(rows) => {
-            let (mut rest, mut cuts) = (chunk.clone(), Vec::new());
-            while cuts.len() + 1 < SECTIONS {
-                let Some(key) = reader.boundary(&rest, *rows).await? else { break };
-                rest.lower = Some(key.clone());
-                cuts.push(key);
-            }
-            Found::Cuts(cuts)
-        }
-    })
+) -> Result<Vec<Found>> {
+    let cut = |order: &Order| match &order.task {
+        Task::Digest(cuts) => Some(sections(&order.chunk, cuts)),
+        Task::Rows(_) | Task::Cut(_) => None,
+    };
+    if let Some(cut) = orders.iter().map(cut).collect::<Option<Vec<_>>>() {
+        let all = cut.concat();
+        let at_once = bursts.at_once(all.len(), orders.iter().all(Order::is_narrowed));
+        let digests = digest(reader, &all, at_once, bursts, rested).await?;
+        let mut digests = digests.map(Vec::into_iter);
+        let of = |sections: &Vec<Chunk>| digests.as_mut().map(|all| all.take(sections.len()).collect());
+        return Ok(cut.iter().map(of).map(Found::Digests).collect());
+    }
+    if let [Order { task: Task::Rows(limit), .. }, _, ..] = orders {
+        let chunks: Vec<Chunk> = orders.iter().map(|order| order.chunk.clone()).collect();
+        let rows = reader.rows_of(&chunks, *limit * chunks.len() as u64).await?;
+        return Ok(rows.into_iter().map(Found::Rows).collect());
+    }
+    let mut found = Vec::with_capacity(orders.len());
+    for Order { chunk, task, .. } in orders {
+        found.push(match task {
+            Task::Rows(limit) => Found::Rows(reader.rows(chunk, *limit).await?),
+            Task::Cut(rows) => Found::Cuts(cuts(reader, chunk, *rows).await?),
+            Task::Digest(_) => Found::Digests(None),
+        });
+    }
+    Ok(found)
 }
 
-/// The digests of the sections of a chunk, in bursts; none if the node does not make one of them.
+/// The keys that cut a chunk into sections of so many rows.
+async fn cuts<R: Reader>(reader: &mut R, chunk: &Chunk, rows: u64) -> Result<Vec<Key>> {
+    let (mut rest, mut cuts) = (chunk.clone(), Vec::new());
+    while cuts.len() + 1 < SECTIONS {
+        let Some(key) = reader.boundary(&rest, rows).await? else { break };
+        rest.lower = Some(key.clone());
+        cuts.push(key);
+    }
+    Ok(cuts)
+}
+
+/// The digests of sections, in bursts; none if the node does not make one of them.
 async fn digest<R: Reader>(
     reader: &mut R,
     sections: &[Chunk],
+    at_once: usize,
     bursts: Bursts,
     rested: &mut Duration,
 ) -> Result<Option<Vec<Digest>>> {
     let mut digests = Vec::with_capacity(sections.len());
-    for few in sections.chunks(bursts.sections) {
+    for few in sections.chunks(at_once) {
         let start = Instant::now();
         let Some(found) = reader.digests(few).await? else { return Ok(None) };
         digests.extend(found);

@@ -25,8 +25,9 @@ use crate::locate::{Candidate, locate};
 use crate::pace::{CHUNKS_AHEAD, Pace, RETRIES_MAX, RETRY_DIVISOR, RETRY_PAUSE};
 use crate::progress::{Progress, Step};
 use crate::scout::{Stride, scout};
-use crate::sections::{SECTIONS, SECTIONS_NARROW, cuts_between, is_numbered, sections, sections_of};
-use crate::station::{Finding, Found, Order, Station, Task, lost};
+use crate::sections::{SECTIONS, SECTIONS_FINE, SECTIONS_NARROW, cuts_between, sections, sections_of};
+use crate::station::{Finding, Found, Order, Orders, ROWS_FEW, Station, Task, lost};
+use database::number::is_numbered;
 use database::{Checksum, Chunk, Digest, Error, Key, Reader, Result, Rows, Table};
 use rayon::prelude::*;
 use std::collections::VecDeque;
@@ -36,6 +37,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::Receiver;
 
+/// So many sections of one chunk are looked into at once at most.
+const TOGETHER: usize = 8;
 /// The candidates after which a walk pauses, so that they can be settled.
 pub const CANDIDATES_MAX: usize = 20_000;
 /// A section of at most so many rows is read, and not cut further.
@@ -77,8 +80,8 @@ struct Walk<'a> {
     /// How many stations a lane has, and which lane is next.
     nodes: usize,
     turn: usize,
-    again: VecDeque<Order>,
-    waiting: VecDeque<Order>,
+    again: Vec<Order>,
+    waiting: VecDeque<Orders>,
     walked: Walked,
     progress: &'a dyn Progress,
     /// Whether chunks are digested by the nodes, and into how many sections the scout cuts one.
@@ -87,6 +90,8 @@ struct Walk<'a> {
     /// How many chunks are to be read whole before one is digested again, and how many it will be if that one differs as much.
     read_whole: u32,
     read_after: u32,
+    /// Into how many sections a chunk of numbered keys is cut at most.
+    finest: usize,
 }
 
 /// Walks `table` from `from` on, until its end, until [`CANDIDATES_MAX`] rows differ, or until `stop` says so.
@@ -121,7 +126,7 @@ pub async fn walk<R: Reader + 'static>(
         pace,
         nodes: stations.len() / pace.lanes(),
         turn: 0,
-        again: VecDeque::new(),
+        again: Vec::new(),
         waiting: VecDeque::new(),
         walked: Walked::default(),
         progress,
@@ -129,6 +134,7 @@ pub async fn walk<R: Reader + 'static>(
         sections,
         read_whole: 0,
         read_after: READ_AFTER[0],
+        finest: SECTIONS,
     };
     let (mut lower, mut number, mut more) = (from, first_number, true);
     while more || !walk.waiting.is_empty() || !walk.again.is_empty() {
@@ -136,14 +142,15 @@ pub async fn walk<R: Reader + 'static>(
         if enough && walk.waiting.is_empty() && walk.leave_the_rest() {
             break;
         }
-        if let Some(order) = walk.next_again(enough) {
-            walk.order(order, &stations).await;
+        if let Some(orders) = walk.next_again(enough) {
+            walk.order(orders, &stations).await;
         } else if more && !pace.full(walk.waiting.len()) {
             pace.ready(walk.waiting.len(), progress).await;
             let (cuts, upper) = walk.next_chunk(&mut ends).await?;
             let chunk = Chunk { table: table.clone(), lower: lower.take(), upper: upper.clone() };
             let task = walk.first_look(&chunk, cuts);
-            walk.order(Order { place: vec![number], chunk, task, lane: 0, tries: 0 }, &stations).await;
+            let order = Order { place: vec![number], chunk, task, lane: 0, tries: 0 };
+            walk.order(vec![order], &stations).await;
             number += 1;
             more = upper.is_some() && walk.walked.candidates.len() < CANDIDATES_MAX && !stop();
             walk.walked.next = upper.clone();
@@ -163,13 +170,16 @@ pub async fn walk<R: Reader + 'static>(
 }
 
 impl Walk<'_> {
-    /// The next chunk that is to be looked at again, the first by its key. Where the walk is to end, all that is on its way is taken first.
-    fn next_again(&mut self, enough: bool) -> Option<Order> {
+    /// What is to be looked at again, the first by its key, and what can be looked at together with it. Where the walk is to end, all
+    /// that is on its way is taken first.
+    fn next_again(&mut self, enough: bool) -> Option<Orders> {
         if enough && !self.waiting.is_empty() {
             return None;
         }
-        let (first, _) = self.again.iter().enumerate().min_by(|(_, a), (_, b)| a.place.cmp(&b.place))?;
-        self.again.remove(first)
+        self.again.sort_by(|a, b| a.place.cmp(&b.place));
+        let first = self.again.first()?;
+        let together = self.again.iter().take(TOGETHER).take_while(|next| next.goes_with(first)).count();
+        Some(self.again.drain(..together.max(1)).collect())
     }
 
     /// Ends the walk before the first chunk that is to be looked at again, so that a part of a table in which all differs is
@@ -218,13 +228,13 @@ impl Walk<'_> {
             return Task::Rows(self.pace.limit());
         }
         let rows = self.pace.rows().load(Ordering::Relaxed);
-        Task::Digest(cuts_between(chunk, sections_of(rows, SECTIONS)).unwrap_or(cuts))
+        Task::Digest(cuts_between(chunk, sections_of(rows, self.finest)).unwrap_or(cuts))
     }
 
     /// How a section with so many rows is looked at that is not the same on all nodes.
     fn look_into(&self, section: &Chunk, rows: u64) -> Task {
         if rows <= NARROW_ROWS {
-            return Task::Rows(self.pace.limit());
+            return Task::Rows(ROWS_FEW.min(self.pace.limit()));
         }
         match cuts_between(section, sections_of(rows * 2, SECTIONS_NARROW)) {
             Some(cuts) if cuts.is_empty() => Task::Rows(self.pace.limit()),
@@ -233,35 +243,36 @@ impl Walk<'_> {
         }
     }
 
-    /// Has all nodes look at a chunk, or the first one alone if it is only to be cut, in the lane whose turn it is.
-    async fn order<R: Reader + 'static>(&mut self, order: Order, stations: &[Station<R>]) {
-        let order = Order { lane: self.turn, ..order };
+    /// Has all nodes look at something, or the first one alone if it is only to be cut, in the lane whose turn it is.
+    async fn order<R: Reader + 'static>(&mut self, mut orders: Orders, stations: &[Station<R>]) {
+        orders.iter_mut().for_each(|order| order.lane = self.turn);
         self.turn = (self.turn + 1) % self.pace.lanes();
         if !self.pace.one_by_one() {
-            for station in &stations[self.asked(&order)] {
-                station.order(order.clone()).await;
+            for station in &stations[self.asked(&orders)] {
+                station.order(orders.clone()).await;
             }
         }
-        self.waiting.push_back(order);
+        self.waiting.push_back(orders);
     }
 
-    /// The stations that an order goes to.
-    fn asked(&self, order: &Order) -> std::ops::Range<usize> {
-        let lane = self.lane(order.lane);
-        if matches!(order.task, Task::Cut(_)) { lane.start..lane.start + 1 } else { lane }
+    /// The stations that orders go to.
+    fn asked(&self, orders: &[Order]) -> std::ops::Range<usize> {
+        let Some(Order { lane, task, .. }) = orders.first() else { return 0..0 };
+        let lane = self.lane(*lane);
+        if matches!(task, Task::Cut(_)) { lane.start..lane.start + 1 } else { lane }
     }
 
-    /// Takes what was found in the chunk that was ordered first, and compares it.
+    /// Takes what was found for the orders that were given first, and compares it.
     async fn take<R: Reader + 'static>(&mut self, stations: &mut [Station<R>]) -> Result<()> {
-        let Some(order) = self.waiting.pop_front() else { return Ok(()) };
+        let Some(orders) = self.waiting.pop_front() else { return Ok(()) };
         let (mut found, mut failed, mut slowest) = (Vec::with_capacity(self.nodes), None, Duration::ZERO);
-        for station in &mut stations[self.asked(&order)] {
+        for station in &mut stations[self.asked(&orders)] {
             if self.pace.one_by_one() {
-                station.order(order.clone()).await;
+                station.order(orders.clone()).await;
             }
             match station.finding().await {
                 Ok(Finding { found: one, took, rested }) => {
-                    found.push(one);
+                    found.push(one.into_iter());
                     self.pace.rested(rested);
                     slowest = slowest.max(took);
                 }
@@ -269,8 +280,17 @@ impl Walk<'_> {
             }
         }
         if let Some(error) = failed {
-            return self.look_smaller(order, error).await;
+            return self.look_smaller(orders, error).await;
         }
+        for order in orders {
+            let found = found.iter_mut().filter_map(Iterator::next).collect();
+            self.take_found(order, found, slowest);
+        }
+        Ok(())
+    }
+
+    /// Compares what the nodes found for one order.
+    fn take_found(&mut self, order: Order, found: Vec<Found>, slowest: Duration) {
         match &order.task {
             Task::Rows(_) => {
                 let rows = found.into_iter().filter_map(Found::rows).collect();
@@ -284,10 +304,9 @@ impl Walk<'_> {
             Task::Cut(_) => {
                 let cuts = found.into_iter().next().and_then(Found::cuts).unwrap_or_default();
                 let task = if cuts.is_empty() { Task::Rows(self.pace.limit()) } else { Task::Digest(cuts) };
-                self.again.push_front(Order { task, ..order });
+                self.again.push(Order { task, ..order });
             }
         }
-        Ok(())
     }
 
     fn take_rows(&mut self, order: Order, rows: Vec<Rows>, slowest: Duration) {
@@ -316,11 +335,11 @@ impl Walk<'_> {
         };
         let Some(digests) = digests else {
             self.differed();
-            self.again.push_back(read(&order.chunk, order.place.clone(), self.pace.limit()));
+            self.again.push(read(&order.chunk, order.place.clone(), self.pace.limit()));
             return;
         };
         let most = |section: usize| digests.iter().map(|node| node[section].rows).max().unwrap_or(0);
-        if order.place.len() == 1 {
+        if !order.is_narrowed() {
             self.pace.learn((0..parts.len()).map(most).sum(), 0, slowest);
         }
         let equal: Vec<bool> = (0..parts.len())
@@ -328,14 +347,15 @@ impl Walk<'_> {
             .collect();
         let unequal = equal.iter().filter(|&&equal| !equal).count();
         if unequal > 1 && unequal * NARROW_SHARE > parts.len() {
-            if order.place.len() == 1 {
+            if !order.is_narrowed() {
                 self.differed();
             }
-            self.again.push_back(read(&order.chunk, order.place.clone(), self.pace.limit()));
+            self.again.push(read(&order.chunk, order.place.clone(), self.pace.limit()));
             return;
         }
-        if order.place.len() == 1 {
+        if !order.is_narrowed() {
             self.read_after = READ_AFTER[0];
+            self.finest = if unequal > 0 { SECTIONS_FINE } else { SECTIONS };
         }
         let mut section = 0;
         for run in equal.chunk_by(|a, b| *a && *b) {
@@ -350,7 +370,7 @@ impl Walk<'_> {
                 continue;
             }
             let task = self.look_into(&chunk, most(first));
-            self.again.push_back(Order { task, ..read(&chunk, place, 0) });
+            self.again.push(Order { task, ..read(&chunk, place, 0) });
         }
     }
 
@@ -360,22 +380,27 @@ impl Walk<'_> {
         self.read_after = (self.read_after * 2).min(READ_AFTER[1]);
     }
 
-    /// Has a chunk looked at again with fewer rows, because that ran into a bound: a server's or our own.
-    async fn look_smaller(&mut self, order: Order, error: Error) -> Result<()> {
+    /// Has chunks looked at again with fewer rows, because that ran into a bound: a server's or our own.
+    async fn look_smaller(&mut self, orders: Orders, error: Error) -> Result<()> {
         let Error::Bound { node, reason } = error else { return Err(error) };
+        let tries = orders.iter().map(|order| order.tries).max().unwrap_or(0);
         // what was digested or cut in vain is read, and a reading can be cut where it becomes too large
-        let limit = if let Task::Rows(limit) = order.task { limit } else { self.pace.limit() };
-        if order.tries >= RETRIES_MAX {
-            let tries = order.tries;
-            let reason = format!("{reason}; tried again {tries} times, the last with {limit} rows at most");
+        let limit =
+            |order: &Order| if let Task::Rows(limit) = order.task { limit } else { self.pace.limit() };
+        let limits: Vec<u64> = orders.iter().map(limit).collect();
+        if tries >= RETRIES_MAX {
+            let most = limits.iter().max().unwrap_or(&0);
+            let reason = format!("{reason}; tried again {tries} times, the last with {most} rows at most");
             return Err(Error::Bound { node, reason });
         }
-        let tries = order.tries + 1;
+        let tries = tries + 1;
         self.pace.too_slow();
         tokio::time::sleep(RETRY_PAUSE * tries).await;
-        // two rows at least: a reading of one would cut the chunk where it begins
-        let task = Task::Rows((limit / RETRY_DIVISOR).max(2));
-        self.again.push_back(Order { task, tries, ..order });
+        for (order, limit) in orders.into_iter().zip(limits) {
+            // two rows at least: a reading of one would cut the chunk where it begins
+            let task = Task::Rows((limit / RETRY_DIVISOR).max(2));
+            self.again.push(Order { task, tries, ..order });
+        }
         Ok(())
     }
 

@@ -222,14 +222,16 @@ fn range(table: &Table, bound: &Key, strict: &str, inclusive: &str) -> String {
     text
 }
 
-fn conditions(table: &Table, lower: Option<&Key>, upper: Option<&Key>) -> String {
+/// What holds of the rows between two keys.
+fn range_of(table: &Table, lower: Option<&Key>, upper: Option<&Key>) -> Vec<String> {
     let lower = lower.map(|key| range(table, key, ">", ">="));
     let upper = upper.map(|key| range(table, key, "<", "<="));
-    let all: Vec<String> = [lower, upper, table.filter.as_ref().map(|filter| filter.to_string())]
-        .into_iter()
-        .flatten()
-        .map(|condition| format!("({condition})"))
-        .collect();
+    lower.into_iter().chain(upper).map(|condition| format!("({condition})")).collect()
+}
+
+fn conditions(table: &Table, lower: Option<&Key>, upper: Option<&Key>) -> String {
+    let mut all = range_of(table, lower, upper);
+    all.extend(table.filter.as_ref().map(|filter| format!("({filter})")));
     if all.is_empty() { String::new() } else { format!(" WHERE {}", all.join(" AND ")) }
 }
 
@@ -268,6 +270,25 @@ pub fn chunk(chunk: &Chunk, limit: u64) -> String {
         select_list(table.columns.iter()),
         table_name(table),
         conditions(table, chunk.lower.as_ref(), chunk.upper.as_ref())
+    )
+}
+
+/// The rows of several chunks of one table, in key order.
+#[must_use]
+pub fn chunks(chunks: &[Chunk], limit: u64) -> String {
+    let Some(Chunk { table, .. }) = chunks.first() else { return String::new() };
+    let ranges: Vec<String> = chunks
+        .iter()
+        .map(|chunk| range_of(table, chunk.lower.as_ref(), chunk.upper.as_ref()).join(" AND "))
+        .map(|range| if range.is_empty() { "TRUE".to_owned() } else { range })
+        .collect();
+    let filter = table.filter.as_ref().map(|filter| format!("({filter}) AND ")).unwrap_or_default();
+    format!(
+        "SELECT {} FROM {} WHERE {filter}({}) ORDER BY {} LIMIT {limit}",
+        select_list(table.columns.iter()),
+        table_name(table),
+        ranges.join(" OR "),
+        order(table)
     )
 }
 

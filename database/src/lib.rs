@@ -31,6 +31,7 @@ pub mod gtid;
 pub mod ledger;
 pub mod memory;
 pub mod mysql;
+pub mod number;
 pub mod row;
 pub mod secret;
 pub mod table;
@@ -90,6 +91,14 @@ pub struct Pin {
     pub since: Position,
 }
 
+async fn one_by_one<R: Reader + ?Sized>(reader: &mut R, chunks: &[Chunk], limit: u64) -> Result<Vec<Rows>> {
+    let mut rows = Vec::with_capacity(chunks.len());
+    for chunk in chunks {
+        rows.push(reader.rows(chunk, limit).await?);
+    }
+    Ok(rows)
+}
+
 /// Reads a database. All that the checker may do to one. Each call sees one consistent state.
 pub trait Reader: Send {
     /// The base tables that are not the server's own, in order of name.
@@ -114,6 +123,11 @@ pub trait Reader: Send {
     /// too many bytes to be held at once, though not before the second row, so that a caller who cuts the chunk at the
     /// last one gets on. In both cases [`Rows::cut`] is set; if it is not, these are all rows of the chunk.
     fn rows(&mut self, chunk: &Chunk, limit: u64) -> impl Future<Output = Result<Rows>> + Send;
+    /// The rows of several chunks of one table that hold few, for each what [`Reader::rows`] gives. The chunks may be read at different
+    /// moments.
+    fn rows_of(&mut self, chunks: &[Chunk], limit: u64) -> impl Future<Output = Result<Vec<Rows>>> + Send {
+        one_by_one(self, chunks, limit)
+    }
     /// The rows with these keys, in the order of the keys; `None`: no such row. As with pins and guards, the table's
     /// filter does not matter: a row that meets it on one node only is there on both.
     fn rows_by_key(

@@ -76,6 +76,20 @@ pub(super) async fn chunks_are_half_open_and_limited<F: Fixture>(fixture: &mut F
         equal(&format!("whether {chunk} was cut"), &rows.cut(), &(must.len() as u64 == limit))?;
         equal(&chunk.to_string(), &keys, &must.into_iter().map(id).collect())?;
     }
+    let chunk = |(lower, upper): (i64, i64)| Chunk {
+        table: orders(),
+        lower: Some(id(lower)),
+        upper: Some(id(upper)),
+    };
+    let several = [(20, 40), (40, 40), (55, 75), (230, 999)].map(chunk);
+    for limit in [100, 3] {
+        let mut alone = Vec::new();
+        for chunk in &several {
+            alone.push(fixture.node().rows(chunk, limit).await?);
+        }
+        let together = fixture.node().rows_of(&several, limit).await?;
+        equal(&format!("several chunks, {limit} rows at most"), &together, &alone)?;
+    }
     let (lower, upper) = (item_key(2, "Tallinn"), item_key(3, "Tallinn"));
     let keys = |rows: &Rows| rows.iter().map(|row| stock().key_of(row)).collect::<Vec<Key>>();
     let all = Chunk { table: stock(), lower: None, upper: None };

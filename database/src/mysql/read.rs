@@ -18,6 +18,7 @@ use crate::dialect::{self, KEYS_PER_STATEMENT, Lock};
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::filter::Filters;
+use crate::number::{by_chunk, is_numbered};
 use crate::row::{Key, Row, Rows};
 use crate::table::{Chunk, Column, Table};
 use crate::{Pin, Position, Reader, Reference, RowsOf};
@@ -83,6 +84,22 @@ impl Reader for Connection {
         let columns: Vec<&Column> = chunk.table.columns.iter().collect();
         let rows = self.main.read_some(&dialect::chunk(chunk, limit), &columns, limit, CHUNK_BYTES).await;
         rows.map_err(|fault| self.error_of(fault, &format!("reading {chunk}"), &chunk.table))
+    }
+
+    async fn rows_of(&mut self, chunks: &[Chunk], limit: u64) -> Result<Vec<Rows>> {
+        let numbered = chunks.first().filter(|chunk| chunks.len() > 1 && is_numbered(&chunk.table));
+        if let Some(Chunk { table, .. }) = numbered {
+            self.main.refresh().await;
+            let columns: Vec<&Column> = table.columns.iter().collect();
+            let rows =
+                self.main.read_some(&dialect::chunks(chunks, limit), &columns, limit, CHUNK_BYTES).await;
+            let rows = rows.map_err(|fault| self.error_of(fault, &format!("reading {table}"), table))?;
+            // which of the chunks it is that holds too much is not known
+            if let Some(rows) = by_chunk(chunks, &rows).filter(|_| !rows.cut()) {
+                return Ok(rows);
+            }
+        }
+        crate::one_by_one(self, chunks, limit).await
     }
 
     async fn rows_by_key(&mut self, table: &Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
