@@ -174,6 +174,10 @@ pub async fn settle<R: Reader, L: Ledger + 'static>(
         if keys == 0 || (attempt > 1 && start.elapsed() >= bound) {
             break;
         }
+        if attempt > 1 {
+            tokio::time::sleep(pause).await;
+            pause = pause.mul_f64(PAUSE_GROWTH);
+        }
         progress.step(Step::Settling { keys, attempt });
         let deadline = start + bound;
         let exchange = attempt_once(&mut rows, readers, watermarks, bound, deadline).await?;
@@ -186,8 +190,6 @@ pub async fn settle<R: Reader, L: Ledger + 'static>(
             };
             break;
         }
-        tokio::time::sleep(pause).await;
-        pause = pause.mul_f64(PAUSE_GROWTH);
     }
     let counted: Arc<str> = COUNTED_REASON.into();
     let why = |table: &Table| if table.counted() && !stalled { counted.clone() } else { reason.clone() };
