@@ -12,7 +12,7 @@
 //! ([`crate::throttle`]).
 
 use crate::progress::Progress;
-use crate::sections::{SECTIONS, SECTIONS_NARROW};
+use crate::sections::{SECTIONS, SECTIONS_FINE};
 use crate::stop::Stop;
 use crate::throttle::Gate;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,9 +44,9 @@ pub const RETRY_PAUSE: Duration = Duration::from_millis(200);
 pub const INTENSITY_LEAST: f64 = 0.01;
 /// The longest rest after one chunk.
 const REST_LONGEST: Duration = Duration::from_secs(60);
-/// How many sections of a chunk a node digests with one statement: few enough that the statement is over in a few milliseconds, after
-/// which others have their turn on a busy processor; enough that statements cost little.
-const SECTIONS_AT_ONCE: usize = 3;
+/// How many rows a node digests with one statement, at full speed and where it rests: few enough that the statement is over in a
+/// millisecond or two, after which others have their turn on a busy processor; enough that statements cost little.
+const ROWS_AT_ONCE: [u64; 2] = [3_200, 800];
 /// How often a resting walk looks whether it is asked to end.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -83,17 +83,18 @@ pub struct Tempo<'a> {
 /// How a node digests the sections of a chunk.
 #[derive(Clone, Copy, Debug)]
 pub struct Bursts {
-    /// So many with one statement, of [`SECTIONS`].
-    pub sections: usize,
+    /// About so many rows with one statement.
+    pub rows: u64,
     /// And a rest behind it, so many times as long as it took.
     pub rest: f64,
 }
 
 impl Bursts {
-    /// How many sections are digested with one statement: of so many of a chunk, or of those that its sections were cut into.
+    /// How many sections are digested with one statement, if so many have so many rows together.
     #[must_use]
-    pub fn at_once(self, sections: usize, narrowed: bool) -> usize {
-        self.sections * if narrowed { SECTIONS_NARROW } else { sections.div_ceil(SECTIONS) }
+    pub fn at_once(self, sections: usize, rows: u64) -> usize {
+        let each = (rows / sections.max(1) as u64).max(1);
+        usize::try_from(self.rows / each).unwrap_or(usize::MAX).clamp(1, SECTIONS_FINE)
     }
 
     /// The rest after so much work. What is more than a short one is left to who orders chunks, and can end it.
@@ -213,7 +214,13 @@ impl<'a> Pace<'a> {
     /// How nodes digest sections.
     #[must_use]
     pub fn bursts(&self) -> Bursts {
-        Bursts { sections: if self.rests() { 1 } else { SECTIONS_AT_ONCE }, rest: self.rest_per_work() }
+        Bursts { rows: ROWS_AT_ONCE[usize::from(self.rests())], rest: self.rest_per_work() }
+    }
+
+    /// Into how many sections a chunk is cut at most, behind one that differed or not.
+    #[must_use]
+    pub fn sections(&self, differed: bool) -> usize {
+        if differed || self.rests() { SECTIONS_FINE } else { SECTIONS }
     }
 
     /// Takes in how long a node rested between bursts.

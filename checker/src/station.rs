@@ -34,6 +34,8 @@ pub struct Order {
     pub place: Vec<u64>,
     /// The chunk.
     pub chunk: Chunk,
+    /// How many rows it has, as far as is known.
+    pub rows: u64,
     /// What is to be done.
     pub task: Task,
     /// Whose readers do it.
@@ -173,7 +175,7 @@ async fn carry_out<R: Reader>(
     };
     if let Some(cut) = orders.iter().map(cut).collect::<Option<Vec<_>>>() {
         let all = cut.concat();
-        let at_once = bursts.at_once(all.len(), orders.iter().all(Order::is_narrowed));
+        let at_once = bursts.at_once(all.len(), orders.iter().map(|order| order.rows).sum());
         let digests = digest(reader, &all, at_once, bursts, rested).await?;
         let mut digests = digests.map(Vec::into_iter);
         let of = |sections: &Vec<Chunk>| digests.as_mut().map(|all| all.take(sections.len()).collect());

@@ -25,7 +25,7 @@ use crate::locate::{Candidate, locate};
 use crate::pace::{CHUNKS_AHEAD, Pace, RETRIES_MAX, RETRY_DIVISOR, RETRY_PAUSE};
 use crate::progress::{Progress, Step};
 use crate::scout::{Stride, scout};
-use crate::sections::{SECTIONS, SECTIONS_FINE, SECTIONS_NARROW, cuts_between, sections, sections_of};
+use crate::sections::{SECTIONS, SECTIONS_NARROW, cuts_between, sections, sections_of};
 use crate::station::{Finding, Found, Order, Orders, ROWS_FEW, Station, Task, lost};
 use database::number::is_numbered;
 use database::{Checksum, Chunk, Digest, Error, Key, Reader, Result, Rows, Table};
@@ -90,8 +90,8 @@ struct Walk<'a> {
     /// How many chunks are to be read whole before one is digested again, and how many it will be if that one differs as much.
     read_whole: u32,
     read_after: u32,
-    /// Into how many sections a chunk of numbered keys is cut at most.
-    finest: usize,
+    /// Whether something differed in the chunk that was digested last.
+    differed: bool,
 }
 
 /// Walks `table` from `from` on, until its end, until [`CANDIDATES_MAX`] rows differ, or until `stop` says so.
@@ -134,7 +134,7 @@ pub async fn walk<R: Reader + 'static>(
         sections,
         read_whole: 0,
         read_after: READ_AFTER[0],
-        finest: SECTIONS,
+        differed: false,
     };
     let (mut lower, mut number, mut more) = (from, first_number, true);
     while more || !walk.waiting.is_empty() || !walk.again.is_empty() {
@@ -149,7 +149,8 @@ pub async fn walk<R: Reader + 'static>(
             let (cuts, upper) = walk.next_chunk(&mut ends).await?;
             let chunk = Chunk { table: table.clone(), lower: lower.take(), upper: upper.clone() };
             let task = walk.first_look(&chunk, cuts);
-            let order = Order { place: vec![number], chunk, task, lane: 0, tries: 0 };
+            let rows = pace.rows().load(Ordering::Relaxed);
+            let order = Order { place: vec![number], chunk, rows, task, lane: 0, tries: 0 };
             walk.order(vec![order], &stations).await;
             number += 1;
             more = upper.is_some() && walk.walked.candidates.len() < CANDIDATES_MAX && !stop();
@@ -228,7 +229,9 @@ impl Walk<'_> {
             return Task::Rows(self.pace.limit());
         }
         let rows = self.pace.rows().load(Ordering::Relaxed);
-        Task::Digest(cuts_between(chunk, sections_of(rows, self.finest)).unwrap_or(cuts))
+        Task::Digest(
+            cuts_between(chunk, sections_of(rows, self.pace.sections(self.differed))).unwrap_or(cuts),
+        )
     }
 
     /// How a section with so many rows is looked at that is not the same on all nodes.
@@ -355,7 +358,7 @@ impl Walk<'_> {
         }
         if !order.is_narrowed() {
             self.read_after = READ_AFTER[0];
-            self.finest = if unequal > 0 { SECTIONS_FINE } else { SECTIONS };
+            self.differed = unequal > 0;
         }
         let mut section = 0;
         for run in equal.chunk_by(|a, b| *a && *b) {
@@ -370,7 +373,7 @@ impl Walk<'_> {
                 continue;
             }
             let task = self.look_into(&chunk, most(first));
-            self.again.push(Order { task, ..read(&chunk, place, 0) });
+            self.again.push(Order { task, rows: most(first), ..read(&chunk, place, 0) });
         }
     }
 
@@ -410,6 +413,7 @@ impl Walk<'_> {
         let half = |lower: Option<Key>, upper: Option<Key>, n: u64| Order {
             place: [&order.place[..], &[n]].concat(),
             chunk: Chunk { table: self.table.clone(), lower, upper },
+            rows: order.rows,
             task: order.task.clone(),
             lane: 0,
             tries: 0,
