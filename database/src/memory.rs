@@ -6,7 +6,7 @@
 //! so rings of any size work. The last entry applied wins, silently, as in MySQL.
 //!
 //! Keys are ordered by their encoding. A table without a key holds contents with their copies, as [`Table::as_multiset`] says;
-//! a write sets the number of copies. What the model leaves out: conditions ([`Table::filter`] is refused), stops of
+//! a write sets the number of copies. Rows are watched by the log, or locked ([`locks`]). What the model leaves out: conditions ([`Table::filter`] is refused), stops of
 //! replication, failures of any kind.
 
 use crate::digest::Digest;
@@ -20,6 +20,10 @@ use crate::{Pin, Position, Reader, RowsOf, Writer};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+mod locks;
+
+use locks::Locks;
+
 /// What a log holds.
 #[derive(Clone, Debug)]
 struct Entry {
@@ -29,8 +33,17 @@ struct Entry {
 
 #[derive(Clone, Debug)]
 enum What {
-    Row { table: String, key: Key, after: Option<Row> },
-    Mark { run: String, watermark: Watermark },
+    /// `before`: whether the row was there.
+    Row {
+        table: String,
+        key: Key,
+        before: bool,
+        after: Option<Row>,
+    },
+    Mark {
+        run: String,
+        watermark: Watermark,
+    },
     Checksum(Checksum),
 }
 
@@ -41,12 +54,13 @@ struct NodeState {
     marks: Vec<(String, Watermark)>,
     checksums: Vec<Checksum>,
     log: Vec<Entry>,
+    locks: Locks,
 }
 
 impl NodeState {
     fn apply(&mut self, entry: &Entry) {
         match &entry.what {
-            What::Row { table, key, after } => self.put(table, key, after.as_ref()),
+            What::Row { table, key, after, .. } => self.put(table, key, after.as_ref()),
             What::Mark { run, watermark } => self.marks.push((run.clone(), watermark.clone())),
             What::Checksum(checksum) => self.checksums.push(checksum.clone()),
         }
@@ -81,6 +95,10 @@ struct Link {
 struct State {
     nodes: Vec<NodeState>,
     links: Vec<Link>,
+    /// Whether a guard locks rows.
+    locking: bool,
+    /// At how many changes replication would have stopped.
+    stops: usize,
 }
 
 /// Nodes and links; a handle that can be cloned.
@@ -98,7 +116,7 @@ impl Cluster {
         let links =
             (0..size).map(|source| Link { source, replica: (source + 1) % size, delivered: 0 }).collect();
         Cluster {
-            state: Arc::new(Mutex::new(State { nodes, links })),
+            state: Arc::new(Mutex::new(State { nodes, links, locking: false, stops: 0 })),
             names: (1..=size).map(|n| format!("n{n}").into()).collect(),
         }
     }
@@ -114,7 +132,10 @@ impl Cluster {
 
     /// The application writes a row, or deletes one, on a node.
     pub fn write(&self, node: usize, table: &Table, key: &Key, after: Option<Row>) {
-        self.log(node, What::Row { table: table.to_string(), key: key.clone(), after });
+        let (table, mut state) = (table.to_string(), self.state());
+        let before = state.nodes[node].rows.get(&table).is_some_and(|rows| rows.contains_key(key));
+        let what = What::Row { table, key: key.clone(), before, after };
+        state.nodes[node].write(Entry { origin: node, what });
     }
 
     /// Somebody writes a row behind the log's back.
@@ -122,14 +143,19 @@ impl Cluster {
         self.state().nodes[node].put(&table.to_string(), key, after);
     }
 
-    /// Carries the next entry over link `link`; false if there is none.
+    /// Carries the next entry over link `link`; false if there is none, or if it waits for a row.
     pub fn deliver(&self, link: usize) -> bool {
         let mut state = self.state();
         let Link { source, replica, delivered } = state.links[link];
         let Some(entry) = state.nodes[source].log.get(delivered).cloned() else { return false };
+        let arrives = entry.origin != replica;
+        if arrives && state.nodes[replica].locks.hold_back(&entry) {
+            return false;
+        }
         state.links[link].delivered += 1;
-        if entry.origin != replica {
-            state.nodes[replica].apply(&entry);
+        if arrives {
+            let skips = state.locking;
+            state.stops += usize::from(state.nodes[replica].receive(&entry, skips));
         }
         true
     }
@@ -301,7 +327,7 @@ impl Reader for Connection {
     }
 
     fn pins_lock(&self) -> bool {
-        false
+        self.cluster.state().locking
     }
 
     fn counts(&self) -> bool {
@@ -356,6 +382,12 @@ fn copies_of(rows: &Rows) -> u64 {
 impl Writer for Connection {
     async fn guard(&mut self, edits: &[Edit]) -> Result<Pin> {
         let since = self.since();
+        {
+            let mut state = self.cluster.state();
+            if state.locking {
+                return Ok(Pin { rows: state.nodes[self.node].lock(edits), since });
+            }
+        }
         let mut rows = Vec::new();
         for edit in edits {
             rows.push(self.read(&edit.table, |rows| rows.get(&edit.key).cloned())?);
@@ -366,7 +398,11 @@ impl Writer for Connection {
     async fn mend(&mut self, edits: &[Edit], guard: &Pin, go: &[bool]) -> Result<Vec<Mending>> {
         let since = log_length(&guard.since);
         let mut state = self.cluster.state();
+        let locking = state.locking;
         let node = &mut state.nodes[self.node];
+        if locking {
+            return Ok(node.commit(edits, go));
+        }
         Ok(edits
             .iter()
             .zip(go)
