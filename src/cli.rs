@@ -210,6 +210,17 @@ pub enum ExitCodes {
     Pt,
 }
 
+/// What becomes of edits that would fire triggers.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Firing {
+    /// They are refused, with the trigger's name.
+    Refuse,
+    /// They are made without firing any, where the server can do that; MariaDB and MySQL cannot.
+    Skip,
+    /// They are made, and the triggers fire: what these change is not in the plan, and is not undone.
+    Fire,
+}
+
 /// `evensum sync`.
 #[derive(Args, Debug)]
 pub struct SyncArgs {
@@ -234,6 +245,9 @@ pub struct SyncArgs {
     /// Refuse to change more rows than this [default: 1000]
     #[arg(long, value_name = "ROWS")]
     pub max_rows: Option<u64>,
+    /// What becomes of edits that would fire triggers
+    #[arg(long, value_name = "HOW", default_value = "refuse")]
+    pub triggers: Firing,
     /// Plan to put back what this repair changed
     #[arg(long, value_name = "RUN", conflicts_with_all = ["policy", "run", "name"])]
     pub undo: Option<String>,

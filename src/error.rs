@@ -4,6 +4,7 @@
 //! code that stays the same, so that it can be looked up and alerted on. Messages never hold a password: none of the
 //! errors below carries one.
 
+use database::mysql::OUTSIDE_LOG;
 use std::fmt;
 use std::process::ExitCode;
 
@@ -223,20 +224,30 @@ fn is_right(what: &str, reason: &str) -> bool {
     what == "the connection" || matches!(number(reason), Some(1044 | 1045 | 1142 | 1143 | 1227 | 1370))
 }
 
+/// Why nothing is mended through the log.
+const NO_SAFE_PART: &str = "no part of a plan is safe to write into the log: it would come back to the node that is right, and overwrite what was \
+    written there meanwhile or stop replication";
+
 impl From<database::Error> for Failure {
     fn from(error: database::Error) -> Failure {
         use database::Error;
         let what = error.to_string();
         let granted = match &error {
-            Error::Refused { node, grant: Some(grant), .. } => Some(format!(
-                "let an administrator run on {node}: {grant}\n  (evensum doctor names every right that is missing)"
-            )),
+            Error::Refused { node, grant: Some(grant), what, .. } => {
+                let also = if what == OUTSIDE_LOG {
+                    NO_SAFE_PART
+                } else {
+                    "evensum doctor names every right that is missing"
+                };
+                Some(format!("let an administrator run on {node}: {grant}\n  ({also})"))
+            }
             _ => None,
         };
         let (code, outcome, advice) = match &error {
             Error::Unreachable { .. } => {
                 ("E0201", Outcome::Incomplete, "see that the server runs, and that host and port are right")
             }
+            Error::Refused { what, .. } if what == OUTSIDE_LOG => ("E0402", Outcome::Unsafe, NO_SAFE_PART),
             Error::Refused { what, reason, .. } if is_right(what, reason) => (
                 "E0202",
                 Outcome::Usage,

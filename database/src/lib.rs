@@ -214,7 +214,7 @@ fn uncounted(table: &str) -> Error {
 /// winner and reads the winner again.
 pub trait Writer: Reader {
     /// Looks at the rows of the edits, and begins to watch them (where the server has row locks: locks them, in a
-    /// transaction that stays open). The pin's rows are what is there now.
+    /// transaction that stays open). The pin's rows are what is there now. Without edits it only says whether this user could make any.
     fn guard(&mut self, edits: &[Edit]) -> impl Future<Output = Result<Pin>> + Send;
     /// Makes those edits for which `go` says so, outside the log, in one transaction, and only where the row is as
     /// expected and was not written since the guard. An edit that cannot be made costs only itself.

@@ -45,6 +45,7 @@ pub use positions::{Board, PositionConnection};
 pub use rights::{Missing, Purpose, Rights};
 pub use status::{Identity, LinkState, Replica};
 pub use survey::{Survey, SurveyedLink, SurveyedTable, Unknown};
+pub use write::OUTSIDE_LOG;
 
 use crate::error::{Error, Result};
 use crate::secret::Secret;
@@ -78,6 +79,20 @@ pub struct Options {
     pub statement_timeout: Duration,
     /// The database that holds evensum's own tables; these are not listed among the user's.
     pub ledger: Box<str>,
+    /// What becomes of an edit that would fire triggers.
+    pub triggers: Triggers,
+}
+
+/// What becomes of an edit that would fire triggers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Triggers {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It is made without firing them, where a server can do that for one session. MariaDB and MySQL cannot, so there it is refused.
+    Skip,
+    /// It is made, and they fire: what they change is outside the log too, and nobody compares it.
+    Fire,
 }
 
 impl Default for Options {
@@ -86,6 +101,7 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(CONNECT_TIMEOUT_S),
             statement_timeout: Duration::from_secs(STATEMENT_TIMEOUT_S),
             ledger: LEDGER.into(),
+            triggers: Triggers::default(),
         }
     }
 }
@@ -130,6 +146,7 @@ pub struct Connection {
     /// Whether the server can digest rows itself.
     digests: bool,
     ledger: Box<str>,
+    triggers: Triggers,
 }
 
 impl Connection {
@@ -148,6 +165,7 @@ impl Connection {
             looked: None,
             digests: false,
             ledger: options.ledger.clone(),
+            triggers: options.triggers,
         };
         let account = connection.main.find_account().await;
         let account = account.map_err(|fault| connection.error(fault, "the connection"))?;

@@ -8,7 +8,7 @@
 
 mod approval;
 
-use crate::cli::SyncArgs;
+use crate::cli::{Firing, SyncArgs};
 use crate::clock;
 use crate::cluster::{Cluster, Connected, Scope, menders, named};
 use crate::commands::check::{compare, is_whole, outcome, unmatched};
@@ -20,7 +20,8 @@ use crate::render;
 use crate::signals;
 use crate::state::{self, State};
 use checker::{Checkpoint, Divergence, Gate, Report, Selection, Stop};
-use database::{Mending, Reader, Reference};
+use database::mysql::Triggers;
+use database::{Mending, Reader, Reference, Writer};
 use futures_util::future::try_join_all;
 use std::io::IsTerminal;
 use std::path::Path;
@@ -47,7 +48,8 @@ struct Site {
 /// Runs the command.
 pub async fn run(args: SyncArgs) -> Result<Outcome, Failure> {
     let cluster = Cluster::resolve(&args.cluster, 2)?;
-    let scope = cluster.scope(&args.selection)?;
+    let mut scope = cluster.scope(&args.selection)?;
+    scope.options.triggers = firing(args.triggers);
     let run = run_name(args.name.as_deref())?;
     let default = args.policy.as_deref().or(cluster.config.sync.policy.as_deref()).map(policy).transpose()?;
     let state = State::open(&state::folder(scope.state.as_deref())?)?;
@@ -85,7 +87,13 @@ impl Site {
             (true, true) => {}
         }
         self.refuse_galera(&plan)?;
+        self.refuse_logged(&plan).await?;
         self.below(&plan).await?.iter().for_each(|line| output::note(&format!("evensum: {line}")));
+        if self.args.triggers == Firing::Fire {
+            output::note(
+                "evensum: triggers fire; what they change is not in the plan, not in the log, and is not undone",
+            );
+        }
         self.refuse_too_much(&plan)?;
         approval::ask(&plan, self.args.yes, self.args.cluster.no_input)?;
         let summary = self.execute(&plan).await?;
@@ -210,6 +218,16 @@ impl Site {
         }
     }
 
+    /// Refuses a plan for a node on which this user cannot write outside the log.
+    async fn refuse_logged(&self, plan: &Plan) -> Result<(), Failure> {
+        for node in &self.connected {
+            if plan.steps.iter().any(|step| step.node == node.target.name) {
+                node.another(&self.scope.options).await?.guard(&[]).await?;
+            }
+        }
+        Ok(())
+    }
+
     fn refuse_too_much(&self, plan: &Plan) -> Result<(), Failure> {
         let most = self.args.max_rows.or(self.cluster.config.sync.max_rows).unwrap_or(MAX_ROWS);
         let rows = plan.steps.len() as u64;
@@ -331,6 +349,14 @@ fn unusable(what: &str, path: &Path, why: &dyn std::fmt::Display) -> Failure {
 
 fn planned(node: &Connected) -> PlannedNode {
     PlannedNode { name: node.target.name.clone(), identity: node.identity.server_uuid.as_str().into() }
+}
+
+fn firing(said: Firing) -> Triggers {
+    match said {
+        Firing::Refuse => Triggers::Refuse,
+        Firing::Skip => Triggers::Skip,
+        Firing::Fire => Triggers::Fire,
+    }
 }
 
 /// A run's name: as said, if it can be the name of a file, else a new one.

@@ -163,31 +163,33 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
             in_the_way: false,
             stalled: false,
         };
-        if let Some(winner) = winner {
-            let held = match timeout(LOCKED_MOST, self.winner_after(node, winner, edits)).await {
-                Ok(held) => held?,
-                Err(_) => None,
-            };
-            seen.certain.fill(held.is_some());
-            seen.stalled = held.is_none();
-            if let Some(held) = held {
-                seen.planned =
-                    edits.iter().zip(&held).map(|(edit, row)| edit.is_met_by(row.as_ref())).collect();
-            }
+        let held = match timeout(LOCKED_MOST, self.held_after(node, winner, edits)).await {
+            Ok(held) => held?,
+            Err(_) => None,
+        };
+        seen.certain.fill(held.is_some());
+        seen.stalled = held.is_none();
+        if let Some(held) = held.filter(|_| winner.is_some()) {
+            seen.planned = edits.iter().zip(&held).map(|(edit, row)| edit.is_met_by(row.as_ref())).collect();
         }
         seen.in_the_way = self.writers[node].in_the_way().await?;
         Ok(seen)
     }
 
     /// Steps 3 and 4: what the winner holds when it has everything that the others had committed, and, where that is needed, when the
-    /// node to mend has everything too; none if marks did not arrive in time.
-    async fn winner_after(
+    /// node to mend has everything too; none if marks did not arrive in time. An undoing has no winner: what others wrote before
+    /// must have arrived on the node, and nothing else is asked.
+    async fn held_after(
         &mut self,
         node: usize,
-        winner: usize,
+        winner: Option<usize>,
         edits: &[Edit],
     ) -> Result<Option<Vec<Option<Row>>>, ExecuteError> {
         let bound = self.bound.min(LOCKED_EXCHANGE);
+        let Some(winner) = winner else {
+            let arrived = self.watermarks.reach(node, bound).await? == Exchange::Complete;
+            return Ok(arrived.then(Vec::new));
+        };
         if self.watermarks.reach(winner, bound).await? != Exchange::Complete {
             return Ok(None);
         }

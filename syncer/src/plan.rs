@@ -287,14 +287,23 @@ impl Step {
     pub fn to_sql(&self) -> String {
         if self.table.counted() {
             let (before, after) = self.edit().copies();
+            let (table, key, most) = (&self.table, &self.key, counted::COPIES_MOST);
+            if before.abs_diff(after) > most {
+                return format!(
+                    "-- {table} {key}: {after} copies instead of {before}, and more than {most} are not written"
+                );
+            }
             return match before < after {
                 true => counted::add(&self.table, &self.key, after - before),
                 false => counted::remove(&self.table, &self.key, before - after, None),
             };
         }
         match (&self.expected, &self.wanted) {
-            (Some(from), Some(to)) => dialect::update(&self.table, &self.key, from, to)
-                .unwrap_or_else(|| format!("-- {} {} is as wanted", self.table, self.key)),
+            (Some(from), Some(to)) => {
+                dialect::update(&self.table, &self.key, from, to).unwrap_or_else(|| {
+                    format!("-- {} {}: only what the server computes differs", self.table, self.key)
+                })
+            }
             (Some(_), None) => dialect::delete(&self.table, &self.key),
             (None, Some(row)) => dialect::insert(&self.table, row),
             (None, None) => format!("-- {} {} is as wanted", self.table, self.key),

@@ -132,6 +132,18 @@ fn a_repair_names_each_right_that_it_lacks() {
     let (code, text) = work(&masters, &words);
     assert_eq!((code, lines(&text)), (0, BTreeSet::new()), "{text}");
     each_is_named(&masters, &rights, &words, &plant);
+    // where the log cannot be switched off nothing is done at all
+    masters.run(1, &format!("REVOKE BINLOG ADMIN ON *.* FROM {ACCOUNT}"));
+    masters.settle();
+    plant(&masters);
+    let rows = || masters.ask(1, "SELECT id, v FROM shop.orders ORDER BY id");
+    let before = rows();
+    let (code, text) = work(&masters, &words);
+    assert_eq!(code, 4, "{text}");
+    for words in ["outside the log", "Nothing was changed", "no part of a plan is safe"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert_eq!(rows(), before);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod masters;
 mod mending;
 mod mysql;
 mod pt;
+mod refusals;
 mod server;
 mod silent;
 mod surroundings;

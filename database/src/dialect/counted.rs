@@ -98,7 +98,10 @@ pub fn rows_like_locked(table: &Table, contents: &[Key]) -> String {
     format!("SELECT {list}, {hash} FROM {name} WHERE {} FOR UPDATE", like_any(table, contents))
 }
 
-/// Adds copies of a content.
+/// How many copies of a content one edit adds or takes away at most: they are one statement, and locked together.
+pub const COPIES_MOST: u64 = 10_000;
+
+/// Adds copies of a content, at most [`COPIES_MOST`].
 #[must_use]
 pub fn add(table: &Table, content: &Key, copies: u64) -> String {
     let stored = Table { columns: table.stored_columns().to_vec(), ..table.clone() };

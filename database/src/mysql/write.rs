@@ -38,8 +38,8 @@ mod guarded;
 use edits::{Around, Manner, make};
 pub(super) use guarded::Guarded;
 
-/// What is refused to a user without the right; the server says which one.
-const OUTSIDE_LOG: &str = "to write outside the log (sql_log_bin=0); nothing was changed";
+/// What is refused to a user without the right ([`Error::Refused`]); the server says which one.
+pub const OUTSIDE_LOG: &str = "to write outside the log (sql_log_bin=0); nothing was changed";
 
 /// The edits of one table, by their place in the call.
 struct Group {
@@ -79,9 +79,6 @@ fn in_order<T: Clone + Default>(groups: &[Group], read: Vec<T>, edits: usize) ->
 impl Writer for Connection {
     async fn guard(&mut self, edits: &[Edit]) -> Result<Pin> {
         self.end_hold();
-        if edits.is_empty() {
-            return Ok(Pin { rows: Vec::new(), since: Position::default() });
-        }
         let watched = self.watch == Watch::Log;
         if let Some(edit) = edits.iter().find(|edit| watched && edit.table.counted()) {
             let reason =
@@ -100,6 +97,12 @@ impl Writer for Connection {
                 });
             }
             result => result.map_err(|fault| self.error(fault, "guarding rows"))?,
+        }
+        if edits.is_empty() {
+            if watched {
+                with_log(&mut self.main).await;
+            }
+            return Ok(Pin { rows: Vec::new(), since: Position::default() });
         }
         let groups = groups(edits);
         let pin = match self.watch {

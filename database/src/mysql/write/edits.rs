@@ -75,6 +75,15 @@ pub(super) async fn make(
                 Some(Mending::Refused("the row holds text that is not valid in its character set".into()));
         }
     }
+    for (edit, fate) in edits.iter().zip(&mut fate).filter(|(edit, _)| edit.table.counted()) {
+        let (before, after) = edit.copies();
+        if fate.is_none() && before.abs_diff(after) > counted::COPIES_MOST {
+            let most = counted::COPIES_MOST;
+            *fate = Some(Mending::Refused(format!(
+                "{after} copies instead of {before}: more than {most} to write"
+            )));
+        }
+    }
     let mut order: Vec<usize> = (0..edits.len()).filter(|&place| fate[place].is_none()).collect();
     order.sort_by_key(|&place| rank(&edits[place]));
     // outside a transaction a savepoint is gone at once: then nothing must be written
@@ -262,9 +271,24 @@ async fn refusal(link: &mut Link, checks: &[Check]) -> Result<Option<String>, Fa
     Ok(None)
 }
 
+/// What becomes of an edit for which there is nothing to write.
+fn without_statement(edit: &Edit) -> Mending {
+    if edit.expected == edit.wanted {
+        return Mending::Mended;
+    }
+    let values = |row: &Option<Row>| row.as_ref().map(Row::values).unwrap_or_default();
+    let (expected, wanted) = (values(&edit.expected), values(&edit.wanted));
+    let differ = edit.table.columns.iter().zip(expected.iter().zip(&wanted));
+    let names: Vec<&str> = differ.filter(|(_, (a, b))| a != b).map(|(column, _)| &*column.name).collect();
+    Mending::Refused(format!(
+        "what differs is computed by the server and cannot be written ({})",
+        names.join(", ")
+    ))
+}
+
 /// Makes one edit in a savepoint, and reads it back.
 async fn write(link: &mut Link, edit: &Edit, hash: Option<&str>) -> Result<Tried, Fault> {
-    let Some(sql) = statement(edit, hash) else { return Ok(Tried::Over(Mending::Mended)) };
+    let Some(sql) = statement(edit, hash) else { return Ok(Tried::Over(without_statement(edit))) };
     link.run("SAVEPOINT evensum_edit").await?;
     let written = match link.run(&sql).await {
         Ok(_) => read_unlocked(link, &edit.table, std::slice::from_ref(&edit.key)).await?,

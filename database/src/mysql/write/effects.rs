@@ -6,6 +6,13 @@
 //! this user might not be shown what there is ([`crate::mysql::grants`]), an edit that could set it off is refused too, with the
 //! right that is missing.
 //!
+//! Triggers may be allowed to fire ([`Triggers::Fire`]). Then an edit that is called off is not taken back by another statement, which
+//! would fire them once more.
+//!
+//! A table may have a key that the server does not show (MySQL's `my_row_id`). Changes that arrive by replication find their rows by
+//! it, and which value it has for a row on another node is not known here: an insertion would give the row a key of its own, and what
+//! arrives for the row would not find it (1032). Its rows are not mended at all.
+//!
 //! Not here: foreign keys that only refuse; the server does that itself.
 
 use super::edits::Around;
@@ -14,7 +21,7 @@ use crate::edit::Edit;
 use crate::mysql::fault::Fault;
 use crate::mysql::grants::Grants;
 use crate::mysql::link::Link;
-use crate::mysql::rights;
+use crate::mysql::{Triggers, rights};
 use crate::row::Row;
 use crate::table::{Column, Table};
 use crate::value::Value;
@@ -24,6 +31,10 @@ use crate::value::Value;
 pub(super) struct SideEffects {
     /// Event (`INSERT`, `UPDATE`, `DELETE`) and name.
     triggers: Vec<(String, String)>,
+    /// What becomes of an edit that would fire one.
+    firing: Triggers,
+    /// Whether rows have a key that is not among the columns.
+    hidden_key: bool,
     /// If there could be triggers that this user is not shown: the line that would show them.
     hidden_triggers: Option<String>,
     /// Whether the server keeps what a row was before (MariaDB's system versioning).
@@ -72,7 +83,7 @@ pub(super) struct Check {
 
 impl SideEffects {
     /// Asks the server.
-    pub(super) async fn of(link: &mut Link, table: &Table) -> Result<SideEffects, Fault> {
+    pub(super) async fn of(link: &mut Link, table: &Table, firing: Triggers) -> Result<SideEffects, Fault> {
         let answer = link.ask("SHOW GRANTS").await?;
         let grants = Grants::new(answer.rows.iter().flatten().flatten().map(String::as_str));
         let followers = followers(link, table).await?;
@@ -83,6 +94,8 @@ impl SideEffects {
         Ok(SideEffects {
             versions: keeps_versions(link, table).await?,
             triggers: triggers(link, table).await?,
+            firing,
+            hidden_key: has_hidden_key(link, table).await?,
             hidden_triggers: (!grants.show_triggers(table))
                 .then(|| rights::line_on("TRIGGER", Some(&table.database), link.account())),
             own: own(link, table).await?,
@@ -96,19 +109,35 @@ impl SideEffects {
         self.triggers.is_empty() && self.hidden_triggers.is_none() && !self.versions && self.unseen.is_none()
     }
 
+    /// The trigger that an edit would fire, or that this user might not be shown.
+    fn fires(&self, edit: &Edit) -> Option<String> {
+        let event = event(edit)?;
+        if let Some((_, name)) = self.triggers.iter().find(|(fires, _)| fires == event) {
+            return Some(match self.firing {
+                Triggers::Skip => format!("trigger {name} would fire, and this server cannot pass it over"),
+                _ => format!("trigger {name} would fire and change what is not in the plan"),
+            });
+        }
+        let line = self.hidden_triggers.as_ref()?;
+        Some(format!("this user does not see triggers of {}; to allow it: {line}", edit.table))
+    }
+
+    /// Whether an edit that is called off can be taken back by another one, which changes nothing else either.
+    pub(super) fn can_be_taken_back(&self, edit: &Edit, back: &Edit) -> bool {
+        self.fires(edit).is_none() && self.fires(back).is_none() && self.refusal(back).is_none()
+    }
+
     /// Why this edit cannot be made without changing more than planned; none if it can.
     pub(super) fn refusal(&self, edit: &Edit) -> Option<String> {
-        let event = match (&edit.expected, &edit.wanted) {
-            (Some(_), None) => "DELETE",
-            (Some(_), Some(_)) => "UPDATE",
-            (None, Some(_)) => "INSERT",
-            (None, None) => return None,
-        };
-        if let Some((_, name)) = self.triggers.iter().find(|(fires, _)| fires == event) {
-            return Some(format!("trigger {name} would fire and change what is not in the plan"));
+        let event = event(edit)?;
+        if self.hidden_key {
+            return Some(format!(
+                "{} has a key that is hidden ({HIDDEN_KEY}), whose values on other nodes are not known here; give it one of its own",
+                edit.table
+            ));
         }
-        if let Some(line) = &self.hidden_triggers {
-            return Some(format!("this user does not see triggers of {}; to allow it: {line}", edit.table));
+        if let Some(reason) = self.fires(edit).filter(|_| self.firing != Triggers::Fire) {
+            return Some(reason);
         }
         if self.versions && event != "INSERT" {
             return Some(format!("{} keeps versions of its rows, and would keep one more", edit.table));
@@ -234,6 +263,16 @@ impl SideEffects {
     }
 }
 
+/// What a trigger on an edit would be for.
+fn event(edit: &Edit) -> Option<&'static str> {
+    match (&edit.expected, &edit.wanted) {
+        (Some(_), None) => Some("DELETE"),
+        (Some(_), Some(_)) => Some("UPDATE"),
+        (None, Some(_)) => Some("INSERT"),
+        (None, None) => None,
+    }
+}
+
 impl Follower {
     /// Which foreign key it is a column of.
     fn key(&self) -> (&str, &str, &str) {
@@ -254,6 +293,30 @@ async fn keeps_versions(link: &mut Link, table: &Table) -> Result<bool, Fault> {
         .ask(&format!(
             "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} \
              AND TABLE_TYPE <> 'BASE TABLE'",
+            text(&table.database),
+            text(&table.name)
+        ))
+        .await?;
+    Ok(!answer.rows.is_empty())
+}
+
+/// The name of the key that MySQL gives a table without one, if it was told to.
+const HIDDEN_KEY: &str = "my_row_id";
+
+async fn has_hidden_key(link: &mut Link, table: &Table) -> Result<bool, Fault> {
+    if !table.counted() {
+        return Ok(false);
+    }
+    match link.run("SET SESSION show_gipk_in_create_table_and_information_schema=ON").await {
+        Ok(_) => {}
+        // a server that does not know such keys
+        Err(fault) if fault.is_server() => return Ok(false),
+        Err(fault) => return Err(fault),
+    }
+    let answer = link
+        .ask(&format!(
+            "SELECT 1 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} \
+             AND COLUMN_NAME = '{HIDDEN_KEY}' AND EXTRA LIKE '%INVISIBLE%'",
             text(&table.database),
             text(&table.name)
         ))

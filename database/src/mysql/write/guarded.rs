@@ -111,7 +111,7 @@ impl Connection {
         let mut back: Vec<Around> = edits.iter().map(|_| Around::default()).collect();
         let mut inert = vec![false; edits.len()];
         for group in groups {
-            let effects = SideEffects::of(&mut self.main, &group.table).await?;
+            let effects = SideEffects::of(&mut self.main, &group.table, self.triggers).await?;
             for &place in &group.places {
                 if fate[place].is_some() {
                     continue;
@@ -123,7 +123,7 @@ impl Connection {
                 around[place] = effects.around(&edit, hash.clone());
                 // rows that were there in vain before the edit would follow it when it is taken back
                 back[place] = effects.around(&back_again, hash);
-                inert[place] = effects.refusal(&back_again).is_none() && back[place].checks.is_empty();
+                inert[place] = effects.can_be_taken_back(&edit, &back_again) && back[place].checks.is_empty();
             }
         }
         let fate = make(&mut self.guards, &rebased, fate, &around, Manner::Together).await?;
