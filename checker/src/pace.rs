@@ -94,7 +94,7 @@ impl Bursts {
     #[must_use]
     pub fn at_once(self, sections: usize, rows: u64) -> usize {
         let each = (rows / sections.max(1) as u64).max(1);
-        usize::try_from(self.rows / each).unwrap_or(usize::MAX).clamp(1, SECTIONS_FINE)
+        usize::try_from(self.rows / each).unwrap_or(usize::MAX).clamp(1, SECTIONS)
     }
 
     /// The rest after so much work. What is more than a short one is left to who orders chunks, and can end it.

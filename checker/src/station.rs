@@ -3,7 +3,7 @@
 //! A station takes orders from a queue and gives its findings back in the same order, so a few orders can be on their way
 //! and nobody waits for anybody for long.
 //!
-//! Invariant: one finding per order, in the order of the orders. Not here: what is ordered, and what comes of it
+//! Invariant: one finding for what is ordered together, with one part per order, all in the order of the orders. Not here: what is ordered, and what comes of it
 //! ([`crate::walk`]).
 
 use crate::pace::{Bursts, CHUNKS_AHEAD};
@@ -51,12 +51,18 @@ impl Order {
         self.place.len() > 1
     }
 
+    /// Whether it has few rows, as far as is known.
+    #[must_use]
+    pub fn is_few(&self) -> bool {
+        self.rows <= ROWS_FEW
+    }
+
     /// Whether this can be carried out together with another order.
     #[must_use]
     pub fn goes_with(&self, other: &Order) -> bool {
         let alike = match (&self.task, &other.task) {
             (Task::Digest(_), Task::Digest(_)) => true,
-            (Task::Rows(these), Task::Rows(those)) => these == those && *these <= ROWS_FEW,
+            (Task::Rows(these), Task::Rows(those)) => these == those && self.is_few() && other.is_few(),
             _ => false,
         };
         alike
@@ -183,7 +189,7 @@ async fn carry_out<R: Reader>(
     }
     if let [Order { task: Task::Rows(limit), .. }, _, ..] = orders {
         let chunks: Vec<Chunk> = orders.iter().map(|order| order.chunk.clone()).collect();
-        let rows = reader.rows_of(&chunks, *limit * chunks.len() as u64).await?;
+        let rows = reader.rows_of(&chunks, *limit).await?;
         return Ok(rows.into_iter().map(Found::Rows).collect());
     }
     let mut found = Vec::with_capacity(orders.len());

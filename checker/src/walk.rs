@@ -6,7 +6,7 @@
 //! [`crate::pace`]'s.
 //!
 //! A chunk is looked at in one of two ways. Where all nodes can *digest* rows themselves, a chunk is digested in up to
-//! [`SECTIONS`] sections, and no row travels. A section whose digests differ is narrowed: it is cut into sections in its turn, until few
+//! [`SECTIONS`] sections (or twice as many, [`Pace::sections`]), and no row travels. A section whose digests differ is narrowed: it is cut into sections in its turn, until few
 //! rows are left, and those are read. Where a node cannot, or where so much differs that narrowing would be dearer than
 //! reading, the chunk's rows are *read*. Either way what differs is found by comparing rows that were read.
 //!
@@ -317,7 +317,10 @@ impl Walk<'_> {
             return self.cut(&order, rows);
         }
         if let Some(most) = rows.iter().max_by_key(|rows| rows.bytes().len()) {
-            self.pace.learn(most.len() as u64, most.bytes().len() as u64, slowest);
+            // what was read together with others took its share of the time only
+            if !(order.is_narrowed() && order.is_few()) {
+                self.pace.learn(most.len() as u64, most.bytes().len() as u64, slowest);
+            }
         }
         tokio::task::block_in_place(|| self.compare(order, &rows));
     }
@@ -337,7 +340,9 @@ impl Walk<'_> {
             ..order.clone()
         };
         let Some(digests) = digests else {
-            self.differed();
+            if !order.is_narrowed() {
+                self.differed();
+            }
             self.again.push(read(&order.chunk, order.place.clone(), self.pace.limit()));
             return;
         };

@@ -91,14 +91,6 @@ pub struct Pin {
     pub since: Position,
 }
 
-async fn one_by_one<R: Reader + ?Sized>(reader: &mut R, chunks: &[Chunk], limit: u64) -> Result<Vec<Rows>> {
-    let mut rows = Vec::with_capacity(chunks.len());
-    for chunk in chunks {
-        rows.push(reader.rows(chunk, limit).await?);
-    }
-    Ok(rows)
-}
-
 /// Reads a database. All that the checker may do to one. Each call sees one consistent state.
 pub trait Reader: Send {
     /// The base tables that are not the server's own, in order of name.
@@ -123,10 +115,16 @@ pub trait Reader: Send {
     /// too many bytes to be held at once, though not before the second row, so that a caller who cuts the chunk at the
     /// last one gets on. In both cases [`Rows::cut`] is set; if it is not, these are all rows of the chunk.
     fn rows(&mut self, chunk: &Chunk, limit: u64) -> impl Future<Output = Result<Rows>> + Send;
-    /// The rows of several chunks of one table that hold few, for each what [`Reader::rows`] gives. The chunks may be read at different
-    /// moments.
+    /// The rows of several chunks of one table that hold few, for each what [`Reader::rows`] gives; all together they are not more bytes
+    /// than one reading. The chunks may be read at different moments.
     fn rows_of(&mut self, chunks: &[Chunk], limit: u64) -> impl Future<Output = Result<Vec<Rows>>> + Send {
-        one_by_one(self, chunks, limit)
+        async move {
+            let mut rows = Vec::with_capacity(chunks.len());
+            for chunk in chunks {
+                rows.push(self.rows(chunk, limit).await?);
+            }
+            Ok(rows)
+        }
     }
     /// The rows with these keys, in the order of the keys; `None`: no such row. As with pins and guards, the table's
     /// filter does not matter: a row that meets it on one node only is there on both.
@@ -214,7 +212,8 @@ fn uncounted(table: &str) -> Error {
 /// winner and reads the winner again.
 pub trait Writer: Reader {
     /// Looks at the rows of the edits, and begins to watch them (where the server has row locks: locks them, in a
-    /// transaction that stays open). The pin's rows are what is there now. Without edits it only says whether this user could make any.
+    /// transaction that stays open). The pin's rows are what is there now. Without edits it only says whether this user
+    /// can switch the log off.
     fn guard(&mut self, edits: &[Edit]) -> impl Future<Output = Result<Pin>> + Send;
     /// Makes those edits for which `go` says so, outside the log, in one transaction, and only where the row is as
     /// expected and was not written since the guard. An edit that cannot be made costs only itself.

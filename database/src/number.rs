@@ -94,6 +94,15 @@ mod tests {
         // a key that goes down
         assert_eq!(split(&[up(10, 5), up(5, 0)], &[10, 6, 5, 1]), Some(vec![2, 2]));
         assert_eq!(split(&[up(0, 3), up(9, 12)], &[1, 3]), None, "between them");
+        let large = |number: u64| Key::new(&[Value::Uint(number)]);
+        let beyond = Chunk { lower: Some(large(1 << 63)), upper: Some(large(u64::MAX)), ..up(0, 1) };
+        let mut rows = Rows::new();
+        rows.push(&Row::new(&[Value::Uint(u64::MAX - 1)]));
+        rows.push(&Row::new(&[Value::Int(0)]));
+        assert_eq!(
+            by_chunk(&[beyond, up(0, 1)], &rows).map(|parts| [parts[0].len(), parts[1].len()]),
+            Some([1, 1])
+        );
         assert_eq!(split(&[between("int NOT NULL", 0, None)], &[1]), None, "no end");
         assert_eq!(split(&[between("year(4) NOT NULL", 0, Some(3))], &[1]), None, "no number");
     }

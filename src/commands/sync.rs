@@ -91,7 +91,8 @@ impl Site {
         self.below(&plan).await?.iter().for_each(|line| output::note(&format!("evensum: {line}")));
         if self.args.triggers == Firing::Fire {
             output::note(
-                "evensum: triggers fire; what they change is not in the plan, not in the log, and is not undone",
+                "evensum: triggers fire; what they change is not in the plan, not in the log, and is not undone; it can stand in the way of \
+                 what arrives later, and in tables without transactions it stays even of edits that are called off",
             );
         }
         self.refuse_too_much(&plan)?;
@@ -301,7 +302,11 @@ impl Site {
         let kept = self.state.finish(&self.run, verdict, &document.to_string());
         let told = kept.and_then(|()| match self.args.json {
             true => output::print(&render::json::text(&document)),
-            false => output::print(&render::repair::done(&self.run, plan, report, summary)),
+            false => {
+                let firing = if self.args.triggers == Firing::Fire { " --triggers fire" } else { "" };
+                let run = format!("{}{firing}", self.run);
+                output::print(&render::repair::done(&run, plan, report, summary))
+            }
         });
         match (told, count_mended(summary)) {
             (Ok(()), _) => Ok(ended),

@@ -33,7 +33,7 @@ pub(super) fn examine(nodes: &[Node], chart: &mut Chart) {
         let with_triggers = named(&|table| !table.triggers.is_empty());
         if !with_triggers.is_empty() {
             let advice = (
-                "evensum mends no row whose change would fire a trigger; with STATEMENT logs triggers fire on every node",
+                "evensum mends no row whose change would fire a trigger, unless told to; with STATEMENT logs triggers fire on every node",
                 "nothing, if it is known",
             );
             chart.add(Severity::Note, "triggers", &[node], &listed(&with_triggers), advice);

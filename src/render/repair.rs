@@ -136,13 +136,13 @@ pub fn done(run: &str, plan: &Plan, report: Option<&Report>, summary: &Summary) 
     let others = summary.steps.iter().filter(|mended| mended.outcome != Mending::Mended);
     for Mended { step, outcome } in others.take(SHOWN_STEPS) {
         let why = match outcome {
-            Mending::Refused(reason) => format!("the server refused it: {reason}"),
+            Mending::Refused(reason) => format!("it was refused: {reason}"),
             Mending::Moved => {
                 "the row was written meanwhile; it is left as the application wrote it".to_owned()
             }
             Mending::Already => "it was as wanted before".to_owned(),
             _ if summary.stalled => "it was called off: replication did not carry marks in time".to_owned(),
-            _ => "it was called off".to_owned(),
+            _ => "it was called off: marks did not arrive in time, or the run was stopped".to_owned(),
         };
         let _ = writeln!(text, "  {} {} on {}: {why}", step.table, key(&step.table, &step.key), step.node);
     }

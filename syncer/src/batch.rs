@@ -135,7 +135,9 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
                     Mending::CalledOff | Mending::Moved if edits[n].wanted.as_ref() == now => {
                         Mending::Already
                     }
-                    // called off is what an interrupted repair leaves; here the row was looked at
+                    // where marks did not arrive, nothing is known of the row
+                    Mending::CalledOff if seen.stalled => Mending::CalledOff,
+                    // here the row was looked at
                     Mending::CalledOff => Mending::Moved,
                     outcome => outcome,
                 };

@@ -80,26 +80,32 @@ impl Reader for Connection {
     }
 
     async fn rows(&mut self, chunk: &Chunk, limit: u64) -> Result<Rows> {
-        self.main.refresh().await;
-        let columns: Vec<&Column> = chunk.table.columns.iter().collect();
-        let rows = self.main.read_some(&dialect::chunk(chunk, limit), &columns, limit, CHUNK_BYTES).await;
-        rows.map_err(|fault| self.error_of(fault, &format!("reading {chunk}"), &chunk.table))
+        self.rows_within(chunk, limit, CHUNK_BYTES).await
     }
 
     async fn rows_of(&mut self, chunks: &[Chunk], limit: u64) -> Result<Vec<Rows>> {
-        let numbered = chunks.first().filter(|chunk| chunks.len() > 1 && is_numbered(&chunk.table));
-        if let Some(Chunk { table, .. }) = numbered {
+        let closed = chunks.iter().all(|chunk| chunk.lower.is_some() && chunk.upper.is_some());
+        if let [Chunk { table, .. }, _, ..] = chunks
+            && closed
+            && is_numbered(table)
+        {
             self.main.refresh().await;
             let columns: Vec<&Column> = table.columns.iter().collect();
-            let rows =
-                self.main.read_some(&dialect::chunks(chunks, limit), &columns, limit, CHUNK_BYTES).await;
+            let most = limit.saturating_mul(chunks.len() as u64);
+            let rows = self.main.read_some(&dialect::chunks(chunks, most), &columns, most, CHUNK_BYTES).await;
             let rows = rows.map_err(|fault| self.error_of(fault, &format!("reading {table}"), table))?;
             // which of the chunks it is that holds too much is not known
-            if let Some(rows) = by_chunk(chunks, &rows).filter(|_| !rows.cut()) {
-                return Ok(rows);
+            if let Some(parts) = by_chunk(chunks, &rows).filter(|_| !rows.cut())
+                && parts.iter().all(|part| (part.len() as u64) < limit)
+            {
+                return Ok(parts);
             }
         }
-        crate::one_by_one(self, chunks, limit).await
+        let mut rows = Vec::with_capacity(chunks.len());
+        for chunk in chunks {
+            rows.push(self.rows_within(chunk, limit, CHUNK_BYTES / chunks.len()).await?);
+        }
+        Ok(rows)
     }
 
     async fn rows_by_key(&mut self, table: &Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
@@ -205,6 +211,14 @@ impl Reader for Connection {
 }
 
 impl Connection {
+    /// The rows of a chunk, at most so many of them and about so many bytes.
+    async fn rows_within(&mut self, chunk: &Chunk, limit: u64, bytes: usize) -> Result<Rows> {
+        self.main.refresh().await;
+        let columns: Vec<&Column> = chunk.table.columns.iter().collect();
+        let rows = self.main.read_some(&dialect::chunk(chunk, limit), &columns, limit, bytes).await;
+        rows.map_err(|fault| self.error_of(fault, &format!("reading {chunk}"), &chunk.table))
+    }
+
     /// Of which rows it is certain that no such transaction is in the log since the pin.
     async fn untouched(&mut self, rows: &[RowsOf<'_>], since: &Position, whose: Whose) -> Result<Vec<bool>> {
         let mut untouched = Vec::new();

@@ -13,8 +13,10 @@
 //! are deleted and inserted again as they are wanted, with foreign keys off, so that none is followed; and afterwards each foreign key
 //! that they have, or that refers to them, is asked for.
 //!
+//! Where triggers may fire, one of them could change a row of another edit: then none of these edits is made.
+//!
 //! Invariant: when this returns, each edit that is called mended has its row in the transaction as wanted, and every other row is as
-//! it was. Not here: locks, commits, and what else the server would do ([`super::effects`]).
+//! it was, but for what triggers did that may fire. Not here: locks, commits, and what else the server would do ([`super::effects`]).
 
 use super::effects::Check;
 use super::{groups, in_order};
@@ -41,6 +43,8 @@ pub(super) struct Around {
     pub(super) checks: Vec<Check>,
     /// Whether nothing else happens when the row is deleted and inserted again, but for foreign keys.
     pub(super) alone: bool,
+    /// Whether it fires triggers.
+    pub(super) fires: bool,
     /// What is asked after that.
     pub(super) afterwards: Vec<Check>,
     /// Of a row without a key that is there: the hash by which it is known.
@@ -89,14 +93,40 @@ pub(super) async fn make(
     // outside a transaction a savepoint is gone at once: then nothing must be written
     link.run("SAVEPOINT evensum_edit").await?;
     link.run("ROLLBACK TO SAVEPOINT evensum_edit").await?;
-    let plain = order.iter().all(|&place| around[place].checks.is_empty());
+    // what fires is made once, and not again if others cannot be made
+    let plain = order.iter().all(|&place| around[place].checks.is_empty() && !around[place].fires);
     if manner == Manner::Together && plain && order.len() > 1 && together(link, edits, &order, around).await?
     {
         order.iter().for_each(|&place| fate[place] = Some(Mending::Mended));
+    } else if order.iter().any(|&place| around[place].fires) {
+        firing(link, edits, order, &mut fate, around).await?;
     } else {
         one_by_one(link, edits, order, &mut fate, around).await?;
     }
     Ok(fate.into_iter().map(|fate| fate.unwrap_or(Mending::CalledOff)).collect())
+}
+
+/// Makes edits of which some fire triggers one by one, and none if a trigger changed the row of another one.
+async fn firing(
+    link: &mut Link,
+    edits: &[Edit],
+    order: Vec<usize>,
+    fate: &mut [Option<Mending>],
+    around: &[Around],
+) -> Result<(), Fault> {
+    link.run("SAVEPOINT evensum_firing").await?;
+    one_by_one(link, edits, order.clone(), fate, around).await?;
+    let made: Vec<Edit> = (order.iter())
+        .filter(|&&place| fate[place] == Some(Mending::Mended))
+        .map(|&place| edits[place].clone())
+        .collect();
+    let as_made = rows_now(link, &made).await?.iter().zip(&made).all(|(row, edit)| *row == edit.wanted);
+    if !as_made {
+        link.run("ROLLBACK TO SAVEPOINT evensum_firing").await?;
+        let reason = "a trigger that fired for one of these rows changed another one of them";
+        order.iter().for_each(|&place| fate[place] = Some(Mending::Refused(reason.into())));
+    }
+    Ok(())
 }
 
 fn rank(edit: &Edit) -> u8 {

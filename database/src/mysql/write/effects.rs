@@ -1,13 +1,13 @@
 //! What a server would change by itself with an edit: triggers, foreign keys that cascade, versions of rows.
 //!
 //! None is in the plan, and with `sql_log_bin=0` none would reach another node: each would be a new difference.
-//! So an edit that would set one off is refused, with the name of what stands in the way. A deletion that only could,
+//! So an edit that would set one off is refused, with the name of what stands in the way, but for triggers that may fire. A deletion that only could,
 //! because other rows may follow it by a foreign key, is preceded by the question whether there are such rows. Where
 //! this user might not be shown what there is ([`crate::mysql::grants`]), an edit that could set it off is refused too, with the
 //! right that is missing.
 //!
 //! Triggers may be allowed to fire ([`Triggers::Fire`]). Then an edit that is called off is not taken back by another statement, which
-//! would fire them once more.
+//! would fire them once more, but rolled back; what they wrote to tables without transactions stays.
 //!
 //! A table may have a key that the server does not show (MySQL's `my_row_id`). Changes that arrive by replication find their rows by
 //! it, and which value it has for a row on another node is not known here: an insertion would give the row a key of its own, and what
@@ -106,7 +106,8 @@ impl SideEffects {
 
     /// Whether nothing at all happens along with an edit, whatever it is, but for foreign keys, and all of these are known.
     pub(super) fn none(&self) -> bool {
-        self.triggers.is_empty() && self.hidden_triggers.is_none() && !self.versions && self.unseen.is_none()
+        let triggers = !self.triggers.is_empty() || self.hidden_triggers.is_some();
+        !triggers && !self.hidden_key && !self.versions && self.unseen.is_none()
     }
 
     /// The trigger that an edit would fire, or that this user might not be shown.
@@ -206,7 +207,8 @@ impl SideEffects {
     /// What surrounds the row of an edit; `hash` is that of a row without a key, which is never deleted to be inserted again.
     pub(super) fn around(&self, edit: &Edit, hash: Option<String>) -> Around {
         let (checks, afterwards) = (self.checks(edit), self.afterwards(edit));
-        Around { checks, alone: self.none() && !edit.table.counted(), afterwards, hash }
+        let fires = self.fires(edit).is_some();
+        Around { checks, alone: self.none() && !edit.table.counted(), fires, afterwards, hash }
     }
 
     /// What must be asked after an edit that was made with foreign keys off: whether they hold all the same, those of other
@@ -302,15 +304,18 @@ async fn keeps_versions(link: &mut Link, table: &Table) -> Result<bool, Fault> {
 
 /// The name of the key that MySQL gives a table without one, if it was told to.
 const HIDDEN_KEY: &str = "my_row_id";
+/// Unknown system variable.
+const UNKNOWN_VARIABLE: u16 = 1193;
 
 async fn has_hidden_key(link: &mut Link, table: &Table) -> Result<bool, Fault> {
-    if !table.counted() {
+    // a table has one only if it was made without a primary key, whatever unique keys it has
+    if &*table.key_name == "PRIMARY" {
         return Ok(false);
     }
     match link.run("SET SESSION show_gipk_in_create_table_and_information_schema=ON").await {
         Ok(_) => {}
         // a server that does not know such keys
-        Err(fault) if fault.is_server() => return Ok(false),
+        Err(Fault::Server { number: UNKNOWN_VARIABLE, .. }) => return Ok(false),
         Err(fault) => return Err(fault),
     }
     let answer = link
