@@ -9,7 +9,7 @@
 //! Invariants: nothing is touched that the plan does not name; every wait has a bound; on any doubt the row is left, and the summary
 //! says so. Not here: what to do ([`crate::plan`]), and why it is safe ([`crate::batch`]).
 
-use crate::batch::Site;
+use crate::batch::{Site, Tried};
 use crate::error::ExecuteError;
 use crate::journal::Journal;
 use crate::plan::{Plan, Step};
@@ -175,7 +175,9 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
                 rest = others;
                 let chosen: Vec<&Step> = batch.iter().map(|&n| &steps[n]).collect();
                 let done = self.mend_batch(&chosen).await?;
-                let tried_in_vain = done.tried.iter().all(|tried| tried.again);
+                // what others stand in the way of needs larger batches, in which these are too, and not smaller ones
+                let refused = |tried: &Tried| matches!(tried.outcome, Mending::Refused(_));
+                let tried_in_vain = done.tried.iter().all(|tried| tried.again && !refused(tried));
                 stalls = if done.stalled { stalls + 1 } else { 0 };
                 for (&n, tried) in batch.iter().zip(done.tried) {
                     if tried.again && round < ROUNDS {

@@ -123,10 +123,12 @@ impl Program {
         if self.make == Make::MySql {
             return self.initialize_mysql(data);
         }
+        let temporary = tempfile::tempdir().unwrap();
         let status = Command::new("mariadb-install-db")
             .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
             .args(["--user=root", "--skip-name-resolve", "--innodb-log-file-size=16M"])
             .arg(format!("--datadir={}", data.display()))
+            .arg(format!("--tmpdir={}", temporary.path().display()))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status()
@@ -191,10 +193,15 @@ impl Server {
     pub fn start_in(program: &Program, folder: &Path, name: &str, port: u16, more: &[String]) -> Server {
         let data = folder.join(name);
         let log = folder.join(format!("{name}.log"));
+        // not the common one: a server that starts deletes the temporary tables that it finds there, also those of another
+        // server, and that one may die of it
+        let temporary = folder.join(format!("{name}.tmp"));
+        std::fs::create_dir_all(&temporary).unwrap();
         let mut command = program.command();
         command
             .args(SMALL)
             .arg(format!("--datadir={}", data.display()))
+            .arg(format!("--tmpdir={}", temporary.display()))
             .arg(format!("--socket={}", folder.join(format!("{name}.s")).display()))
             .arg(format!("--log-error={}", log.display()))
             .arg(format!("--port={port}"))
