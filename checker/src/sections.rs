@@ -12,8 +12,9 @@ use database::{Chunk, Key};
 
 /// Into how many sections a chunk is cut at most.
 pub const SECTIONS: usize = 32;
-/// And a chunk behind one that differed, or of a walk that rests: each section that does is read again, so they had better be small. A section costs a server
-/// what 40 rows do, and 100 rows that differ in 1,000,000 make sections of some 600 rows the cheapest.
+/// And a chunk behind one that differed, or of a walk that rests: each section that does is read again, so they had better
+/// be small. A section costs a server what 40 rows do, and 100 rows that differ in 1,000,000 make sections of some 600 rows
+/// the cheapest.
 pub const SECTIONS_FINE: usize = 64;
 /// Into how many sections a section is cut that differed.
 pub const SECTIONS_NARROW: usize = 16;

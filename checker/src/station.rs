@@ -3,8 +3,8 @@
 //! A station takes orders from a queue and gives its findings back in the same order, so a few orders can be on their way
 //! and nobody waits for anybody for long.
 //!
-//! Invariant: one finding for what is ordered together, with one part per order, all in the order of the orders. Not here: what is ordered, and what comes of it
-//! ([`crate::walk`]).
+//! Invariant: one finding for what is ordered together, with one part per order, all in the order of the orders. Not here:
+//! what is ordered, and what comes of it ([`crate::walk`]).
 
 use crate::pace::{Bursts, CHUNKS_AHEAD};
 use crate::sections::{SECTIONS, sections};
@@ -51,6 +51,11 @@ impl Order {
         self.place.len() > 1
     }
 
+    /// The sections that are to be digested.
+    fn sections(&self) -> Option<Vec<Chunk>> {
+        if let Task::Digest(cuts) = &self.task { Some(sections(&self.chunk, cuts)) } else { None }
+    }
+
     /// Whether it has few rows, as far as is known.
     #[must_use]
     pub fn is_few(&self) -> bool {
@@ -73,7 +78,7 @@ impl Order {
     }
 }
 
-/// Orders that are carried out together: one, or several digests or readings of parts of one chunk. A statement costs a node as much as
+/// Orders of one kind that are carried out together: one, or several digests or readings of parts of one chunk. A statement costs a node as much as
 /// some hundred rows do, and what is narrowed has fewer.
 pub type Orders = Vec<Order>;
 
@@ -175,32 +180,23 @@ async fn carry_out<R: Reader>(
     bursts: Bursts,
     rested: &mut Duration,
 ) -> Result<Vec<Found>> {
-    let cut = |order: &Order| match &order.task {
-        Task::Digest(cuts) => Some(sections(&order.chunk, cuts)),
-        Task::Rows(_) | Task::Cut(_) => None,
-    };
-    if let Some(cut) = orders.iter().map(cut).collect::<Option<Vec<_>>>() {
-        let all = cut.concat();
-        let at_once = bursts.at_once(all.len(), orders.iter().map(|order| order.rows).sum());
-        let digests = digest(reader, &all, at_once, bursts, rested).await?;
-        let mut digests = digests.map(Vec::into_iter);
-        let of = |sections: &Vec<Chunk>| digests.as_mut().map(|all| all.take(sections.len()).collect());
-        return Ok(cut.iter().map(of).map(Found::Digests).collect());
+    let Some(first) = orders.first() else { return Ok(Vec::new()) };
+    match first.task {
+        Task::Rows(limit) => {
+            let chunks: Vec<Chunk> = orders.iter().map(|order| order.chunk.clone()).collect();
+            Ok(reader.rows_of(&chunks, limit).await?.into_iter().map(Found::Rows).collect())
+        }
+        Task::Cut(rows) => Ok(vec![Found::Cuts(cuts(reader, &first.chunk, rows).await?)]),
+        Task::Digest(_) => {
+            let cut: Vec<Vec<Chunk>> = orders.iter().filter_map(Order::sections).collect();
+            let all = cut.concat();
+            let at_once = bursts.at_once(all.len(), orders.iter().map(|order| order.rows).sum());
+            let digests = digest(reader, &all, at_once, bursts, rested).await?;
+            let mut digests = digests.map(Vec::into_iter);
+            let of = |sections: &Vec<Chunk>| digests.as_mut().map(|all| all.take(sections.len()).collect());
+            Ok(cut.iter().map(of).map(Found::Digests).collect())
+        }
     }
-    if let [Order { task: Task::Rows(limit), .. }, _, ..] = orders {
-        let chunks: Vec<Chunk> = orders.iter().map(|order| order.chunk.clone()).collect();
-        let rows = reader.rows_of(&chunks, *limit).await?;
-        return Ok(rows.into_iter().map(Found::Rows).collect());
-    }
-    let mut found = Vec::with_capacity(orders.len());
-    for Order { chunk, task, .. } in orders {
-        found.push(match task {
-            Task::Rows(limit) => Found::Rows(reader.rows(chunk, *limit).await?),
-            Task::Cut(rows) => Found::Cuts(cuts(reader, chunk, *rows).await?),
-            Task::Digest(_) => Found::Digests(None),
-        });
-    }
-    Ok(found)
 }
 
 /// The keys that cut a chunk into sections of so many rows.

@@ -6,8 +6,8 @@
 //! [`crate::pace`]'s.
 //!
 //! A chunk is looked at in one of two ways. Where all nodes can *digest* rows themselves, a chunk is digested in up to
-//! [`SECTIONS`] sections (or twice as many, [`Pace::sections`]), and no row travels. A section whose digests differ is narrowed: it is cut into sections in its turn, until few
-//! rows are left, and those are read. Where a node cannot, or where so much differs that narrowing would be dearer than
+//! [`SECTIONS`] sections (or twice as many, [`Pace::sections`]), and no row travels. A section whose digests differ is
+//! narrowed: it is cut into sections in its turn, until few rows are left, and those are read. Where a node cannot, or where so much differs that narrowing would be dearer than
 //! reading, the chunk's rows are *read*. Either way what differs is found by comparing rows that were read.
 //!
 //! The scout's node may hold few rows where another holds many. So no reader takes more than a limit: where a chunk
@@ -148,8 +148,8 @@ pub async fn walk<R: Reader + 'static>(
             pace.ready(walk.waiting.len(), progress).await;
             let (cuts, upper) = walk.next_chunk(&mut ends).await?;
             let chunk = Chunk { table: table.clone(), lower: lower.take(), upper: upper.clone() };
-            let task = walk.first_look(&chunk, cuts);
             let rows = pace.rows().load(Ordering::Relaxed);
+            let task = walk.first_look(&chunk, cuts, rows);
             let order = Order { place: vec![number], chunk, rows, task, lane: 0, tries: 0 };
             walk.order(vec![order], &stations).await;
             number += 1;
@@ -221,17 +221,15 @@ impl Walk<'_> {
         Ok((cuts, upper))
     }
 
-    /// How a chunk is looked at first.
-    fn first_look(&mut self, chunk: &Chunk, cuts: Vec<Key>) -> Task {
+    /// How a chunk of about so many rows is looked at first.
+    fn first_look(&mut self, chunk: &Chunk, cuts: Vec<Key>, rows: u64) -> Task {
         let digest = self.digests && self.read_whole == 0;
         self.read_whole = self.read_whole.saturating_sub(1);
         if !digest {
             return Task::Rows(self.pace.limit());
         }
-        let rows = self.pace.rows().load(Ordering::Relaxed);
-        Task::Digest(
-            cuts_between(chunk, sections_of(rows, self.pace.sections(self.differed))).unwrap_or(cuts),
-        )
+        let sections = sections_of(rows, self.pace.sections(self.differed));
+        Task::Digest(cuts_between(chunk, sections).unwrap_or(cuts))
     }
 
     /// How a section with so many rows is looked at that is not the same on all nodes.

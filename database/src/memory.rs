@@ -6,8 +6,9 @@
 //! so rings of any size work. The last entry applied wins, silently, as in MySQL.
 //!
 //! Keys are ordered by their encoding. A table without a key holds contents with their copies, as [`Table::as_multiset`] says;
-//! a write sets the number of copies. Rows are watched by the log, or locked ([`locks`]). What the model leaves out: conditions ([`Table::filter`] is refused), stops of
-//! replication, failures of any kind.
+//! a write sets the number of copies. Rows are watched by the log, or locked ([`locks`]).
+//!
+//! What the model leaves out: conditions ([`Table::filter`] is refused), failures of any kind; stops of replication are only counted.
 
 use crate::digest::Digest;
 use crate::edit::{Edit, Mending};
@@ -33,7 +34,7 @@ struct Entry {
 
 #[derive(Clone, Debug)]
 enum What {
-    /// `before`: whether the row was there.
+    /// `before`: whether the row was there when it was written.
     Row {
         table: String,
         key: Key,
@@ -132,10 +133,8 @@ impl Cluster {
 
     /// The application writes a row, or deletes one, on a node.
     pub fn write(&self, node: usize, table: &Table, key: &Key, after: Option<Row>) {
-        let (table, mut state) = (table.to_string(), self.state());
-        let before = state.nodes[node].rows.get(&table).is_some_and(|rows| rows.contains_key(key));
-        let what = What::Row { table, key: key.clone(), before, after };
-        state.nodes[node].write(Entry { origin: node, what });
+        let what = What::Row { table: table.to_string(), key: key.clone(), before: false, after };
+        self.state().nodes[node].write(Entry { origin: node, what });
     }
 
     /// Somebody writes a row behind the log's back.

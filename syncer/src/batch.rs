@@ -165,32 +165,30 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
             in_the_way: false,
             stalled: false,
         };
-        let held = match timeout(LOCKED_MOST, self.held_after(node, winner, edits)).await {
-            Ok(held) => held?,
+        let planned = match timeout(LOCKED_MOST, self.planned_after(node, winner, edits)).await {
+            Ok(planned) => planned?,
             Err(_) => None,
         };
-        seen.certain.fill(held.is_some());
-        seen.stalled = held.is_none();
-        if let Some(held) = held.filter(|_| winner.is_some()) {
-            seen.planned = edits.iter().zip(&held).map(|(edit, row)| edit.is_met_by(row.as_ref())).collect();
-        }
+        seen.certain.fill(planned.is_some());
+        seen.stalled = planned.is_none();
+        seen.planned = planned.unwrap_or(seen.planned);
         seen.in_the_way = self.writers[node].in_the_way().await?;
         Ok(seen)
     }
 
-    /// Steps 3 and 4: what the winner holds when it has everything that the others had committed, and, where that is needed, when the
-    /// node to mend has everything too; none if marks did not arrive in time. An undoing has no winner: what others wrote before
-    /// must have arrived on the node, and nothing else is asked.
-    async fn held_after(
+    /// Steps 3 and 4: whether the winner holds each row as planned when it has everything that the others had committed, and, where that
+    /// is needed, when the node to mend has everything too; none if marks did not arrive in time. An undoing has no winner: what
+    /// others wrote before must have arrived on the node, and nothing else is asked.
+    async fn planned_after(
         &mut self,
         node: usize,
         winner: Option<usize>,
         edits: &[Edit],
-    ) -> Result<Option<Vec<Option<Row>>>, ExecuteError> {
+    ) -> Result<Option<Vec<bool>>, ExecuteError> {
         let bound = self.bound.min(LOCKED_EXCHANGE);
         let Some(winner) = winner else {
             let arrived = self.watermarks.reach(node, bound).await? == Exchange::Complete;
-            return Ok(arrived.then(Vec::new));
+            return Ok(arrived.then(|| vec![true; edits.len()]));
         };
         if self.watermarks.reach(winner, bound).await? != Exchange::Complete {
             return Ok(None);
@@ -202,7 +200,7 @@ impl<W: Writer, L: Ledger + 'static> Site<'_, W, L> {
         if both_ways && self.watermarks.reach(node, bound).await? != Exchange::Complete {
             return Ok(None);
         }
-        Ok(Some(held))
+        Ok(Some(edits.iter().zip(&held).map(|(edit, row)| edit.is_met_by(row.as_ref())).collect()))
     }
 
     async fn rows_of(&mut self, winner: usize, edits: &[Edit]) -> Result<Vec<Option<Row>>, ExecuteError> {

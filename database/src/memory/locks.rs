@@ -27,20 +27,26 @@ impl Locks {
 
 impl NodeState {
     /// A write of this node: at once, or as soon as the row is free.
-    pub(super) fn write(&mut self, entry: Entry) {
-        match self.locks.hold_back(&entry) {
-            true => self.locks.waiting.push(entry),
-            false => self.apply(&entry),
+    pub(super) fn write(&mut self, mut entry: Entry) {
+        if self.locks.hold_back(&entry) {
+            return self.locks.waiting.push(entry);
         }
+        if let What::Row { table, key, before, .. } = &mut entry.what {
+            *before = self.holds(table, key);
+        }
+        self.apply(&entry);
+    }
+
+    fn holds(&self, table: &str, key: &Key) -> bool {
+        self.rows.get(table).is_some_and(|rows| rows.contains_key(key))
     }
 
     /// A change that arrives; whether replication would have stopped at it.
     pub(super) fn receive(&mut self, entry: &Entry, skips: bool) -> bool {
         let stops = match &entry.what {
             What::Row { table, key, before, after } => {
-                let there = self.rows.get(table).is_some_and(|rows| rows.contains_key(key));
                 // a deletion of nothing is in no log
-                (*before || after.is_some()) && *before != there
+                (*before || after.is_some()) && *before != self.holds(table, key)
             }
             What::Mark { .. } | What::Checksum(_) => false,
         };
@@ -89,12 +95,7 @@ impl NodeState {
 
     fn release(&mut self) {
         self.locks.rows.clear();
-        for mut entry in std::mem::take(&mut self.locks.waiting) {
-            if let What::Row { table, key, before, .. } = &mut entry.what {
-                *before = self.rows.get(table).is_some_and(|rows| rows.contains_key(key));
-            }
-            self.apply(&entry);
-        }
+        std::mem::take(&mut self.locks.waiting).into_iter().for_each(|entry| self.write(entry));
     }
 }
 

@@ -60,8 +60,8 @@ pub(super) enum Manner {
     OneByOne,
 }
 
-/// Makes the edits of which nothing is decided yet; what became of all of them. `around` has one for each edit. Deletions go first and insertions last, so that a
-/// unique value is free before another row takes it. A row that no other row may stand in for is named once.
+/// Makes the edits of which nothing is decided yet; what became of all of them. `around` has one for each edit. Deletions go
+/// first and insertions last, so that a unique value is free before another row takes it. A row that no other row may stand in for is named once.
 pub(super) async fn make(
     link: &mut Link,
     edits: &[Edit],
@@ -74,18 +74,8 @@ pub(super) async fn make(
         if !named.insert((&edit.table.database, &edit.table.name, &edit.key)) && fate[place].is_none() {
             fate[place] = Some(Mending::Refused("an edit before it names the same row".into()));
         }
-        if fate[place].is_none() && !is_whole(edit) {
-            fate[place] =
-                Some(Mending::Refused("the row holds text that is not valid in its character set".into()));
-        }
-    }
-    for (edit, fate) in edits.iter().zip(&mut fate).filter(|(edit, _)| edit.table.counted()) {
-        let (before, after) = edit.copies();
-        if fate.is_none() && before.abs_diff(after) > counted::COPIES_MOST {
-            let most = counted::COPIES_MOST;
-            *fate = Some(Mending::Refused(format!(
-                "{after} copies instead of {before}: more than {most} to write"
-            )));
+        if fate[place].is_none() {
+            fate[place] = unfit(edit).map(Mending::Refused);
         }
     }
     let mut order: Vec<usize> = (0..edits.len()).filter(|&place| fate[place].is_none()).collect();
@@ -141,6 +131,17 @@ fn is_whole(edit: &Edit) -> bool {
     let whole =
         |row: &Option<Row>| row.as_ref().is_none_or(|row| row.values().len() == edit.table.columns.len());
     whole(&edit.expected) && whole(&edit.wanted)
+}
+
+/// Why an edit cannot be written, whatever is on the server.
+fn unfit(edit: &Edit) -> Option<String> {
+    if !is_whole(edit) {
+        return Some("the row holds text that is not valid in its character set".into());
+    }
+    let (before, after) = edit.copies();
+    let most = counted::COPIES_MOST;
+    (edit.table.counted() && before.abs_diff(after) > most)
+        .then(|| format!("{after} copies instead of {before}: more than {most} to write"))
 }
 
 /// The statement of an edit; none if there is nothing to do.

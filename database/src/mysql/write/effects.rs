@@ -1,8 +1,8 @@
 //! What a server would change by itself with an edit: triggers, foreign keys that cascade, versions of rows.
 //!
 //! None is in the plan, and with `sql_log_bin=0` none would reach another node: each would be a new difference.
-//! So an edit that would set one off is refused, with the name of what stands in the way, but for triggers that may fire. A deletion that only could,
-//! because other rows may follow it by a foreign key, is preceded by the question whether there are such rows. Where
+//! So an edit that would set one off is refused, with the name of what stands in the way, but for triggers that may fire. A
+//! deletion that only could, because other rows may follow it by a foreign key, is preceded by the question whether there are such rows. Where
 //! this user might not be shown what there is ([`crate::mysql::grants`]), an edit that could set it off is refused too, with the
 //! right that is missing.
 //!
