@@ -160,10 +160,11 @@ fn a_check_that_works_a_third_of_the_time_takes_three_times_as_long() {
     let (ms, pauses) = held(&report, "intensity");
     let elapsed = report["elapsed_ms"].as_u64().unwrap();
     assert!(pauses >= 80, "{report}");
-    // what is not rest: the chunks, and what comes before and after them
+    // what is not rest: the chunks, and what comes before and after them; each rest is up to two milliseconds
+    // longer than asked for, because timers count in whole ones, which is much beside chunks of three
     let share = 1.0 - ms as f64 / elapsed as f64;
     println!("rested {ms} of {elapsed} ms: {share:.2} of the time was work");
-    assert!(share > 0.29 && share < 0.6, "{share}: {report}");
+    assert!(share > 0.2 && share < 0.6, "{share}: {report}");
 }
 
 #[test]
