@@ -14,7 +14,13 @@
 //! Not here: when an alert opens and closes, what is repeated and retried, and where that is kept. Whether a person read it
 //! is not verified either: an answer of success means that the other side took it.
 
+mod delivery;
+pub mod heartbeat;
+mod http;
 pub mod notice;
 mod pagerduty;
+#[cfg(test)]
+mod receivers;
 mod render;
 mod slack;
+mod trust;
