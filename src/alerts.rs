@@ -17,10 +17,14 @@
 mod delivery;
 pub mod heartbeat;
 mod http;
+mod mail;
 pub mod notice;
 mod pagerduty;
+mod program;
 #[cfg(test)]
 mod receivers;
 mod render;
+mod settings;
+pub mod sink;
 mod slack;
 mod trust;
