@@ -11,6 +11,8 @@
 //! on the wall: not at all in the hour that is not there, twice in the one that comes twice.
 
 pub mod expression;
+mod fields;
+mod wall;
 pub mod window;
 
 pub use chrono;
