@@ -7,8 +7,10 @@
 //! password goes only to a server whose certificate was verified, or to this machine; a server without STARTTLS is not used
 //! unencrypted instead. If a server takes some of the recipients and refuses others, mail goes to those, and that counts as told.
 //!
-//! What is not bounded: a single line of an answer, by anything but the time limit of the whole.
+//! What is not bounded by a length, but only by the time limit of the whole: what a server says whose certificate was verified at
+//! the first byte (`tls = "tls"`). Of others no more than [`metered`] allows is read.
 
+use self::metered::Metered;
 use super::delivery::{SendError, quoted};
 use super::http::loopback;
 use super::notice::{Notice, Notification, cut, line};
@@ -25,6 +27,9 @@ use lettre::transport::smtp::extension::ClientId;
 use serde::Deserialize;
 use std::fmt::Write;
 use std::time::{Duration, UNIX_EPOCH};
+use tokio::net::TcpStream;
+
+mod metered;
 
 /// More recipients than this are a mailing list's business.
 const RECIPIENTS_MAX: usize = 50;
@@ -132,7 +137,7 @@ impl Post {
     /// Hands it to the server.
     pub async fn deliver(&self, message: &Message) -> Result<(), SendError> {
         let failed = |error| self.failed(&error);
-        let mut server = self.connect().await.map_err(failed)?;
+        let mut server = self.connect().await?;
         if let Some((user, password)) = &self.user {
             let credentials = Credentials::new(user.clone(), password.reveal().to_owned());
             server.auth(DEFAULT_MECHANISMS, &credentials).await.map_err(|error| self.unwelcome(&error))?;
@@ -159,25 +164,31 @@ impl Post {
         Ok(())
     }
 
-    async fn connect(&self) -> Result<AsyncSmtpConnection, lettre::transport::smtp::Error> {
+    async fn connect(&self) -> Result<AsyncSmtpConnection, SendError> {
+        let failed = |error| self.failed(&error);
         let hello = ClientId::default();
-        let tls = match self.encryption {
-            Encryption::None => None,
-            Encryption::Starttls | Encryption::Tls => {
-                let mut builder = TlsParameters::builder(self.host.clone());
-                for authority in self.trust.added() {
-                    builder = builder.add_root_certificate(Certificate::from_der(authority.to_vec())?);
-                }
-                Some(builder.build_rustls()?)
-            }
-        };
-        let (wrapped, upgrade) = if self.encryption == Encryption::Tls { (tls, None) } else { (None, tls) };
         let place = (self.host.as_str(), self.port);
-        let mut server = AsyncSmtpConnection::connect_tokio1(place, None, &hello, wrapped, None).await?;
-        if let Some(tls) = upgrade {
-            server.starttls(tls, &hello).await?;
+        if self.encryption == Encryption::Tls {
+            let tls = Some(self.tls().map_err(failed)?);
+            return AsyncSmtpConnection::connect_tokio1(place, None, &hello, tls, None).await.map_err(failed);
+        }
+        let stream = TcpStream::connect(place).await;
+        let stream =
+            stream.map_err(|error| SendError::later(format!("{} cannot be reached: {error}", self.place)))?;
+        let stream = Box::new(Metered::new(stream));
+        let mut server = AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(failed)?;
+        if self.encryption == Encryption::Starttls {
+            server.starttls(self.tls().map_err(failed)?, &hello).await.map_err(failed)?;
         }
         Ok(server)
+    }
+
+    fn tls(&self) -> Result<TlsParameters, lettre::transport::smtp::Error> {
+        let mut builder = TlsParameters::builder(self.host.clone());
+        for authority in self.trust.added() {
+            builder = builder.add_root_certificate(Certificate::from_der(authority.to_vec())?);
+        }
+        builder.build_rustls()
     }
 
     /// The server does not take our user. Its words are left out: they may hold the password in any of its encodings.
