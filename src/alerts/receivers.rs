@@ -1,5 +1,7 @@
-//! The other side, for tests: a web server and a mail server that take down what they are told, and answer as they are told to.
+//! The other side, for tests: a web server and a mail server that take down what they are told, and answer as they are told to;
+//! with TLS if they are given a certificate.
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -59,6 +61,23 @@ impl Request {
     }
 }
 
+/// A certificate for `localhost`, and the authority that vouches for it, as text.
+pub fn certificate() -> (Arc<ServerConfig>, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key.into())
+        .unwrap();
+    (Arc::new(config), made.cert.pem())
+}
+
+fn encrypted(stream: TcpStream, tls: &Arc<ServerConfig>) -> StreamOwned<ServerConnection, TcpStream> {
+    StreamOwned::new(ServerConnection::new(Arc::clone(tls)).unwrap(), stream)
+}
+
 /// A web server.
 pub struct Receiver {
     port: u16,
@@ -68,6 +87,11 @@ pub struct Receiver {
 impl Receiver {
     /// Starts one that gives these answers, one each; what comes after the last is not answered.
     pub fn start(answers: Vec<Answer>) -> Receiver {
+        Receiver::encrypted(answers, None)
+    }
+
+    /// The same, with TLS if there is a certificate.
+    pub fn encrypted(answers: Vec<Answer>, tls: Option<Arc<ServerConfig>>) -> Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -75,10 +99,13 @@ impl Receiver {
         std::thread::spawn(move || {
             for answer in answers {
                 let Ok((stream, _)) = listener.accept() else { return };
-                let taken = Arc::clone(&taken);
+                let (taken, tls) = (Arc::clone(&taken), tls.clone());
                 std::thread::spawn(move || {
                     // a client that has gone away is not served
-                    let _ = serve(stream, &answer, &taken);
+                    let _ = match tls {
+                        Some(tls) => serve(encrypted(stream, &tls), &answer, &taken),
+                        None => serve(stream, &answer, &taken),
+                    };
                 });
             }
         });
@@ -90,14 +117,19 @@ impl Receiver {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// What was asked until now.
     pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
 }
 
-fn serve(mut stream: TcpStream, answer: &Answer, taken: &Mutex<Vec<Request>>) -> std::io::Result<()> {
-    let mut lines = BufReader::new(stream.try_clone()?);
+fn serve(stream: impl Read + Write, answer: &Answer, taken: &Mutex<Vec<Request>>) -> std::io::Result<()> {
+    let mut lines = BufReader::new(stream);
     let mut head = Vec::new();
     loop {
         let mut line = String::new();
@@ -114,6 +146,7 @@ fn serve(mut stream: TcpStream, answer: &Answer, taken: &Mutex<Vec<Request>>) ->
     lines.read_exact(&mut body)?;
     request.body = String::from_utf8(body).unwrap();
     taken.lock().unwrap().push(request);
+    let stream = lines.get_mut();
     match answer {
         Answer::Says(code, headers, body) => {
             let length = body.len();
@@ -141,7 +174,10 @@ fn serve(mut stream: TcpStream, answer: &Answer, taken: &Mutex<Vec<Request>>) ->
     }
 }
 
-/// A mail server without encryption.
+/// How a mail server answers a line that begins so.
+type Rules = &'static [(&'static str, &'static str)];
+
+/// A mail server.
 pub struct MailServer {
     port: u16,
     lines: Arc<Mutex<Vec<String>>>,
@@ -150,7 +186,34 @@ pub struct MailServer {
 impl MailServer {
     /// Starts one for one mail; each rule says how to answer a line that begins so, and all else is taken. An empty answer is
     /// none at all.
-    pub fn start(rules: &'static [(&'static str, &'static str)]) -> MailServer {
+    pub fn start(rules: Rules) -> MailServer {
+        MailServer::serving(move |stream, taken| converse(stream, b"220 here\r\n", rules, taken))
+    }
+
+    /// Starts one that speaks TLS from the first byte.
+    pub fn encrypted(tls: Arc<ServerConfig>) -> MailServer {
+        MailServer::serving(move |stream, taken| {
+            converse(encrypted(stream, &tls), b"220 here\r\n", &[], taken)
+        })
+    }
+
+    /// Starts one that speaks TLS once it is asked to.
+    pub fn upgrading(tls: Arc<ServerConfig>) -> MailServer {
+        MailServer::serving(move |mut stream, taken| {
+            let mut words = BufReader::new(stream.try_clone()?).lines();
+            for answer in ["220 here\r\n", "250-here\r\n250 STARTTLS\r\n", "220 go on\r\n"] {
+                stream.write_all(answer.as_bytes())?;
+                if !answer.contains("go on") {
+                    taken.lock().unwrap().extend(words.next().transpose()?);
+                }
+            }
+            converse(encrypted(stream, &tls), b"", &[], taken)
+        })
+    }
+
+    fn serving(
+        serve: impl FnOnce(TcpStream, &Mutex<Vec<String>>) -> std::io::Result<()> + Send + 'static,
+    ) -> MailServer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let lines = Arc::new(Mutex::new(Vec::new()));
@@ -158,7 +221,7 @@ impl MailServer {
         std::thread::spawn(move || {
             let Ok((stream, _)) = listener.accept() else { return };
             // a client that has gone away is not served
-            let _ = converse(stream, rules, &taken);
+            let _ = serve(stream, &taken);
         });
         MailServer { port, lines }
     }
@@ -175,15 +238,20 @@ impl MailServer {
 }
 
 fn converse(
-    mut stream: TcpStream,
-    rules: &[(&str, &str)],
+    stream: impl Read + Write,
+    greeting: &[u8],
+    rules: Rules,
     taken: &Mutex<Vec<String>>,
 ) -> std::io::Result<()> {
-    let lines = BufReader::new(stream.try_clone()?).lines();
-    stream.write_all(b"220 here\r\n")?;
+    let mut stream = BufReader::new(stream);
+    stream.get_mut().write_all(greeting)?;
     let mut inside = false;
-    for line in lines {
-        let line = line?;
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let line = line.trim_end_matches(['\r', '\n']).to_owned();
         taken.lock().unwrap().push(line.clone());
         let rule = rules.iter().find(|(start, _)| line.starts_with(start)).map(|(_, answer)| *answer);
         let usual = match line.as_str() {
@@ -203,7 +271,7 @@ fn converse(
             std::thread::sleep(HANG);
         }
         inside = inside || answer.starts_with("354");
-        write!(stream, "{answer}\r\n")?;
+        write!(stream.get_mut(), "{answer}\r\n")?;
+        stream.get_mut().flush()?;
     }
-    Ok(())
 }

@@ -1,10 +1,11 @@
 //! Mail against a real socket.
 
 use super::super::notice::examples::{BEGAN_AT, ENDED_AT, divergence, told};
-use super::super::receivers::MailServer;
+use super::super::receivers::{MailServer, certificate};
 use super::super::sink::{Sink, SinkConfig, send};
 use super::*;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 
 const CANARY: &str = "canary-5b1e";
 /// The same as `AUTH PLAIN` sends it, after its two zero bytes and the user `me`.
@@ -12,14 +13,19 @@ const CANARY_CODED: &str = "AG1lAGNhbmFyeS01YjFl";
 
 /// How a mail fares with a server.
 fn mailed(server: &MailServer, more: &str, notification: &Notification) -> Result<(), SendError> {
+    mailed_believing("", &format!("smtp = '127.0.0.1:{}'\n{more}", server.port()), notification)
+}
+
+/// The same with an authority in `ca.pem`.
+fn mailed_believing(authority: &str, more: &str, notification: &Notification) -> Result<(), SendError> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("password");
     std::fs::write(&file, CANARY).unwrap();
+    std::fs::write(folder.path().join("ca.pem"), authority).unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     let config: SinkConfig = toml::from_str(&format!(
-        "type = 'email'\nsmtp = '127.0.0.1:{}'\nfrom = 'evensum <evensum@example.com>'\n\
-         to = ['ann@example.com', 'Bob <bob@example.com>']\n{more}",
-        server.port()
+        "type = 'email'\nfrom = 'evensum <evensum@example.com>'\n\
+         to = ['ann@example.com', 'Bob <bob@example.com>']\n{more}"
     ))
     .unwrap();
     let sink = Sink::resolve(&config, folder.path()).unwrap();
@@ -153,6 +159,32 @@ fn a_mail_that_was_taken_is_told_however_the_goodbye_ends() {
 }
 
 #[test]
+fn a_line_without_an_end_is_not_read_for_ever() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let smtp = format!("smtp = '{}'\n{PLAIN}", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut bytes = 0_usize;
+        // until the other side has had enough
+        while let Ok(written) = std::io::Write::write(&mut stream, &[b'2'; 4096]) {
+            bytes += written;
+        }
+        bytes
+    });
+    later(mailed_believing("", &smtp, &one()), "the answers have no end");
+    // what the system holds for both sides is written too
+    assert!(server.join().unwrap() < 64 << 20);
+}
+
+#[test]
+fn nobody_there_is_no_reason_to_give_up() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let smtp = format!("smtp = '{}'\n{PLAIN}", listener.local_addr().unwrap());
+    drop(listener);
+    later(mailed_believing("", &smtp, &one()), "cannot be reached");
+}
+
+#[test]
 fn a_server_that_hangs_is_not_waited_for() {
     let end = mailed(&MailServer::start(&[("DATA", "")]), "tls = 'none'\ntimeout = '300ms'", &one());
     later(end, "did not answer within 300ms");
@@ -168,4 +200,27 @@ fn without_encryption_nothing_is_said() {
     let end = mailed(&server, "tls = 'tls'\ntimeout = '2s'", &one());
     assert!(matches!(end, Err(SendError::Later { .. })), "{end:?}");
     assert!(!server.lines().iter().any(|line| line.contains("EHLO")));
+}
+
+#[test]
+fn a_password_goes_only_to_a_server_that_somebody_vouches_for() {
+    let (tls, authority) = certificate();
+    for word in ["tls", "starttls"] {
+        let start = if word == "tls" { MailServer::encrypted } else { MailServer::upgrading };
+        let user = format!("tls = '{word}'\nusername = 'me'\npassword_file = 'password'");
+        let mailed = |host: &str, more: &str| {
+            let server = start(Arc::clone(&tls));
+            let more = format!("smtp = '{host}:{}'\n{user}\n{more}", server.port());
+            (mailed_believing(&authority, &more, &one()), server.lines())
+        };
+        let (end, lines) = mailed("localhost", "ca_file = 'ca.pem'");
+        end.unwrap();
+        let told = |line: &str| lines.iter().any(|said| said == line);
+        assert!(told(&format!("AUTH PLAIN {CANARY_CODED}")) && told("."), "{lines:?}");
+        for (host, more) in [("localhost", ""), ("127.0.0.1", "ca_file = 'ca.pem'")] {
+            let (end, lines) = mailed(host, more);
+            later(end, "certificate");
+            assert!(!lines.iter().any(|line| line.starts_with("AUTH")), "{lines:?}");
+        }
+    }
 }
