@@ -1,8 +1,9 @@
 //! The five fields of crontab(5), each as the set of its values.
 //!
-//! A field is a list of parts separated by commas; a part is `*`, a value or a range `first-last`, with or without a step
+//! A field is a list of parts separated by commas; a part is a value, or a range `first-last` or `*` with or without a step
 //! `/n`. Months and weekdays have names of three letters, in any case. 0 and 7 are Sunday, and Sunday ends a range when
-//! it is named (`Fri-Sun`) or is 7. A single value with a step goes on to the end of its field.
+//! it is named (`Fri-Sun`) or is 7. A value with a step (`5/10`) is refused: some crons take it as a range to the end of the
+//! field, and some forget the step.
 //!
 //! How: every part is checked and entered into a bit set, so that nothing of the user's text reaches the crate `cron`,
 //! whose dialect reads the same signs differently; it is given plain lists of numbers and names.
@@ -92,8 +93,11 @@ impl Place {
         let (first, last) = match (range, range.split_once('-')) {
             ("*", _) => (self.first, self.last),
             (_, Some((first, last))) => self.ends(first, last)?,
-            // a single value with a step goes on to the end
-            (_, None) => (self.value(range)?, step.map_or(self.value(range)?, |_| self.last)),
+            (_, None) if step.is_some() => {
+                let end = self.last;
+                return Err(format!("a step follows a range; write {range}-{end}, or *, before its '/'"));
+            }
+            (_, None) => (self.value(range)?, self.value(range)?),
         };
         if last < first {
             return Err(format!(
@@ -205,7 +209,6 @@ mod tests {
     fn lists_ranges_steps_and_names_are_sets() {
         assert_eq!(values(&MINUTE, "5,10,5"), [5, 10]);
         assert_eq!(values(&MINUTE, "0-20/10,59"), [0, 10, 20, 59]);
-        assert_eq!(values(&MINUTE, "50/4"), [50, 54, 58]);
         assert_eq!(values(&MINUTE, "007"), [7]);
         assert_eq!(values(&HOUR, "*/24"), [0]);
         assert_eq!(values(&MONTH, "jan,MAR-May"), [1, 3, 4, 5]);
@@ -240,6 +243,8 @@ mod tests {
             (&MINUTE, "*/0", "'0' is no step; allowed are 1 to 60"),
             (&MINUTE, "*/", "'' is no step"),
             (&MINUTE, "*/90", "allowed are 1 to 60"),
+            (&MINUTE, "5/10", "write 5-59, or *, before its '/'"),
+            (&WEEKDAY, "Mon/2", "write Mon-6, or *"),
             (&MINUTE, "*/5/5", "'5/5' is no step"),
             (&MINUTE, "*-5", "'*' is not allowed"),
             (&MINUTE, "**", "'**' is not allowed"),
