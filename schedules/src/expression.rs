@@ -5,8 +5,8 @@
 //! in Debian's cron and cronie. Six or seven fields are refused with a hint, because they mean another dialect; so is what
 //! never comes true, such as 31 February.
 //!
-//! How: the fields are read by [`fields`](crate::fields) and handed to the crate `cron` as plain lists, as one or, for *either
-//! day*, two schedules. The crate walks a time line without changes of the clock; [`wall`](crate::wall) lays that line on a zone.
+//! How: the fields are read by the module `fields` and handed to the crate `cron` as plain lists, as one or, for *either
+//! day*, two schedules. The crate walks a time line without changes of the clock; the module `wall` lays that line on a zone.
 //!
 //! Invariant: `next_after` is later than `after`, and no time of the expression lies between, for every zone and every
 //! moment. It is a function that never falls, so that [`Expression::latest`] may halve its way. Times are whole seconds.
@@ -39,7 +39,7 @@ const YEAR_LAST: i32 = 2100;
 const HALVINGS_MAX: u32 = 100;
 
 /// When something is to be done, on the clock of a wall.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Expression {
     text: Box<str>,
     schedules: Vec<cron::Schedule>,
@@ -61,6 +61,12 @@ impl std::error::Error for ExpressionError {}
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Expression({:?})", self.text)
     }
 }
 

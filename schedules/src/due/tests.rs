@@ -158,7 +158,7 @@ fn while_paused_times_are_left_out_so_that_resuming_begins_nothing() {
     assert_eq!(decided(&nightly(), &past, "2026-11-02T02:29:59Z"), [""; 0]);
     assert_eq!(decided(&nightly(), &past, "2026-11-03T02:30:00Z"), ["leave out 03 02:30 missed 1 Paused"]);
     let now = at("2026-11-03T02:30:00Z");
-    for decision in decide(&[nightly()], &[past.clone()], SALT, now) {
+    for decision in decide(&[nightly()], std::slice::from_ref(&past), SALT, now) {
         past.note(&decision, now);
     }
     past.paused = false;
@@ -181,7 +181,7 @@ fn jitter_moves_every_time_by_the_same_even_if_it_is_longer_than_the_interval() 
     let mut now = at("2026-11-01T00:30:00Z");
     while now < at("2026-11-02T00:30:00Z") {
         now += TimeDelta::seconds(60);
-        for decision in decide(&[schedule.clone()], &[past.clone()], SALT, now) {
+        for decision in decide(std::slice::from_ref(&schedule), std::slice::from_ref(&past), SALT, now) {
             if let Decision::Start { planned_at, missed, .. } = decision {
                 assert_eq!(missed, 0);
                 starts.push(planned_at);
