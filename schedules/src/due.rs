@@ -16,8 +16,11 @@
 //! waits and it is the latest. A run that has taken too long no longer stands in the way of the next: that waits for its end.
 //!
 //! Invariant: decisions of one schedule name planned times in rising order, all later than `planned_at` of its past, none later
-//! than now; each time in between belongs to exactly one of them. A run begins only while none is at work. Not here:
-//! that runs take what they may from the clock given: a clock put forward makes a run look longer than it was.
+//! than now; each time in between belongs to exactly one of them. A run begins only while none is at work.
+//!
+//! What it does not verify: the clock. One that is put forward makes a run at work look longer than it is, so that its
+//! longest duration may seem over too early; and one that was set forward by up to [`AHEAD_MAX`] and back again leaves a schedule
+//! silent until the times that were dealt with have passed.
 
 use crate::Schedule;
 use crate::schedule::{CatchUp, Overlap, delta};

@@ -146,12 +146,13 @@ impl Expression {
         // a time of ours, and a moment after which there is none
         let (mut found, mut none_after) = (next(after)?, until);
         for _ in 0..HALVINGS_MAX {
-            let Some(second) = next(found) else { break };
+            if next(found).is_none() {
+                break;
+            }
             let middle = found + (none_after - found) / 2;
             match next(middle) {
                 Some(time) => found = time,
-                // the second one is at most `middle`
-                None => (found, none_after) = (second, middle),
+                None => none_after = middle,
             }
         }
         Some(found)

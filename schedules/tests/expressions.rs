@@ -164,6 +164,36 @@ const CHANGES: [(Tz, &str); 16] = [
 /// How many minutes are counted.
 const MINUTES: i32 = 4 * 24 * 60;
 
+#[test]
+fn from_each_minute_near_a_change_the_next_time_is_the_next_that_is_counted() {
+    let all = |values: std::ops::Range<u32>| Field { text: "*".into(), values: values.collect() };
+    let minutes = Field { text: "7,37".into(), values: [7, 37].into() };
+    let fixed = Field { text: "0-23".into(), values: (0..24).collect() };
+    for (zone, at) in CHANGES {
+        for hours in [fixed.clone(), all(0..24)] {
+            let fields = Fields([minutes.clone(), hours, all(1..32), all(1..13), all(0..7)]);
+            let ours: Expression = fields.text().parse().expect("an expression");
+            let from = at.parse::<DateTime<Utc>>().expect("a moment") - TimeDelta::days(1);
+            let counted = fields.counted(zone, from, MINUTES);
+            for minute in 0..MINUTES / 2 {
+                let probe = from + TimeDelta::minutes(minute.into());
+                let next = counted.iter().find(|time| **time > probe).copied();
+                assert_eq!(ours.next_after(zone, probe), next, "{fields:?} in {zone} after {probe}");
+            }
+        }
+    }
+}
+
+#[test]
+fn daily_is_once_on_each_day_in_every_zone() {
+    let daily: Expression = "@daily".parse().expect("an expression");
+    for zone in chrono_tz::TZ_VARIANTS {
+        let days = daily.times(zone, DateTime::from_timestamp(1_767_268_800, 0).expect("a moment")).take(366);
+        let days: Vec<_> = days.map(|time| time.with_timezone(&zone).date_naive()).collect();
+        assert!(days.windows(2).all(|two| two[0].succ_opt() == Some(two[1])), "{zone}");
+    }
+}
+
 /// How many random cases each test tries.
 const CASES: u32 = 400;
 
