@@ -15,6 +15,8 @@
 //! is not verified either: an answer of success means that the other side took it.
 
 mod delivery;
+pub mod due;
+pub mod findings;
 pub mod heartbeat;
 mod http;
 mod mail;

@@ -7,6 +7,11 @@ use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// The longest wait that a flag takes.
+const DAY: Duration = Duration::from_secs(86_400);
+/// The longest time that the configuration takes.
+const YEAR_MILLIS: u64 = 366 * 86_400_000;
+
 const EXAMPLES: &str = "\
 Examples:
   evensum demo
@@ -84,6 +89,13 @@ Examples:
   evensum runs --limit 5 --json
   evensum runs --show last")]
     Runs(RunsArgs),
+    /// Check on cron, tell people when masters diverge, and show where things stand
+    #[command(after_help = "\
+Examples:
+  evensum serve --config /etc/evensum/evensum.toml
+  evensum config check --config /etc/evensum/evensum.toml      (is the file as it should be?)
+  curl http://127.0.0.1:9187/healthz")]
+    Serve(ServeArgs),
     /// Start masters on this machine, let them diverge, find it and mend it
     #[command(after_help = "\
 Examples:
@@ -104,6 +116,7 @@ impl Command {
             Command::Doctor(args) => args.json,
             Command::Runs(args) => args.json,
             Command::Demo(args) => args.json,
+            Command::Serve(_) => false,
         }
     }
 }
@@ -181,6 +194,12 @@ pub struct CheckArgs {
     /// Print one JSON document instead of text; short for --format=json
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
+    /// Call this run by this name
+    #[arg(long, value_name = "NAME", conflicts_with = "resume")]
+    pub name: Option<String>,
+    /// Stop when the standard input ends, so that a run does not outlive the service that began it
+    #[arg(long, hide = true)]
+    pub until_input_ends: bool,
 }
 
 impl CheckArgs {
@@ -260,6 +279,9 @@ pub struct SyncArgs {
     /// Print one JSON document instead of text
     #[arg(long)]
     pub json: bool,
+    /// Stop when the standard input ends, so that a run does not outlive the service that began it
+    #[arg(long, hide = true)]
+    pub until_input_ends: bool,
 }
 
 /// `evensum node`.
@@ -321,6 +343,17 @@ pub struct RunsArgs {
     pub json: bool,
 }
 
+/// `evensum serve`.
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    /// The nodes, the schedules and who is told [default: $EVENSUM_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Keep runs, alerts and accounts in this folder [default: state of [serve], or ~/.local/state/evensum]
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+}
+
 /// `evensum demo`.
 #[derive(Args, Debug)]
 pub struct DemoArgs {
@@ -338,9 +371,16 @@ pub struct DemoArgs {
     pub json: bool,
 }
 
-/// A time with its unit: 500ms, 0.5s, 30s, 5m, 1h; seconds if it has none.
+/// A time with its unit: 500ms, 0.5s, 30s, 5m, 1h; seconds if it has none. A day is the longest.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    const LONGEST_SECONDS: u64 = 86_400;
+    match span(text)? {
+        time if time <= DAY => Ok(time),
+        _ => Err("a day is the longest time".to_owned()),
+    }
+}
+
+/// The same up to a year, also in days: 3d.
+pub fn span(text: &str) -> Result<Duration, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let wrong = |_| "write a number and its unit, such as 30s or 5m".to_owned();
@@ -349,7 +389,8 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         "s" | "" => 1_000,
         "m" => 60_000,
         "h" => 3_600_000,
-        _ => return Err(format!("'{unit}' is no unit; there are ms, s, m and h")),
+        "d" => 86_400_000,
+        _ => return Err(format!("'{unit}' is no unit; there are ms, s, m, h and d")),
     };
     // whole numbers only have one meaning, however large
     let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
@@ -359,8 +400,8 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         .checked_mul(millis_per_unit)
         .and_then(|millis| millis.checked_add(thousandths * millis_per_unit / 1_000));
     match millis {
-        Some(millis) if millis <= LONGEST_SECONDS * 1_000 => Ok(Duration::from_millis(millis)),
-        _ => Err("a day is the longest time".to_owned()),
+        Some(millis) if millis <= YEAR_MILLIS => Ok(Duration::from_millis(millis)),
+        _ => Err("a year is the longest time".to_owned()),
     }
 }
 
@@ -380,6 +421,9 @@ mod tests {
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
         assert_eq!(duration("0.5"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("1.25m"), Ok(Duration::from_secs(75)));
+        assert_eq!(span("36h"), Ok(Duration::from_secs(36 * 3_600)));
+        assert_eq!(span("3d"), Ok(Duration::from_secs(3 * 86_400)));
+        assert!(span("400d").is_err());
         for wrong in [
             "",
             "s",
@@ -387,7 +431,8 @@ mod tests {
             ".5s",
             "1.2.3s",
             "5 s",
-            "5d",
+            "2d",
+            "5w",
             "-1s",
             "25h",
             "99999999999999999999h",

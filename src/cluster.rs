@@ -109,6 +109,11 @@ impl Cluster {
         Ok(Cluster { name, nodes, config, no_input: args.no_input })
     }
 
+    /// How many nodes it has.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// What to compare: what the command line says, else the configuration.
     pub fn scope(&self, args: &SelectionArgs) -> Result<Scope, Failure> {
         let check = &self.config.check;

@@ -12,7 +12,25 @@ pub mod status;
 mod sync;
 
 use crate::cli::Command;
+use crate::clock;
 use crate::error::{Failure, Outcome};
+
+/// The longest name of a run: the ledger's column holds it, and what makes it unique there.
+const RUN_CHARACTERS_MAX: usize = 48;
+
+/// A run's name: as said, if it can be the name of a file, else a new one.
+pub fn run_name(said: Option<&str>) -> Result<String, Failure> {
+    let Some(name) = said else { return Ok(clock::run_name()) };
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if name.is_empty() || name.len() > RUN_CHARACTERS_MAX || name.starts_with('.') || !name.chars().all(plain)
+    {
+        let advice = format!(
+            "letters, digits, '.', '_' and '-', at most {RUN_CHARACTERS_MAX}; evensum runs lists those that there are"
+        );
+        return Err(Failure::usage(format!("'{name}' is no name of a run"), advice));
+    }
+    Ok(name.to_owned())
+}
 
 /// Runs a command.
 pub fn run(command: Command) -> Result<Outcome, Failure> {
@@ -25,6 +43,7 @@ pub fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Status(args) => runtime.block_on(status::run(args)),
         Command::Doctor(args) => runtime.block_on(doctor::run(args)),
         Command::Runs(args) => runs::run(&args),
+        Command::Serve(args) => runtime.block_on(crate::serve::run(args)),
         Command::Demo(args) => runtime.block_on(crate::demo::run(args)),
     }
 }

@@ -29,6 +29,10 @@
 //! Invariant: a key that is not known is refused, with its line and the nearest known key: a misspelt `ignore_tabels`
 //! must not silently check other tables. What the command line says wins over what is said here.
 
+pub mod service;
+
+use self::service::{Scheduled, Serve};
+use crate::alerts::sink::SinkConfig;
 use crate::error::Failure;
 use crate::gentle::Digesting;
 use database::target::{Certificates, Said};
@@ -48,7 +52,16 @@ pub struct Config {
     /// Who is right where rows differ.
     #[serde(default)]
     pub sync: Sync,
-    /// Where runs are kept.
+    /// What is to be done again and again.
+    #[serde(default, rename = "schedule")]
+    pub schedules: Vec<Scheduled>,
+    /// Who is told when masters diverge.
+    #[serde(default, rename = "alert")]
+    pub alerts: Vec<SinkConfig>,
+    /// How the service serves.
+    #[serde(default)]
+    pub serve: Serve,
+    /// Where runs are kept; the same as `state` of `[serve]`.
     pub state: Option<PathBuf>,
 }
 
@@ -176,6 +189,13 @@ impl Config {
             let advice = "correct the file; its keys are listed in the documentation of evensum.toml";
             Failure::config(format!("{}{place}: {what}", path.display()), advice)
         })?;
+        if let (Some(one), Some(other)) = (&config.state, &config.serve.state)
+            && one != other
+        {
+            let what = format!("{}: state and [serve] state name two folders", path.display());
+            return Err(Failure::config(what, "keep one of them"));
+        }
+        config.state = config.serve.state.clone().or(config.state);
         if let Some(folder) = path.parent() {
             config.resolve(folder);
         }
@@ -191,8 +211,9 @@ impl Config {
             Node::Address(_) => [None, None],
         });
         let pause_file = &mut self.check.pause_file;
+        let Serve { tls_cert, tls_key, tls_client_ca, .. } = &mut self.serve;
         let own = [&mut self.state, password_file, defaults_file, ssl_ca, ssl_cert, ssl_key, pause_file];
-        let own = own.into_iter().map(Option::as_mut);
+        let own = own.into_iter().chain([tls_cert, tls_key, tls_client_ca]).map(Option::as_mut);
         own.chain(nodes).flatten().for_each(|path| *path = folder.join(&*path));
     }
 

@@ -4,7 +4,6 @@
 //! code, and the other a message on stderr and an exit code. What is data goes to stdout, all else to stderr; under --json
 //! a failure is data too.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the service that decides when to tell is not wired yet"))]
 mod alerts;
 mod cli;
 mod clock;
@@ -21,6 +20,7 @@ mod output;
 mod password;
 mod progress;
 mod render;
+mod serve;
 mod signals;
 mod state;
 

@@ -6,8 +6,10 @@
 //! terminal also when it begins, but not more often than a line is written there. Everything here goes to stderr.
 
 use crate::output;
+use crate::state::Beacon;
 use checker::{Cause, Progress, Reason, Step};
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +18,8 @@ use tokio::task::JoinHandle;
 
 /// How often a line is written where there is no terminal.
 const QUIET_INTERVAL: Duration = Duration::from_secs(30);
+/// How often it is written where a run stands for who looks from outside.
+const BEACON_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a terminal's line may change.
 const REDRAWS_PER_SECOND: u8 = 5;
 /// How often a terminal's line is brought up to date where no step does it.
@@ -69,6 +73,7 @@ pub struct Line {
     bar: Option<ProgressBar>,
     state: Arc<Mutex<State>>,
     timer: Mutex<Option<Timer>>,
+    beacon: Mutex<Option<Timer>>,
 }
 
 struct State {
@@ -108,11 +113,21 @@ impl Line {
         let (bar, shared) = (bar(None, "{spinner} {wide_msg}"), state.clone());
         let line = move || shared.lock().unwrap_or_else(PoisonError::into_inner).line();
         let timer = Mutex::new(Some(show(bar.clone(), line)));
-        Line { bar, state, timer }
+        Line { bar, state, timer, beacon: Mutex::default() }
+    }
+
+    /// Also shows where the run stands to who looks at it from outside, until the line is finished.
+    pub fn show_by(&self, beacon: Beacon) {
+        let shared = self.state.clone();
+        let timer = Timer::every(BEACON_INTERVAL, move || {
+            beacon.show(&shared.lock().unwrap_or_else(PoisonError::into_inner).document());
+        });
+        *self.beacon.lock().unwrap_or_else(PoisonError::into_inner) = Some(timer);
     }
 
     /// Takes the line off the terminal.
     pub fn finish(&self) {
+        drop(self.beacon.lock().unwrap_or_else(PoisonError::into_inner).take());
         drop(self.timer.lock().unwrap_or_else(PoisonError::into_inner).take());
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -242,6 +257,22 @@ impl State {
             self.said = Some(Instant::now());
         }
         tells
+    }
+
+    /// The same as [`State::line`], for a machine.
+    fn document(&self) -> Value {
+        let elapsed = self.start.elapsed();
+        json!({
+            "table": self.table,
+            "rows": self.rows,
+            "rows_estimate": self.rows_estimate.max(self.rows),
+            "chunks": self.chunks,
+            "chunks_mismatched": self.mismatched,
+            "elapsed_seconds": elapsed.as_secs(),
+            "seconds_left": time_left(self.rows, self.rows_estimate, elapsed).map(|left| left.as_secs()),
+            "settling_rows": self.settling.map(|(keys, _)| keys),
+            "paused": self.paused.as_ref().map(|pause| &*pause.words),
+        })
     }
 
     fn line(&self) -> String {

@@ -6,4 +6,5 @@ pub mod doctor;
 pub mod json;
 pub mod pt;
 pub mod repair;
+pub mod summary;
 pub mod text;

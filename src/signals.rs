@@ -25,6 +25,7 @@ impl Interrupt {
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    hang_up: Option<Signal>,
 }
 
 impl Signals {
@@ -36,7 +37,27 @@ impl Signals {
         Ok(Signals {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
+            hang_up: None,
         })
+    }
+
+    /// Also hears the signal that asks a service to read its configuration again.
+    pub fn with_hang_up(mut self) -> Result<Signals, Failure> {
+        let hang_up = signal(SignalKind::hangup());
+        self.hang_up =
+            Some(hang_up.map_err(|error| Failure::system(format!("cannot listen for signals: {error}")))?);
+        Ok(self)
+    }
+
+    /// The number of the next signal that ends a service; none if it is to read its configuration again.
+    pub async fn next_of_service(&mut self) -> Option<u8> {
+        let Some(mut hang_up) = self.hang_up.take() else { return Some(self.next().await) };
+        let next = tokio::select! {
+            _ = hang_up.recv() => None,
+            number = self.next() => Some(number),
+        };
+        self.hang_up = Some(hang_up);
+        next
     }
 
     /// The number of the next signal.
@@ -48,6 +69,19 @@ impl Signals {
             _ = self.terminate.recv() => SIGTERM,
         }
     }
+}
+
+/// From now on `stop` is raised when the standard input ends: who began this run is gone. A run that was begun by nobody in
+/// particular is not given such an input.
+pub fn watch_input(stop: &Stop) {
+    let stop = stop.clone();
+    // a thread of its own: reading the standard input cannot be called off, and must not keep the runtime from ending
+    std::thread::spawn(move || {
+        let mut sink = std::io::sink();
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut sink);
+        stop.raise();
+        output::note("evensum: who began this run is gone; stopping after the chunk at hand");
+    });
 }
 
 /// From now on the first signal raises `stop`, and the second ends the program.

@@ -1,51 +1,49 @@
-//! The state folder: the history of runs, the journals of repairs, and one lock per node.
+//! The state folder: the history of runs, what is known of each table, alerts, accounts, the journals of repairs, and one lock
+//! per node.
 //!
 //! ```text
-//! DIR/runs.sqlite          one row per run, with its report as JSON; what runs at work have compared so far; what runs found
+//! DIR/runs.sqlite          runs with their reports; what runs at work have compared so far; what runs found; tables, schedules,
+//!                          alerts, accounts, and what people did
 //! DIR/journals/RUN.journal before-images of a repair
+//! DIR/plans/RUN.json       a plan that somebody may approve on the page
 //! DIR/locks/NODE.lock      held by the run at work; names its process
 //! ```
+//!
+//! Every command and the service share the file; it is all that they share. Each idea has a file of its own below.
 //!
 //! Invariant: a file that is not what it should be is named in an error and left as it is, before any node is touched.
 //! A lock is the operating system's, so a run that was killed leaves none behind. Reports and journals hold rows, so nobody
 //! but their owner may read them.
 
+mod accounts;
+mod alerts;
+mod audit;
 mod checkpoints;
+pub mod counters;
 mod found;
+mod history;
+mod layout;
+mod progress;
+mod schedules;
+mod tables;
+
+pub use accounts::{Pass, Role};
+pub use alerts::{Alert, Mute, Told};
+pub use history::{Request, Run, Status};
+pub use progress::Beacon;
+pub use schedules::ScheduleState;
+pub use tables::{Kinds, TableState, kinds};
 
 use crate::clock;
 use crate::error::Failure;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::Connection;
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The layout of `runs.sqlite`.
-const SCHEMA_VERSION: i64 = 1;
 /// How long to wait for another run that is writing its row.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What is known of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run {
-    /// Its name.
-    pub run: String,
-    /// `check` or `sync`.
-    pub kind: String,
-    /// Who or what began it.
-    pub cause: String,
-    /// The cluster's name.
-    pub cluster: String,
-    /// When, in seconds since 1970.
-    pub started: u64,
-    /// When it ended; `None` if it did not, or was killed.
-    pub finished: Option<u64>,
-    /// Its verdict.
-    pub verdict: Option<String>,
-    /// Its report.
-    pub report: Option<String>,
-}
 
 /// The folder, open.
 #[derive(Debug)]
@@ -81,34 +79,16 @@ impl State {
             Failure::state(format!("the state file {} cannot be used: {why}", path.display()))
         };
         // a folder that was there before is not ours to close: it may hold more than runs
-        for folder in [folder.to_owned(), folder.join("journals"), folder.join("locks")] {
+        for folder in [folder.to_owned(), folder.join("journals"), folder.join("locks"), folder.join("plans")]
+        {
             private_folder(&folder).map_err(|error| {
                 Failure::state(format!("cannot make the folder {}: {error}", folder.display()))
             })?;
         }
         private_file(&path).map_err(|error| broken(&error))?;
-        let runs = Connection::open(&path).map_err(|error| broken(&error))?;
+        let mut runs = Connection::open(&path).map_err(|error| broken(&error))?;
         runs.busy_timeout(BUSY_TIMEOUT).map_err(|error| broken(&error))?;
-        let version: i64 =
-            runs.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|error| broken(&error))?;
-        match version {
-            0 | SCHEMA_VERSION => {}
-            newer => {
-                return Err(broken(&format!(
-                    "its layout is {newer}, and this program knows {SCHEMA_VERSION}"
-                )));
-            }
-        }
-        let layout = format!(
-            "CREATE TABLE IF NOT EXISTS runs(
-                run TEXT PRIMARY KEY, kind TEXT NOT NULL, cause TEXT NOT NULL, cluster TEXT NOT NULL,
-                started INTEGER NOT NULL, finished INTEGER, verdict TEXT, report TEXT) STRICT;
-             {}{}
-             PRAGMA user_version = {SCHEMA_VERSION};",
-            checkpoints::LAYOUT,
-            found::LAYOUT
-        );
-        runs.execute_batch(&layout).map_err(|error| broken(&error))?;
+        layout::bring_up(&mut runs).map_err(|why| broken(&why))?;
         Ok(State { folder: folder.to_owned(), runs })
     }
 
@@ -122,19 +102,25 @@ impl State {
         Ok(Lock { _files: files })
     }
 
+    /// Holds this folder for the one service that may use it.
+    pub fn lock_service(&self) -> Result<Lock, Failure> {
+        let file =
+            self.lock_file(&self.folder.join("locks/service.lock"), "serving from this state folder")?;
+        Ok(Lock { _files: vec![file] })
+    }
+
     fn lock_node(&self, identity: &str) -> Result<File, Failure> {
         let name = blake3::hash(identity.as_bytes()).to_hex();
         let path = self.folder.join("locks").join(format!("{}.lock", &name[..16]));
+        self.lock_file(&path, "at work on a node of this cluster")
+    }
+
+    fn lock_file(&self, path: &Path, at_work: &str) -> Result<File, Failure> {
         let broken = |error: std::io::Error| {
             Failure::state(format!("the lock file {} cannot be used: {error}", path.display()))
         };
-        let mut file = File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(broken)?;
+        let mut file =
+            File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(broken)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -143,7 +129,7 @@ impl State {
                 let holder = holder.trim();
                 let holder = if holder.is_empty() { "unknown" } else { holder };
                 return Err(Failure::running(format!(
-                    "another evensum (process {holder}) is already at work on a node of this cluster"
+                    "another evensum (process {holder}) is already {at_work}"
                 )));
             }
             Err(TryLockError::Error(error)) => return Err(broken(error)),
@@ -154,68 +140,14 @@ impl State {
         Ok(file)
     }
 
+    /// The plan of a repair that somebody may approve.
+    pub fn plan(&self, run: &str) -> PathBuf {
+        self.folder.join("plans").join(format!("{run}.json"))
+    }
+
     /// The journal of a repair.
     pub fn journal(&self, run: &str) -> PathBuf {
         self.folder.join("journals").join(format!("{run}.journal"))
-    }
-
-    /// Notes that a run begins.
-    pub fn begin(&self, run: &str, kind: &str, cluster: &str) -> Result<(), Failure> {
-        self.runs
-            .execute(
-                "INSERT INTO runs(run, kind, cause, cluster, started) VALUES (?1, ?2, 'command', ?3, ?4)
-                 ON CONFLICT DO NOTHING",
-                params![run, kind, cluster, seconds()],
-            )
-            .map_err(|error| self.broken(&error))
-            .and_then(|added| match added {
-                0 => Err(Failure::usage(format!("there is already a run '{run}'"), "choose another name")),
-                _ => Ok(()),
-            })
-    }
-
-    /// Notes how a run ended.
-    pub fn finish(&self, run: &str, verdict: &str, report: &str) -> Result<(), Failure> {
-        self.runs
-            .execute(
-                "UPDATE runs SET finished = ?2, verdict = ?3, report = ?4 WHERE run = ?1",
-                params![run, seconds(), verdict, report],
-            )
-            .map(drop)
-            .map_err(|error| self.broken(&error))
-    }
-
-    /// Notes that a run ended with a failure; where that fails too, the failure itself is what a person must hear.
-    pub fn fail(&self, run: &str, failure: &Failure) {
-        let report = serde_json::json!({ "code": failure.code, "error": failure.what });
-        let _ = self.finish(run, "failed", &report.to_string());
-    }
-
-    /// The latest runs, the last one first, without their reports.
-    pub fn list(&self, limit: u32) -> Result<Vec<Run>, Failure> {
-        let list = || {
-            self.runs
-                .prepare(
-                    "SELECT run, kind, cause, cluster, started, finished, verdict, NULL FROM runs
-                     ORDER BY started DESC, rowid DESC LIMIT ?1",
-                )?
-                .query_map([limit], read_run)?
-                .collect::<rusqlite::Result<Vec<Run>>>()
-        };
-        list().map_err(|error| self.broken(&error))
-    }
-
-    /// One run; `last` is the latest.
-    pub fn find(&self, run: &str) -> Result<Option<Run>, Failure> {
-        self.runs
-            .query_row(
-                "SELECT run, kind, cause, cluster, started, finished, verdict, report FROM runs
-                 WHERE run = ?1 OR ?1 = 'last' ORDER BY started DESC, rowid DESC LIMIT 1",
-                [run],
-                read_run,
-            )
-            .optional()
-            .map_err(|error| self.broken(&error))
     }
 
     fn broken(&self, error: &rusqlite::Error) -> Failure {
@@ -249,52 +181,9 @@ fn seconds() -> i64 {
     i64::try_from(clock::now_seconds()).unwrap_or(i64::MAX)
 }
 
-fn read_run(row: &rusqlite::Row<'_>) -> rusqlite::Result<Run> {
-    let unsigned = |seconds: i64| u64::try_from(seconds).unwrap_or(0);
-    Ok(Run {
-        run: row.get(0)?,
-        kind: row.get(1)?,
-        cause: row.get(2)?,
-        cluster: row.get(3)?,
-        started: unsigned(row.get(4)?),
-        finished: row.get::<_, Option<i64>>(5)?.map(unsigned),
-        verdict: row.get(6)?,
-        report: row.get(7)?,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn runs_are_kept_and_found_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = State::open(folder.path()).unwrap();
-        state.begin("a", "check", "shop").unwrap();
-        state.begin("b", "check", "shop").unwrap();
-        state.finish("b", "identical", "{}").unwrap();
-        drop(state);
-        let state = State::open(folder.path()).unwrap();
-        let runs = state.list(10).unwrap();
-        assert_eq!(runs.iter().map(|run| run.run.as_str()).collect::<Vec<_>>(), ["b", "a"]);
-        assert_eq!(runs[1].finished, None);
-        assert_eq!(state.find("last").unwrap().unwrap().report.as_deref(), Some("{}"));
-        assert_eq!(state.find("nobody").unwrap(), None);
-    }
-
-    #[test]
-    fn of_runs_of_one_second_the_last_begun_is_the_last_whatever_its_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = State::open(folder.path()).unwrap();
-        for run in ["9", "5", "7", "1"] {
-            state.begin(run, "check", "a, b").unwrap();
-            state.runs.execute("UPDATE runs SET started = 1000", []).unwrap();
-            assert_eq!(state.find("last").unwrap().unwrap().run, run);
-        }
-        let names: Vec<String> = state.list(9).unwrap().into_iter().map(|run| run.run).collect();
-        assert_eq!(names, ["1", "7", "5", "9"]);
-    }
 
     #[cfg(unix)]
     #[test]

@@ -63,6 +63,7 @@ fn skipped(table: Arc<Table>, obstacle: Option<Obstacle>) -> TableReport {
         chunks_mismatched: 0,
         chunks_different: 0,
         chunks_unsettled: 0,
+        chunk_verdicts: Vec::new(),
         rows_lagging: 0,
         rows_different: 0,
         rows_unsettled: 0,
@@ -143,12 +144,18 @@ impl Accounts {
                 for (node, hashes) in done.hashes.iter_mut().enumerate() {
                     hashes.push(leaf_hash(&leaf, node, own));
                 }
+                let any = |kind: fn(&Settled) -> bool| own.iter().any(kind);
+                let different = any(|row| matches!(row, Settled::Different(_)));
+                let unsettled = any(|row| matches!(row, Settled::Unsettled(..)));
+                done.report.add_chunk(match (different, unsettled) {
+                    (true, _) => Verdict::Different,
+                    (false, true) => Verdict::Unsettled,
+                    (false, false) => Verdict::Identical,
+                });
                 if let Some(located) = &leaf.located {
-                    let any = |kind: fn(&Settled) -> bool| u64::from(own.iter().any(kind));
-                    let unsettled = any(|row| matches!(row, Settled::Unsettled(..)));
-                    done.report.chunks_different += any(|row| matches!(row, Settled::Different(_)));
-                    done.report.chunks_unsettled += unsettled;
-                    if unsettled == 0 {
+                    done.report.chunks_different += u64::from(different);
+                    done.report.chunks_unsettled += u64::from(unsettled);
+                    if !unsettled {
                         let chunk = located.chunk(&done.report.table);
                         let digests = (0..nodes.len()).map(|node| located.digest(node, own)).collect();
                         chunks.push(SettledChunk { number, chunk, digests });
@@ -296,5 +303,6 @@ mod tests {
             [(Verdict::Different, 1, Some("too slow")), (Verdict::Skipped, 0, Some("too slow"))]
         );
         assert_eq!((report.verdict(), report.divergences.len()), (Verdict::Different, 1));
+        assert_eq!(report.tables[0].chunk_verdicts, [(Verdict::Different, 1)]);
     }
 }

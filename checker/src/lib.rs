@@ -54,6 +54,6 @@ pub use report::{
     Course, Definition, Divergence, NodeFingerprint, Report, TableReport, Unsettled, Verdict, Version,
 };
 pub use run::{Crew, Lane, Manners, Member, Options, check, check_gently, check_keys};
-pub use selection::{Selection, SelectionError};
+pub use selection::{Selection, SelectionError, glob};
 pub use stop::Stop;
 pub use throttle::{Cause, Gate, Held, LinkSight, LoadSight, Reason, Sight, Throttle};

@@ -138,6 +138,9 @@ pub struct TableReport {
     pub chunks_different: u64,
     /// The chunks that hold a row that is unsettled.
     pub chunks_unsettled: u64,
+    /// The chunks in the order of the table, as settled: how many in a row are alike. A chunk is different if any row of it is,
+    /// else unsettled if any is.
+    pub chunk_verdicts: Vec<(Verdict, u64)>,
     /// Rows that differed at first and turned out to be on their way.
     pub rows_lagging: u64,
     /// Rows that are different.
@@ -188,6 +191,16 @@ pub struct Course {
     pub chunks_retried: u64,
     /// What else a reader of the report should know.
     pub notes: Vec<String>,
+}
+
+impl TableReport {
+    /// Adds the next chunk to [`TableReport::chunk_verdicts`].
+    pub(crate) fn add_chunk(&mut self, verdict: Verdict) {
+        match self.chunk_verdicts.last_mut() {
+            Some((last, count)) if *last == verdict => *count += 1,
+            _ => self.chunk_verdicts.push((verdict, 1)),
+        }
+    }
 }
 
 impl Report {

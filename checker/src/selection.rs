@@ -67,7 +67,8 @@ impl Selection {
 }
 
 /// Whether `text` matches `pattern`. Keeps one place to come back to, so it takes at most pattern × text steps.
-fn glob(pattern: &str, text: &str) -> bool {
+#[must_use]
+pub fn glob(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t, mut star) = (0, 0, None);
     while t < text.len() {

@@ -83,11 +83,6 @@ impl Sink {
         self.repeat
     }
 
-    /// The least grave that it is told.
-    pub fn least_severity(&self) -> Severity {
-        self.least
-    }
-
     /// Whether it is told what is so grave.
     pub fn wants(&self, severity: Severity) -> bool {
         severity <= self.least
@@ -97,11 +92,6 @@ impl Sink {
     /// lasts for as long as it lasts, and what is resolved for [`RESOLVED_RESENT_FOR`].
     pub fn resend(&self) -> Option<Duration> {
         (self.kind == Kind::Alertmanager).then_some(RESEND)
-    }
-
-    /// How long a call may take as a whole.
-    pub fn timeout(&self) -> Duration {
-        self.timeout
     }
 }
 

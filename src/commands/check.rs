@@ -11,7 +11,7 @@ use self::pt::Timed;
 use crate::cli::{CheckArgs, ExitCodes, Format};
 use crate::clock;
 use crate::cluster::{Cluster, Connected, Scope, create_view, crew};
-use crate::commands::hidden;
+use crate::commands::{hidden, run_name};
 use crate::error::{Failure, Outcome};
 use crate::gentle::{Digesting, Watch};
 use crate::output;
@@ -38,16 +38,20 @@ async fn run_and_say(args: CheckArgs) -> Result<Outcome, Failure> {
     let cluster = Cluster::resolve(&args.cluster, 2)?;
     let mut scope = cluster.scope(&args.selection)?;
     scope.no_ledger = args.no_ledger || (scope.no_ledger && args.selection.ledger.is_none());
-    let state = State::open(&state::folder(scope.state.as_deref())?)?;
+    let mut state = State::open(&state::folder(scope.state.as_deref())?)?;
+    let name = run_name(args.name.as_deref())?;
     let stop = Stop::new();
     let interrupt = signals::watch(&stop)?;
+    if args.until_input_ends {
+        signals::watch_input(&stop);
+    }
     let mut connected = cluster.connect(&scope.options).await?;
     let identities: Vec<String> = connected.iter().map(|node| node.identity.server_uuid.clone()).collect();
     let _lock = state.lock(&identities)?;
     let about = about(&connected, &scope);
     let (run, checkpoint) = match &args.resume {
         Some(wanted) => resume(&state, wanted, &about)?,
-        None => (clock::run_name(), Checkpoint::default()),
+        None => (name, Checkpoint::default()),
     };
     match &args.resume {
         Some(_) => state.go_on(&run)?,
@@ -56,6 +60,7 @@ async fn run_and_say(args: CheckArgs) -> Result<Outcome, Failure> {
     let leaves = checkpoint.tables.values().map(|kept| kept.leaves.len() as u64).sum();
     let keeper = state.keep(&run, &about.to_string(), leaves)?;
     let progress = Timed::new();
+    progress.show_by(state.beacon(&run));
     let report = match &args.ledger_view {
         Some(view) => create_view(&connected, &scope.options, view).await,
         None => Ok(()),
@@ -69,8 +74,13 @@ async fn run_and_say(args: CheckArgs) -> Result<Outcome, Failure> {
     if scope.no_ledger {
         render::json::without_ledger(&mut document);
     }
-    state.finish(&run, &report.verdict().to_string(), &document.to_string())?;
     state.keep_found(&report)?;
+    if scope.selection.filter.is_none() {
+        state.keep_tables(&cluster.name, &report, &scope.selection)?;
+    }
+    let whole = is_whole(&report, &scope);
+    let summary = render::summary::check(&report, whole).to_string();
+    state.finish(&run, &report.verdict().to_string(), &summary, &document.to_string())?;
     if report.interrupted {
         output::note(&format!("evensum: go on with --resume={run}"));
     } else {
@@ -82,7 +92,7 @@ async fn run_and_say(args: CheckArgs) -> Result<Outcome, Failure> {
     }
     Ok(match args.exit_code {
         ExitCodes::Native => interrupt.outcome().unwrap_or_else(|| outcome(&report, &scope)),
-        ExitCodes::Pt => pt::outcome(&report, is_whole(&report, &scope), &mut connected).await,
+        ExitCodes::Pt => pt::outcome(&report, whole, &mut connected).await,
     })
 }
 

@@ -12,6 +12,7 @@ use crate::cli::{Firing, SyncArgs};
 use crate::clock;
 use crate::cluster::{Cluster, Connected, Scope, menders, named};
 use crate::commands::check::{compare, is_whole, outcome, unmatched};
+use crate::commands::run_name;
 use crate::config;
 use crate::error::{Failure, Outcome, without_secret};
 use crate::gentle::Watch;
@@ -31,9 +32,6 @@ use syncer::{ExecuteError, Journal, Manners, Options, Plan, PlannedNode, Policie
 
 /// More rows than this are not changed, unless said otherwise.
 const MAX_ROWS: u64 = 1_000;
-/// The longest name of a run: the ledger's column holds it, and what makes it unique there.
-const RUN_CHARACTERS_MAX: usize = 48;
-
 /// What the command works with.
 struct Site {
     args: SyncArgs,
@@ -55,6 +53,9 @@ pub async fn run(args: SyncArgs) -> Result<Outcome, Failure> {
     let state = State::open(&state::folder(scope.state.as_deref())?)?;
     let stop = Stop::new();
     let interrupt = signals::watch(&stop)?;
+    if args.until_input_ends {
+        signals::watch_input(&stop);
+    }
     let connected = cluster.connect(&scope.options).await?;
     let policies = policies(default, &cluster.config.sync, &connected)?;
     let identities: Vec<String> = connected.iter().map(|node| node.identity.server_uuid.clone()).collect();
@@ -196,7 +197,8 @@ impl Site {
         below.iter().for_each(|line| output::note(&format!("evensum: {line}")));
         let mut document = render::repair::document(&self.run, plan, report, None);
         document["below"] = below.into();
-        self.state.finish(&self.run, "planned", &document.to_string())?;
+        let numbers = render::summary::repair(plan, None).to_string();
+        self.state.finish(&self.run, "planned", &numbers, &document.to_string())?;
         if self.args.json {
             output::print(&render::json::text(&document))?;
         } else {
@@ -299,7 +301,8 @@ impl Site {
             Outcome::Different => "different",
             _ => "unfinished",
         };
-        let kept = self.state.finish(&self.run, verdict, &document.to_string());
+        let numbers = render::summary::repair(plan, Some(summary)).to_string();
+        let kept = self.state.finish(&self.run, verdict, &numbers, &document.to_string());
         let told = kept.and_then(|()| match self.args.json {
             true => output::print(&render::json::text(&document)),
             false => {
@@ -362,20 +365,6 @@ fn firing(said: Firing) -> Triggers {
         Firing::Skip => Triggers::Skip,
         Firing::Fire => Triggers::Fire,
     }
-}
-
-/// A run's name: as said, if it can be the name of a file, else a new one.
-fn run_name(said: Option<&str>) -> Result<String, Failure> {
-    let Some(name) = said else { return Ok(clock::run_name()) };
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if name.is_empty() || name.len() > RUN_CHARACTERS_MAX || name.starts_with('.') || !name.chars().all(plain)
-    {
-        let advice = format!(
-            "letters, digits, '.', '_' and '-', at most {RUN_CHARACTERS_MAX}; evensum runs lists those that there are"
-        );
-        return Err(Failure::usage(format!("'{name}' is no name of a run"), advice));
-    }
-    Ok(name.to_owned())
 }
 
 fn policy(text: &str) -> Result<Policy, Failure> {

@@ -94,6 +94,7 @@ pub mod tests {
             chunks_mismatched: chunks_different + chunks_unsettled,
             chunks_different,
             chunks_unsettled,
+            chunk_verdicts: Vec::new(),
             rows_lagging: 0,
             rows_different,
             rows_unsettled,

@@ -375,6 +375,7 @@ mod tests {
             chunks_mismatched: 1,
             chunks_different: 1,
             chunks_unsettled: 0,
+            chunk_verdicts: Vec::new(),
             rows_lagging: 0,
             rows_different,
             rows_unsettled: 0,

@@ -294,13 +294,13 @@ fn of_nothing_nobody_is_told() {
 fn a_sink_knows_what_it_wants_and_how_often() {
     let plain = sink("type = 'webhook'\nurl = 'http://localhost/'");
     assert_eq!((plain.name(), plain.kind(), plain.resend()), ("webhook", "webhook", None));
-    assert_eq!((plain.repeat(), plain.timeout()), (Duration::from_secs(14_400), Duration::from_secs(10)));
+    assert_eq!((plain.repeat(), plain.timeout), (Duration::from_secs(14_400), Duration::from_secs(10)));
     assert!(plain.wants(Severity::Info));
     let grave = sink("type = 'webhook'\nurl = 'http://localhost/'\nseverity = 'error'\nrepeat = '30m'");
     assert!(
         grave.wants(Severity::Critical) && grave.wants(Severity::Error) && !grave.wants(Severity::Warning)
     );
-    assert_eq!((grave.least_severity(), grave.repeat()), (Severity::Error, Duration::from_secs(1800)));
+    assert_eq!((grave.least, grave.repeat()), (Severity::Error, Duration::from_secs(1800)));
 }
 
 #[test]
@@ -320,7 +320,7 @@ fn what_cannot_be_meant_is_refused_with_what_to_do() {
         ("type = 'webhook'\nurl = 'https://h/'\nca_file = 'none'", "ca_file"),
         ("type = 'webhook'\nurl = 'http://h/'\nto = ['a@b.c']", "to has no meaning for this type"),
         ("type = 'webhook'\nurl = 'http://h/'\nname = \"a\\nb\"", "its name"),
-        ("type = 'webhook'\nurl = 'http://h/'\nrepeat = '4d'", "repeat: 'd' is no unit"),
+        ("type = 'webhook'\nurl = 'http://h/'\nrepeat = '4d'", "repeat: a day is the longest"),
         ("type = 'webhook'\nurl = 'http://h/'\nrepeat = '1s'", "repeat is too short"),
         ("type = 'webhook'\nurl = 'http://h/'\ntimeout = '1h'", "timeout is too long"),
         ("type = 'webhook'\nurl_file = 'none'", "url_file: cannot read"),

@@ -10,6 +10,7 @@ use crate::clock::now_seconds;
 use crate::cluster::Connected;
 use crate::error::{Failure, Outcome};
 use crate::progress::Line;
+use crate::state::Beacon;
 use checker::{Progress, Report, Step, Verdict};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -38,6 +39,11 @@ impl Timed {
     /// Begins with no table.
     pub fn new() -> Timed {
         Timed { line: Line::new(), begun: Mutex::default(), ended: Mutex::default() }
+    }
+
+    /// Also shows where the run stands to who looks at it from outside.
+    pub fn show_by(&self, beacon: Beacon) {
+        self.line.show_by(beacon);
     }
 
     /// Ends the line.

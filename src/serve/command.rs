@@ -1,0 +1,107 @@
+//! What the service runs, as words after `evensum`: the same that a person would type.
+//!
+//! Invariant: no password is ever among the words. Runs get what they need to know of nodes from the configuration.
+
+use crate::config::service::{Follow, Plan};
+use std::path::Path;
+
+/// Adds `--flag value`.
+fn add(words: &mut Vec<String>, flag: &str, value: &str) {
+    words.extend([flag.to_owned(), value.to_owned()]);
+}
+
+/// The check of a schedule.
+pub fn scheduled_check(plan: &Plan, config: &Path) -> Vec<String> {
+    let said = &plan.said;
+    let mut words = vec!["check".to_owned()];
+    add(&mut words, "--config", &config.display().to_string());
+    said.tables.iter().for_each(|pattern| add(&mut words, "--tables", pattern));
+    said.ignore_tables.iter().for_each(|pattern| add(&mut words, "--ignore-tables", pattern));
+    said.max_load.iter().for_each(|load| add(&mut words, "--max-load", load));
+    for (flag, value) in [("--window", &said.window), ("--max-lag", &said.max_lag)] {
+        if let Some(value) = value {
+            add(&mut words, flag, value);
+        }
+    }
+    if said.window.is_some() {
+        add(&mut words, "--timezone", plan.schedule.zone.name());
+    }
+    if let Some(intensity) = said.intensity {
+        add(&mut words, "--intensity", &intensity.to_string());
+    }
+    words
+}
+
+/// A check of these tables; of all that the configuration names if there are none.
+pub fn check(config: &Path, tables: &[String]) -> Vec<String> {
+    let mut words = vec!["check".to_owned()];
+    add(&mut words, "--config", &config.display().to_string());
+    tables.iter().for_each(|pattern| add(&mut words, "--tables", pattern));
+    words
+}
+
+/// What follows on a check of a schedule that found something, if anything does.
+pub fn follow_up(plan: &Plan, config: &Path, run: &str) -> Option<Vec<String>> {
+    let policy = plan.said.policy.as_deref()?;
+    match plan.said.repair {
+        Follow::Report => None,
+        Follow::Plan => Some(repair(config, run, policy, None)),
+        Follow::Execute => Some(repair(config, run, policy, Some(plan.max_rows))),
+    }
+}
+
+/// The repair of what a run found: a plan, or, with a cap, carried out.
+pub fn repair(config: &Path, run: &str, policy: &str, max_rows: Option<u64>) -> Vec<String> {
+    let mut words = vec!["sync".to_owned()];
+    add(&mut words, "--config", &config.display().to_string());
+    add(&mut words, "--run", run);
+    add(&mut words, "--policy", policy);
+    if let Some(rows) = max_rows {
+        words.extend(["--execute".to_owned(), "--yes".to_owned()]);
+        add(&mut words, "--max-rows", &rows.to_string());
+    }
+    words
+}
+
+/// As one types it.
+pub fn typed(words: &[String]) -> String {
+    let words = words.iter().map(|word| crate::render::text::quoted(word));
+    std::iter::once("evensum".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::service::{Scheduled, plans};
+
+    fn plan(more: &str) -> Plan {
+        let said: Scheduled = toml::from_str(&format!("name = 'nightly'\ncron = '@daily'\n{more}")).unwrap();
+        plans(&[said]).unwrap().remove(0)
+    }
+
+    #[test]
+    fn a_schedule_is_a_command_that_a_person_could_type() {
+        let plan = plan(
+            "tables = ['shop.*', 'b.c d']\nwindow = '01:00-05:00'\ntimezone = 'Europe/Helsinki'\nmax_load = ['Threads_running=25']\n\
+             intensity = 0.3\npolicy = 'majority'\nrepair = 'execute'\nmax_rows = 7",
+        );
+        let config = Path::new("/etc/evensum.toml");
+        assert_eq!(
+            typed(&scheduled_check(&plan, config)),
+            "evensum check --config /etc/evensum.toml --tables 'shop.*' --tables 'b.c d' --max-load Threads_running=25 \
+             --window 01:00-05:00 --timezone Europe/Helsinki --intensity 0.3"
+        );
+        assert_eq!(
+            typed(&follow_up(&plan, config, "r1").unwrap()),
+            "evensum sync --config /etc/evensum.toml --run r1 --policy majority --execute --yes --max-rows 7"
+        );
+    }
+
+    #[test]
+    fn nothing_follows_unless_it_was_asked_for() {
+        let config = Path::new("c");
+        assert_eq!(follow_up(&plan("policy = 'majority'"), config, "r1"), None);
+        let planned = follow_up(&plan("policy = 'majority'\nrepair = 'plan'"), config, "r1").unwrap();
+        assert!(!planned.contains(&"--execute".to_owned()), "{planned:?}");
+    }
+}

@@ -1,0 +1,248 @@
+//! Accounts, sessions and tokens, and the audit log.
+//!
+//! Invariant: what a password was is never said, logged or compared where time could tell; wrong names and wrong passwords are one answer.
+
+use super::super::answer::{Answer, Wrong, document, here};
+use super::super::guard::{COOKIE, Caller, note, session};
+use super::super::{Desk, Visitor};
+use super::{Fields, limit};
+use crate::cli::span;
+use crate::clock;
+use crate::serve::access::{account_name, hash_password, is_password, random};
+use crate::state::{Pass, Role};
+use axum::Extension;
+use axum::extract::{ConnectInfo, Path, Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use database::Secret;
+use serde::Deserialize;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a session lasts.
+const SESSION: Duration = Duration::from_secs(12 * 3_600);
+/// How long a token lasts unless said otherwise, and the longest.
+const TOKEN: Duration = Duration::from_secs(90 * 86_400);
+const TOKEN_MAX: Duration = Duration::from_secs(366 * 86_400);
+
+/// Who logs in.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoginFields {
+    name: String,
+    #[serde(deserialize_with = "super::secret")]
+    password: Secret,
+}
+
+/// Logs somebody in.
+pub async fn login(
+    State(desk): State<Arc<Desk>>,
+    ConnectInfo(Visitor(from)): ConnectInfo<Visitor>,
+    Fields(fields): Fields<LoginFields>,
+) -> Answer {
+    let names = [format!("account {}", fields.name), format!("address {}", from.ip())];
+    let Ok(_turn) = desk.logins.turns.acquire().await else { return Err(refused()) };
+    if let Some(wait) = desk.logins.wait(&names, Instant::now()) {
+        let what = "there were too many wrong passwords";
+        return Err(Wrong::later(StatusCode::TOO_MANY_REQUESTS, what, wait.as_secs() + 1));
+    }
+    let kept = desk.service.state()?.password(&fields.name)?;
+    let password = fields.password;
+    let right =
+        tokio::task::spawn_blocking(move || is_password(&password, kept.as_deref())).await.unwrap_or(false);
+    if !right {
+        desk.logins.note_wrong(&names, Instant::now());
+        return Err(refused());
+    }
+    desk.logins.note_right(&names);
+    note(&desk, &fields.name, "log in", "page", &format!("from {}", from.ip()))?;
+    admit(&desk, &fields.name, StatusCode::OK)
+}
+
+fn refused() -> Wrong {
+    Wrong::new(StatusCode::UNAUTHORIZED, "name or password is wrong", "")
+}
+
+/// Begins a session.
+fn admit(desk: &Desk, name: &str, status: StatusCode) -> Answer {
+    let secret = random()?;
+    desk.service.state()?.admit(&secret, name, Pass::Session, SESSION)?;
+    let mut response = document(status, &json!({ "schema_version": 1, "name": name }));
+    set_cookie(desk, &mut response, secret.reveal(), SESSION.as_secs());
+    Ok(response)
+}
+
+fn set_cookie(desk: &Desk, response: &mut Response, value: &str, seconds: u64) {
+    let secure = if desk.encrypted { "; Secure" } else { "" };
+    let cookie = format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
+    if let Ok(value) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().insert(header::SET_COOKIE, value);
+    }
+}
+
+/// Ends the session.
+pub async fn logout(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Answer {
+    if let Some(session) = session(&headers) {
+        desk.service.state()?.dismiss(session)?;
+    }
+    let mut response = document(StatusCode::OK, &json!({ "schema_version": 1 }));
+    set_cookie(&desk, &mut response, "", 0);
+    Ok(response)
+}
+
+/// Who asks.
+pub async fn who(Extension(caller): Extension<Caller>) -> Answer {
+    here(json!({ "name": caller.name, "role": caller.role.word() }))
+}
+
+/// Who makes the first account.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FirstFields {
+    #[serde(deserialize_with = "super::secret")]
+    token: Secret,
+    name: String,
+    #[serde(deserialize_with = "super::secret")]
+    password: Secret,
+}
+
+/// Makes the first account, for who has the token of the first start.
+pub async fn first(
+    State(desk): State<Arc<Desk>>,
+    ConnectInfo(Visitor(from)): ConnectInfo<Visitor>,
+    Fields(fields): Fields<FirstFields>,
+) -> Answer {
+    let names = [format!("first token from {}", from.ip())];
+    let Ok(_turn) = desk.logins.turns.acquire().await else { return Err(refused()) };
+    if let Some(wait) = desk.logins.wait(&names, Instant::now()) {
+        return Err(Wrong::later(
+            StatusCode::TOO_MANY_REQUESTS,
+            "there were too many wrong tokens",
+            wait.as_secs() + 1,
+        ));
+    }
+    let state = desk.service.state()?;
+    if !state.is_first_token(fields.token.reveal())? {
+        desk.logins.note_wrong(&names, Instant::now());
+        let hint = "the service says a new one when it begins without an account";
+        return Err(Wrong::new(StatusCode::FORBIDDEN, "this is not the token of the first start", hint));
+    }
+    make(&desk, &fields.name, Role::Admin, fields.password).await?;
+    note(&desk, &fields.name, "make account", &fields.name, "the first, by the token of the first start")?;
+    admit(&desk, &fields.name, StatusCode::CREATED)
+}
+
+/// Makes an account.
+async fn make(desk: &Desk, name: &str, role: Role, password: Secret) -> Result<(), Wrong> {
+    account_name(name)?;
+    let kept = tokio::task::spawn_blocking(move || hash_password(&password)).await;
+    let kept =
+        kept.map_err(|_| Wrong::new(StatusCode::INTERNAL_SERVER_ERROR, "the password was not kept", ""))??;
+    Ok(desk.service.state()?.add_account(name, role, &kept)?)
+}
+
+/// All accounts.
+pub async fn list(State(desk): State<Arc<Desk>>) -> Answer {
+    let accounts = desk.service.state()?.accounts()?;
+    let accounts = accounts.iter().map(|account| {
+        json!({ "name": account.name, "role": account.role.word(), "created_at": clock::rfc3339(account.created_at) })
+    });
+    here(json!({ "accounts": accounts.collect::<Vec<_>>() }))
+}
+
+/// A new account.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountFields {
+    name: String,
+    role: Role,
+    #[serde(deserialize_with = "super::secret")]
+    password: Secret,
+}
+
+/// Makes an account.
+pub async fn add(
+    State(desk): State<Arc<Desk>>,
+    Extension(caller): Extension<Caller>,
+    Fields(fields): Fields<AccountFields>,
+) -> Answer {
+    let role = fields.role.word();
+    make(&desk, &fields.name, fields.role, fields.password).await?;
+    note(&desk, &caller.name, "make account", &fields.name, role)?;
+    let body = json!({ "schema_version": 1, "name": fields.name, "role": role });
+    Ok(document(StatusCode::CREATED, &body))
+}
+
+/// Removes an account, but not the last that may make others.
+pub async fn remove(
+    State(desk): State<Arc<Desk>>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+) -> Answer {
+    let state = desk.service.state()?;
+    let accounts = state.accounts()?;
+    let admins: Vec<&str> = accounts
+        .iter()
+        .filter(|account| account.role == Role::Admin)
+        .map(|account| account.name.as_str())
+        .collect();
+    if admins == [name.as_str()] {
+        return Err(Wrong::new(
+            StatusCode::CONFLICT,
+            "this is the last account that may make others",
+            "make another admin first",
+        ));
+    }
+    if !accounts.iter().any(|account| account.name == name) {
+        return Err(Wrong::absent("there is no account of this name"));
+    }
+    note(&desk, &caller.name, "remove account", &name, "")?;
+    state.remove_account(&name)?;
+    here(json!({ "name": name, "removed": true }))
+}
+
+/// How long a token is to last.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TokenFields {
+    lasts: Option<String>,
+}
+
+/// Makes a token for scripts, which may what the account may. It is said once.
+pub async fn token(
+    State(desk): State<Arc<Desk>>,
+    Extension(caller): Extension<Caller>,
+    Fields(fields): Fields<TokenFields>,
+) -> Answer {
+    let lasts = fields.lasts.as_deref().map(span).transpose();
+    let lasts = lasts.map_err(|why| Wrong::unusable(&format!("lasts: {why}")))?.unwrap_or(TOKEN);
+    if lasts.is_zero() || lasts > TOKEN_MAX {
+        return Err(Wrong::unusable("a token lasts at most a year, and longer than nothing"));
+    }
+    let secret = random()?;
+    note(&desk, &caller.name, "make token", &caller.name, &format!("for {} s", lasts.as_secs()))?;
+    desk.service.state()?.admit(&secret, &caller.name, Pass::Token, lasts)?;
+    let expires_at = clock::rfc3339(clock::now_seconds() + lasts.as_secs());
+    let body = json!({ "schema_version": 1, "token": secret.reveal(), "expires_at": expires_at });
+    Ok(document(StatusCode::CREATED, &body))
+}
+
+/// How many lines are listed.
+#[derive(Deserialize)]
+pub struct AuditQuery {
+    limit: Option<u32>,
+}
+
+/// The audit log, and whether its chain holds.
+pub async fn audit(State(desk): State<Arc<Desk>>, Query(query): Query<AuditQuery>) -> Answer {
+    let state = desk.service.state()?;
+    let lines = state.audit_lines(limit(query.limit))?;
+    let lines = lines.iter().map(|line| {
+        json!({
+            "id": line.id, "at": clock::rfc3339(line.at), "who": line.who, "action": line.action,
+            "subject": line.subject, "detail": line.detail, "hash": line.hash,
+        })
+    });
+    here(json!({ "broken_at": state.audit_break()?, "lines": lines.collect::<Vec<_>>() }))
+}

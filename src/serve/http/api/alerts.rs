@@ -1,0 +1,137 @@
+//! Alerts: which are open, who knows of them, and what is muted.
+
+use super::super::Desk;
+use super::super::answer::{Answer, Wrong, here};
+use super::super::guard::{Caller, note};
+use super::{Fields, limit, text};
+use crate::alerts::sink::send;
+use crate::cli::span;
+use crate::clock;
+use crate::serve::{teller, view};
+use axum::Extension;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The longest mute.
+const MUTE_MAX: Duration = Duration::from_secs(30 * 86_400);
+/// The longest reason, in characters.
+const REASON_MAX: usize = 500;
+
+/// How many alerts are listed.
+#[derive(Deserialize)]
+pub struct AlertsQuery {
+    limit: Option<u32>,
+}
+
+/// The alerts that are open, and the latest that have ended.
+pub async fn list(State(desk): State<Arc<Desk>>, Query(query): Query<AlertsQuery>) -> Answer {
+    let alerts = desk.service.state()?.latest_alerts(limit(query.limit))?;
+    here(json!({ "alerts": alerts.iter().map(view::alert).collect::<Vec<_>>() }))
+}
+
+/// What somebody says who knows of an alert.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AcknowledgeFields {
+    why: String,
+}
+
+/// Notes that somebody knows of an alert.
+pub async fn acknowledge(
+    State(desk): State<Arc<Desk>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Fields(fields): Fields<AcknowledgeFields>,
+) -> Answer {
+    let absent = || Wrong::absent("there is no open alert of this number");
+    let id: i64 = id.parse().map_err(|_| absent())?;
+    let why = if fields.why.is_empty() { String::new() } else { text(&fields.why, "why", REASON_MAX)? };
+    let state = desk.service.state()?;
+    if state.alert(id)?.is_none_or(|alert| !alert.notice.firing) {
+        return Err(absent());
+    }
+    note(&desk, &caller.name, "acknowledge", &format!("alert {id}"), &why)?;
+    state.acknowledge(id, &caller.name, &why)?;
+    here(json!({ "alert": id, "acknowledged_by": caller.name }))
+}
+
+/// Tells every receiver a test, and says which took it.
+pub async fn test(State(desk): State<Arc<Desk>>, Extension(caller): Extension<Caller>) -> Answer {
+    note(&desk, &caller.name, "test", "alerts", "")?;
+    let setup = desk.service.setup();
+    let mut results: Vec<Value> = Vec::new();
+    for sink in setup.sinks.clone() {
+        let notification = teller::test_notification(&setup.cluster, &setup.external_url(), true);
+        let (name, kind) = (sink.name().to_owned(), sink.kind().to_owned());
+        let sent =
+            tokio::task::spawn_blocking(move || send(&sink, &notification, clock::now_seconds())).await;
+        let error = match sent {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("it failed within".to_owned()),
+        };
+        results.push(json!({ "sink": name, "type": kind, "sent": error.is_none(), "error": error }));
+    }
+    here(json!({ "sinks": results }))
+}
+
+/// The mutes that hold.
+pub async fn mutes(State(desk): State<Arc<Desk>>) -> Answer {
+    let mutes = desk.service.state()?.mutes(clock::now_seconds())?;
+    let mutes = mutes.iter().map(|mute| {
+        json!({
+            "id": mute.id, "pattern": mute.pattern, "reason": mute.reason, "owner": mute.owner,
+            "created_at": clock::rfc3339(mute.created_at), "expires_at": clock::rfc3339(mute.expires_at),
+        })
+    });
+    here(json!({ "mutes": mutes.collect::<Vec<_>>() }))
+}
+
+/// What is to be muted.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MuteFields {
+    pattern: String,
+    reason: String,
+    lasts: String,
+}
+
+/// Mutes alerts for a while.
+pub async fn mute(
+    State(desk): State<Arc<Desk>>,
+    Extension(caller): Extension<Caller>,
+    Fields(fields): Fields<MuteFields>,
+) -> Answer {
+    let pattern = text(&fields.pattern, "pattern", 200)?;
+    let reason = text(&fields.reason, "reason", REASON_MAX)?;
+    let lasts = span(&fields.lasts).map_err(|why| Wrong::unusable(&format!("lasts: {why}")))?;
+    if lasts.is_zero() || lasts > MUTE_MAX {
+        return Err(Wrong::unusable("a mute lasts at most 30 days, and longer than nothing"));
+    }
+    let expires_at = clock::now_seconds() + lasts.as_secs();
+    note(&desk, &caller.name, "mute", &pattern, &format!("until {}: {reason}", clock::rfc3339(expires_at)))?;
+    let id = desk.service.state()?.mute(&pattern, &reason, &caller.name, expires_at)?;
+    let document = json!({ "schema_version": 1, "id": id, "expires_at": clock::rfc3339(expires_at) });
+    Ok(super::super::answer::document(StatusCode::CREATED, &document))
+}
+
+/// Ends a mute.
+pub async fn unmute(
+    State(desk): State<Arc<Desk>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Answer {
+    let absent = || Wrong::absent("there is no mute of this number that holds");
+    let id: i64 = id.parse().map_err(|_| absent())?;
+    let state = desk.service.state()?;
+    if !state.mutes(clock::now_seconds())?.iter().any(|mute| mute.id == id) {
+        return Err(absent());
+    }
+    note(&desk, &caller.name, "unmute", &format!("mute {id}"), "")?;
+    state.unmute(id)?;
+    here(json!({ "mute": id, "ended": true }))
+}

@@ -1,0 +1,206 @@
+//! Metrics in Prometheus' text format: from the state and the last look to lines.
+//!
+//! Names and units follow Prometheus' conventions; seconds, and `_total` for what only grows. A table is named only if it differs,
+//! and [`TABLES_MAX`] are at most, so that a schema with many tables makes no flood of series.
+
+use super::looks::Look;
+use crate::error::Failure;
+use crate::state::State;
+use crate::state::counters::{CHUNKS, REPAIRED, ROWS, RUNS, THROTTLED_MS};
+use std::fmt::Write;
+
+/// The most tables that are named.
+const TABLES_MAX: usize = 50;
+/// The most runs that are looked through for the last one.
+const RUNS_SEEN: u32 = 50;
+
+/// The families that are said: name, kind, what it means. The shipped rules and the dashboard name no others.
+pub const FAMILIES: &[(&str, &str, &str)] = &[
+    ("evensum_up", "gauge", "Whether the node answered when it was last looked at."),
+    ("evensum_build_info", "gauge", "The version of evensum."),
+    (
+        "evensum_check_last_success_timestamp_seconds",
+        "gauge",
+        "When the last check ended that compared all it was to compare.",
+    ),
+    ("evensum_check_last_run_timestamp_seconds", "gauge", "When the last check ended, however it ended."),
+    ("evensum_check_duration_seconds", "gauge", "How long the last check took."),
+    (RUNS, "counter", "Checks that have ended, by result."),
+    ("evensum_tables", "gauge", "Tables that are known, by what their last check said."),
+    ("evensum_tables_different", "gauge", "Tables that are known to differ between nodes."),
+    ("evensum_rows_different", "gauge", "Rows that differ, by kind as seen from the first node."),
+    ("evensum_table_rows_different", "gauge", "Rows that differ in a table that differs."),
+    ("evensum_tables_unsettled", "gauge", "Tables with rows of which nothing could be shown."),
+    ("evensum_tables_skipped", "gauge", "Tables that were not compared."),
+    (ROWS, "counter", "Rows that were compared."),
+    (CHUNKS, "counter", "Chunks that were compared."),
+    ("evensum_throttled_seconds_total", "counter", "For how long checks were held back, by reason."),
+    ("evensum_replication_lag_seconds", "gauge", "How far a replica is behind its source."),
+    ("evensum_replication_running", "gauge", "Whether both threads of a link run."),
+    (REPAIRED, "counter", "Rows that repairs were about, by what came of them."),
+    ("evensum_schedule_missed_total", "counter", "Planned times of a schedule that had no run of their own."),
+    ("evensum_schedule_paused", "gauge", "Whether somebody paused the schedule."),
+    ("evensum_run_working", "gauge", "Runs at work."),
+    ("evensum_alerts", "gauge", "Alerts that are open, by name."),
+    ("evensum_alert_messages_total", "counter", "Messages to a receiver of alerts, by result."),
+];
+
+/// A text as a label's value.
+fn label(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+/// Lines, family by family in the order of [`FAMILIES`].
+struct Page {
+    cluster: String,
+    text: String,
+}
+
+impl Page {
+    /// One family: its samples, each with its labels beside the cluster.
+    fn family(&mut self, name: &str, samples: &[(String, f64)]) {
+        let Some((_, kind, help)) = FAMILIES.iter().find(|(known, ..)| *known == name) else { return };
+        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        for (labels, value) in samples {
+            let comma = if labels.is_empty() { "" } else { "," };
+            let _ = writeln!(self.text, "{name}{{cluster=\"{}\"{comma}{labels}}} {value}", self.cluster);
+        }
+    }
+
+    fn one(&mut self, name: &str, value: Option<f64>) {
+        let samples: Vec<(String, f64)> = value.map(|value| (String::new(), value)).into_iter().collect();
+        self.family(name, &samples);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "Prometheus' samples are floating-point numbers")]
+fn float(number: u64) -> f64 {
+    number as f64
+}
+
+/// All metrics of a cluster, of a service that began at `started`.
+pub fn text(
+    state: &State,
+    cluster: &str,
+    started: u64,
+    look: Option<&Look>,
+    sinks: &[&str],
+) -> Result<String, Failure> {
+    let mut page = Page { cluster: label(cluster), text: String::new() };
+    page.family("evensum_build_info", &[(format!("version=\"{}\"", env!("CARGO_PKG_VERSION")), 1.0)]);
+    page.one("evensum_start_time_seconds", Some(float(started)));
+    if let Some(look) = look {
+        nodes(&mut page, look);
+    }
+    checks(&mut page, state)?;
+    tables(&mut page, state, cluster)?;
+    let counted = |name: &str, per: f64| {
+        let counters = state.counters(name)?;
+        let mut samples: Vec<(String, f64)> =
+            counters.into_iter().map(|(labels, value)| (labels, float(value) / per)).collect();
+        if samples.is_empty() && (name == ROWS || name == CHUNKS) {
+            samples.push((String::new(), 0.0));
+        }
+        Ok::<_, Failure>(samples)
+    };
+    for name in [RUNS, ROWS, CHUNKS, REPAIRED] {
+        page.family(name, &counted(name, 1.0)?);
+    }
+    page.family("evensum_throttled_seconds_total", &counted(THROTTLED_MS, 1_000.0)?);
+    schedules(&mut page, state)?;
+    alerts(&mut page, state, sinks)?;
+    Ok(page.text)
+}
+
+fn nodes(page: &mut Page, look: &Look) {
+    let (mut up, mut running, mut lag) = (Vec::new(), Vec::new(), Vec::new());
+    let flag = |is: bool| f64::from(u8::from(is));
+    for node in &look.nodes {
+        up.push((format!("node=\"{}\"", label(&node.name)), flag(node.answer.is_ok())));
+        for link in node.answer.iter().flat_map(|answer| answer.links.iter().flatten()) {
+            let labels = format!("from=\"{}\",to=\"{}\"", label(&link.from), label(&node.name));
+            running.push((labels.clone(), flag(link.running)));
+            lag.extend(link.lag_seconds.map(|seconds| (labels, float(seconds))));
+        }
+    }
+    page.family("evensum_up", &up);
+    page.family("evensum_replication_running", &running);
+    page.family("evensum_replication_lag_seconds", &lag);
+}
+
+fn checks(page: &mut Page, state: &State) -> Result<(), Failure> {
+    let runs = state.list(RUNS_SEEN)?;
+    let ended = || runs.iter().filter(|run| run.kind == "check" && run.finished.is_some());
+    let whole = ended().find(|run| run.summary_value().is_some_and(|summary| summary["whole"] == true));
+    page.one("evensum_check_last_success_timestamp_seconds", whole.and_then(|run| run.finished).map(float));
+    page.one(
+        "evensum_check_last_run_timestamp_seconds",
+        ended().next().and_then(|run| run.finished).map(float),
+    );
+    let took = ended().find_map(|run| run.number("elapsed_ms"));
+    page.one("evensum_check_duration_seconds", took.map(|millis| float(millis) / 1_000.0));
+    let working = state.open_runs()?.iter().filter(|run| run.status == crate::state::Status::Working).count();
+    page.one("evensum_run_working", Some(float(working as u64)));
+    Ok(())
+}
+
+fn tables(page: &mut Page, state: &State, cluster: &str) -> Result<(), Failure> {
+    let tables = state.tables(cluster)?;
+    let count = |verdict: &str| float(tables.iter().filter(|table| table.verdict == verdict).count() as u64);
+    let by: Vec<(String, f64)> = ["identical", "different", "unsettled", "skipped"]
+        .map(|verdict| (format!("state=\"{verdict}\""), count(verdict)))
+        .to_vec();
+    page.family("evensum_tables", &by);
+    let different: Vec<_> = tables.iter().filter(|table| table.different_since.is_some()).collect();
+    page.one("evensum_tables_different", Some(float(different.len() as u64)));
+    let sum =
+        |of: fn(&crate::state::Kinds) -> u64| float(different.iter().map(|table| of(&table.kinds)).sum());
+    let kinds = [
+        ("kind=\"missing\"".to_owned(), sum(|kinds| kinds.missing)),
+        ("kind=\"extra\"".to_owned(), sum(|kinds| kinds.extra)),
+        ("kind=\"changed\"".to_owned(), sum(|kinds| kinds.changed)),
+    ];
+    page.family("evensum_rows_different", &kinds);
+    let named: Vec<(String, f64)> = different
+        .iter()
+        .take(TABLES_MAX)
+        .map(|table| (format!("table=\"{}\"", label(&table.name)), float(table.rows_different)))
+        .collect();
+    page.family("evensum_table_rows_different", &named);
+    page.one("evensum_tables_unsettled", Some(count("unsettled")));
+    page.one("evensum_tables_skipped", Some(count("skipped")));
+    Ok(())
+}
+
+fn schedules(page: &mut Page, state: &State) -> Result<(), Failure> {
+    let (mut missed, mut paused) = (Vec::new(), Vec::new());
+    for (name, known) in state.schedules()? {
+        let labels = format!("schedule=\"{}\"", label(&name));
+        missed.push((labels.clone(), float(known.missed)));
+        paused.push((labels, f64::from(u8::from(known.paused.is_some()))));
+    }
+    page.family("evensum_schedule_missed_total", &missed);
+    page.family("evensum_schedule_paused", &paused);
+    Ok(())
+}
+
+fn alerts(page: &mut Page, state: &State, sinks: &[&str]) -> Result<(), Failure> {
+    let open = state.open_alerts()?;
+    let by: Vec<(String, f64)> = crate::alerts::findings::ALL
+        .iter()
+        .map(|(name, _)| {
+            let count = open.iter().filter(|alert| alert.notice.name == *name).count();
+            (format!("alertname=\"{name}\""), float(count as u64))
+        })
+        .collect();
+    page.family("evensum_alerts", &by);
+    let mut messages = Vec::new();
+    for name in sinks {
+        let (sent, failed) = state.sink(name)?.counts;
+        for (result, count) in [("sent", sent), ("failed", failed)] {
+            messages.push((format!("sink=\"{}\",result=\"{result}\"", label(name)), float(count)));
+        }
+    }
+    page.family("evensum_alert_messages_total", &messages);
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! What the configuration means for the service: read as a whole, or refused as a whole.
+//!
+//! `evensum config check` reads it by the same function, so what it accepts the service accepts.
+
+use crate::alerts::sink::Sink;
+use crate::cli::ClusterArgs;
+use crate::cluster::Cluster;
+use crate::config::Config;
+use crate::config::service::{Plan, plans};
+use crate::error::Failure;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The configuration, understood.
+pub struct Setup {
+    /// As it was read.
+    pub config: Config,
+    /// The file.
+    pub path: PathBuf,
+    /// What the cluster is called.
+    pub cluster: String,
+    /// Its nodes, not connected.
+    pub nodes: Cluster,
+    /// The schedules.
+    pub plans: Vec<Plan>,
+    /// Who is told.
+    pub sinks: Vec<Arc<Sink>>,
+    /// How often the nodes are looked at.
+    pub look_interval: Duration,
+    /// The lag from which on somebody is told.
+    pub lag_told: Duration,
+}
+
+impl Setup {
+    /// Reads the file that was named, else the one of the environment.
+    pub fn read(path: Option<&Path>) -> Result<Setup, Failure> {
+        let environment = || std::env::var_os("EVENSUM_CONFIG").map(PathBuf::from);
+        let path = path.map(Path::to_owned).or_else(environment).ok_or_else(|| {
+            Failure::usage(
+                "no configuration was named",
+                "name one with --config; it says the nodes and the schedules",
+            )
+        })?;
+        // runs are begun with it from another folder
+        let path = std::path::absolute(&path).unwrap_or(path);
+        let args = ClusterArgs { config: Some(path.clone()), no_input: true, ..ClusterArgs::default() };
+        let nodes = Cluster::resolve(&args, 1)?;
+        let config = nodes.config.clone();
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        let sinks: Vec<Arc<Sink>> = config
+            .alerts
+            .iter()
+            .map(|alert| Sink::resolve(alert, folder).map(Arc::new))
+            .collect::<Result<_, _>>()?;
+        let mut names = BTreeSet::new();
+        if let Some(twice) = sinks.iter().find(|sink| !names.insert(sink.name())) {
+            let what = format!("two receivers of alerts are called \"{}\"", twice.name());
+            return Err(Failure::config(what, "give each [[alert]] of one type a name of its own"));
+        }
+        config.serve.address()?;
+        Ok(Setup {
+            plans: plans(&config.schedules)?,
+            look_interval: config.serve.look_interval()?,
+            lag_told: config.serve.lag_told()?,
+            cluster: nodes.name.clone(),
+            sinks,
+            nodes,
+            path,
+            config,
+        })
+    }
+
+    /// The plan of this name.
+    pub fn plan(&self, name: &str) -> Option<&Plan> {
+        self.plans.iter().find(|plan| &*plan.schedule.name == name)
+    }
+
+    /// Where people find the page; empty if nobody said.
+    pub fn external_url(&self) -> String {
+        self.config.serve.external_url.clone().unwrap_or_default().trim_end_matches('/').to_owned()
+    }
+}
