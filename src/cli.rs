@@ -2,6 +2,10 @@
 //!
 //! Invariant: no flag takes a password. Not here: what the flags do.
 
+mod service;
+
+pub use service::*;
+
 use crate::gentle::GentleArgs;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -96,6 +100,55 @@ Examples:
   evensum config check --config /etc/evensum/evensum.toml      (is the file as it should be?)
   curl http://127.0.0.1:9187/healthz")]
     Serve(ServeArgs),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Look at schedules, pause them, or do one now
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  evensum schedule list --config /etc/evensum/evensum.toml
+  evensum schedule next nightly --count 10
+  evensum schedule pause nightly --why 'migration until Monday'"
+    )]
+    Schedule(ScheduleCommand),
+    /// Look at one run, or have it stop
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  evensum run show last
+  evensum run show 20261120-232240-4f2a9c --json | jq .report.divergences"
+    )]
+    Run(RunCommand),
+    /// Look at alerts, acknowledge and mute them, and try who is told
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  evensum alert test --config /etc/evensum/evensum.toml
+  evensum alert acknowledge 7 --why 'ann is on it'
+  evensum alert mute 'shop.*' --for 4h --reason 'schema change'"
+    )]
+    Alert(AlertCommand),
+    /// Say who may use the page
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Print the log of what people changed, and whether its chain of hashes holds
+    Audit(AuditArgs),
+    /// Print what Prometheus is told, without a service
+    Metrics(MetricsArgs),
+    /// Answer Nagios or Icinga in one line: exit 0 ok, 1 warning, 2 critical, 3 unknown
+    #[command(after_help = "\
+Examples:
+  evensum monitor-plugin --state /var/lib/evensum
+  evensum monitor-plugin -w 26h -c 50h --config /etc/evensum/evensum.toml")]
+    MonitorPlugin(PluginArgs),
+    /// Print what a shell needs to complete commands
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write all of them into a folder
+    Man(ManArgs),
     /// Start masters on this machine, let them diverge, find it and mend it
     #[command(after_help = "\
 Examples:
@@ -116,7 +169,16 @@ impl Command {
             Command::Doctor(args) => args.json,
             Command::Runs(args) => args.json,
             Command::Demo(args) => args.json,
-            Command::Serve(_) => false,
+            Command::Serve(_) | Command::Completions(_) | Command::Man(_) => false,
+            // the plug-in speaks another language, also of failures
+            Command::MonitorPlugin(_) => false,
+            Command::Config(ConfigCommand::Check(place)) => place.json,
+            Command::Schedule(command) => command.place().json,
+            Command::Run(command) => command.place().json,
+            Command::Alert(command) => command.place().json,
+            Command::Account(command) => command.place().json,
+            Command::Audit(args) => args.place.json,
+            Command::Metrics(args) => args.place.json,
         }
     }
 }
@@ -341,17 +403,6 @@ pub struct RunsArgs {
     /// Print one JSON document instead of text
     #[arg(long)]
     pub json: bool,
-}
-
-/// `evensum serve`.
-#[derive(Args, Debug)]
-pub struct ServeArgs {
-    /// The nodes, the schedules and who is told [default: $EVENSUM_CONFIG]
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Keep runs, alerts and accounts in this folder [default: state of [serve], or ~/.local/state/evensum]
-    #[arg(long, value_name = "DIR")]
-    pub state: Option<PathBuf>,
 }
 
 /// `evensum demo`.

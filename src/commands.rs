@@ -3,15 +3,21 @@
 //! A command wires what the other crates do, asks `render` for the words, and decides the exit code. Nothing here
 //! compares, plans or mends.
 
+mod account;
+mod alert;
 pub mod check;
 pub mod doctor;
+mod generate;
 mod hidden;
 mod node;
+mod place;
+mod plugin;
 mod runs;
+mod schedule;
 pub mod status;
 mod sync;
 
-use crate::cli::Command;
+use crate::cli::{Command, ConfigCommand};
 use crate::clock;
 use crate::error::{Failure, Outcome};
 
@@ -43,6 +49,16 @@ pub fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Status(args) => runtime.block_on(status::run(args)),
         Command::Doctor(args) => runtime.block_on(doctor::run(args)),
         Command::Runs(args) => runs::run(&args),
+        Command::Config(ConfigCommand::Check(args)) => runs::check_config(&args),
+        Command::Schedule(command) => runtime.block_on(schedule::run(command)),
+        Command::Run(command) => runs::one(command),
+        Command::Alert(command) => runtime.block_on(alert::run(command)),
+        Command::Account(command) => account::run(command),
+        Command::Audit(args) => account::audit(&args),
+        Command::Metrics(args) => plugin::metrics(&args),
+        Command::MonitorPlugin(args) => plugin::run(&args),
+        Command::Completions(args) => generate::completions(&args),
+        Command::Man(args) => generate::man(&args),
         Command::Serve(args) => runtime.block_on(crate::serve::run(args)),
         Command::Demo(args) => runtime.block_on(crate::demo::run(args)),
     }

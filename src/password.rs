@@ -44,7 +44,8 @@ pub fn ask(node: &str, user: &str) -> Result<Option<Secret>, Failure> {
         .map_err(|error| Failure::password(format!("cannot read a password from the terminal: {error}"), ""))
 }
 
-fn first_line(path: &Path) -> Result<Secret, Failure> {
+/// The first line of a file that only its owner may read.
+pub fn first_line(path: &Path) -> Result<Secret, Failure> {
     if open_to_others(path) {
         return Err(too_open(path));
     }

@@ -6,5 +6,6 @@ pub mod doctor;
 pub mod json;
 pub mod pt;
 pub mod repair;
+pub mod run;
 pub mod summary;
 pub mod text;

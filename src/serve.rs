@@ -21,7 +21,7 @@ mod digest;
 mod http;
 mod logins;
 pub mod looks;
-mod metrics;
+pub mod metrics;
 mod notify;
 pub mod planner;
 pub mod runner;

@@ -140,6 +140,11 @@ impl State {
         Ok(file)
     }
 
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The plan of a repair that somebody may approve.
     pub fn plan(&self, run: &str) -> PathBuf {
         self.folder.join("plans").join(format!("{run}.json"))

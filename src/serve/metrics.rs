@@ -78,17 +78,17 @@ fn float(number: u64) -> f64 {
     number as f64
 }
 
-/// All metrics of a cluster, of a service that began at `started`.
+/// All metrics of a cluster, of a service that began at `started`, if one runs.
 pub fn text(
     state: &State,
     cluster: &str,
-    started: u64,
+    started: Option<u64>,
     look: Option<&Look>,
     sinks: &[&str],
 ) -> Result<String, Failure> {
     let mut page = Page { cluster: label(cluster), text: String::new() };
     page.family("evensum_build_info", &[(format!("version=\"{}\"", env!("CARGO_PKG_VERSION")), 1.0)]);
-    page.one("evensum_start_time_seconds", Some(float(started)));
+    page.one("evensum_start_time_seconds", started.map(float));
     if let Some(look) = look {
         nodes(&mut page, look);
     }

@@ -15,6 +15,7 @@ use crate::output;
 use crate::state::{Run, State, Status};
 use database::Secret;
 use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -154,6 +155,7 @@ impl Runner {
     fn begin(&mut self, state: &State, run: Run) -> Result<(), Failure> {
         state.attempt(&run.run)?;
         let mut command = Command::new(program()?);
+        command.arg0("evensum");
         command.args(run.arguments.iter().flatten());
         match state.kept(&run.run)?.is_empty() || run.kind != "check" {
             true => command.args(["--name", &run.run]),
@@ -161,9 +163,13 @@ impl Runner {
         };
         command.arg("--state").arg(&self.service.folder).args(["--no-input", "--until-input-ends"]);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command
-            .spawn()
-            .map_err(|error| Failure::system(format!("the run {} cannot be begun: {error}", run.run)))?;
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) => {
+                state.fail(&run.run, &Failure::system(format!("the run cannot be begun: {error}")));
+                return Ok(());
+            }
+        };
         let said: Arc<Mutex<VecDeque<u8>>> = Arc::default();
         if let Some(mut stderr) = child.stderr.take() {
             let said = said.clone();
@@ -285,8 +291,13 @@ impl Runner {
     }
 }
 
-/// The program that this is.
-fn program() -> Result<std::path::PathBuf, Failure> {
+/// The program that this is, even if its file was replaced meanwhile: a package that is upgraded must not stop the checks of the
+/// service that still runs.
+fn program() -> Result<PathBuf, Failure> {
+    let this = Path::new("/proc/self/exe");
+    if this.exists() {
+        return Ok(this.to_owned());
+    }
     std::env::current_exe()
         .map_err(|error| Failure::system(format!("this program is not where it was: {error}")))
 }

@@ -72,6 +72,11 @@ impl Setup {
         })
     }
 
+    /// Looks also at what is only needed to serve: the certificates, and whether the address may be open.
+    pub fn check(&self) -> Result<(), Failure> {
+        super::tls::config(&self.config.serve, self.config.serve.address()?).map(drop)
+    }
+
     /// The plan of this name.
     pub fn plan(&self, name: &str) -> Option<&Plan> {
         self.plans.iter().find(|plan| &*plan.schedule.name == name)

@@ -50,7 +50,8 @@ pub async fn metrics(State(desk): State<Arc<Desk>>) -> Answer {
     let setup = service.setup();
     let sinks: Vec<&str> = setup.sinks.iter().map(|sink| sink.name()).collect();
     let look = service.looks.latest();
-    let text = metrics::text(&service.state()?, &setup.cluster, service.started, look.as_deref(), &sinks)?;
+    let text =
+        metrics::text(&service.state()?, &setup.cluster, Some(service.started), look.as_deref(), &sinks)?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
 
