@@ -44,11 +44,13 @@ use crate::state::{self, State};
 use database::Secret;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
 /// How often the service looks what there is to do.
 const TICK: Duration = Duration::from_millis(250);
+/// How often it is looked whether a schedule is overdue.
+const AGES_EVERY: Duration = Duration::from_secs(5);
 /// How often old runs and alerts are forgotten.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 
@@ -188,13 +190,17 @@ async fn supervise(service: Arc<Service>, mut state: State) {
     let mut runner = Runner::new(service.clone());
     let mut complaints = Complaints::default();
     complaints.note(runner.take_up(&state));
-    let mut pruned = std::time::Instant::now();
+    let (mut pruned, mut aged) = (Instant::now(), None::<Instant>);
     while !service.stopping() {
         complaints.note(planner::plan(&service, &mut state, &mut runner));
         complaints.note(runner.tick(&mut state).await);
         complaints.note(digest::digest(&service, &mut state));
+        if aged.is_none_or(|at| at.elapsed() >= AGES_EVERY) {
+            aged = Some(Instant::now());
+            complaints.note(digest::ages(&service, &mut state));
+        }
         if pruned.elapsed() >= PRUNE_EVERY {
-            pruned = std::time::Instant::now();
+            pruned = Instant::now();
             complaints.note(prune(&service, &state));
         }
         service.manager.alive(&runner.words());
@@ -215,7 +221,7 @@ fn prune(service: &Service, state: &State) -> Result<(), Failure> {
 /// Says what goes wrong, and the same again only after a while.
 #[derive(Default)]
 struct Complaints {
-    last: Option<(String, std::time::Instant)>,
+    last: Option<(String, Instant)>,
 }
 
 impl Complaints {
@@ -225,7 +231,7 @@ impl Complaints {
         let text = failure.to_string();
         if self.last.as_ref().is_none_or(|(said, at)| *said != text || at.elapsed() >= QUIET) {
             output::note(&text);
-            self.last = Some((text, std::time::Instant::now()));
+            self.last = Some((text, Instant::now()));
         }
     }
 }

@@ -29,7 +29,7 @@ mod tables;
 
 pub use accounts::{Pass, Role};
 pub use alerts::{Alert, Mute, Told};
-pub use history::{Request, Run, Status};
+pub use history::{RUNS_KEPT, Request, Run, Status};
 pub use progress::Beacon;
 pub use schedules::ScheduleState;
 pub use tables::{Kinds, TableState, kinds};

@@ -85,6 +85,7 @@ async fn run_and_say(args: CheckArgs) -> Result<Outcome, Failure> {
         output::note(&format!("evensum: go on with --resume={run}"));
     } else {
         state.forget(&run)?;
+        state.prune(cluster.config.serve.runs_kept())?;
     }
     say(&args, &scope, &report, &document, &progress)?;
     for pattern in unmatched(&report, &scope) {

@@ -24,6 +24,7 @@
 
 use crate::cli::span;
 use crate::error::Failure;
+use crate::state::RUNS_KEPT;
 use schedules::{CatchUp, Expression, Overlap, Schedule, Tz, Window};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -41,8 +42,6 @@ const LAG_TOLD: Duration = Duration::from_secs(300);
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Where the service listens, unless said otherwise.
 const LISTEN: &str = "127.0.0.1:9187";
-/// How many runs are kept, unless said otherwise.
-const KEEP_RUNS: u32 = 1_000;
 
 /// `[[schedule]]`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -188,7 +187,7 @@ impl Serve {
 
     /// How many runs are kept.
     pub fn runs_kept(&self) -> u32 {
-        self.keep_runs.unwrap_or(KEEP_RUNS).max(1)
+        self.keep_runs.unwrap_or(RUNS_KEPT).max(1)
     }
 
     /// How often the nodes are looked at.

@@ -14,7 +14,7 @@ use crate::state::{Request, Run, State};
 /// How many runs are taken in at once.
 const AT_ONCE: u32 = 50;
 
-/// Takes in all runs that have ended since, and looks whether a schedule is overdue.
+/// Takes in all runs that have ended since.
 pub fn digest(service: &Service, state: &mut State) -> Result<(), Failure> {
     let setup = service.setup();
     for run in state.undigested(AT_ONCE)? {
@@ -25,8 +25,7 @@ pub fn digest(service: &Service, state: &mut State) -> Result<(), Failure> {
         state.digest(&run, &setup.cluster, &findings, next.as_ref(), clock::now_seconds())?;
         service.wake.notify_waiters();
     }
-    let overdue = ages(&setup, state)?;
-    state.observe(&setup.cluster, &overdue, clock::now_seconds())
+    Ok(())
 }
 
 /// What a run says, and what is to follow on it.
@@ -81,8 +80,9 @@ fn check_after(setup: &Setup, run: &Run) -> Option<Request> {
     })
 }
 
-/// Which schedules have had no whole check for too long.
-fn ages(setup: &Setup, state: &State) -> Result<Vec<Finding>, Failure> {
+/// Looks which schedules have had no whole check for too long.
+pub fn ages(service: &Service, state: &mut State) -> Result<(), Failure> {
+    let setup = service.setup();
     let (known, now) = (state.schedules()?, clock::now_seconds());
     let mut findings = Vec::new();
     for plan in &setup.plans {
@@ -101,5 +101,5 @@ fn ages(setup: &Setup, state: &State) -> Result<Vec<Finding>, Failure> {
             }
         }
     }
-    Ok(findings)
+    state.observe(&setup.cluster, &findings, now)
 }

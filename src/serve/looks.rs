@@ -8,9 +8,10 @@
 
 use super::Service;
 use crate::alerts::findings::{Finding, LAG, STOPPED, UNREACHABLE, Word};
-use crate::alerts::notice::Severity;
+use crate::alerts::notice::{Notice, Severity};
 use crate::clock;
 use crate::cluster::Connected;
+use crate::error::Failure;
 use crate::output;
 use database::mysql::{LinkState, Options};
 use futures_util::future::join_all;
@@ -94,15 +95,13 @@ impl NodeLook {
 
 /// Looks until the service ends.
 pub async fn watch(service: Arc<Service>) {
-    let mut patience = Patience::default();
+    let (mut patience, mut names) = (Patience::default(), Names::default());
     while !service.stopping() {
         let setup = service.setup();
-        if let Ok(look) = tokio::time::timeout(LOOK_MAX, look(&service)).await {
+        if let Ok(look) = tokio::time::timeout(LOOK_MAX, look(&service, &mut names)).await {
             let findings = patience.heed(findings(&look, setup.lag_told.as_secs()));
+            let told = observe(&service, &setup.cluster, &look, findings);
             service.looks.set(look);
-            let told = service
-                .state()
-                .and_then(|mut state| state.observe(&setup.cluster, &findings, clock::now_seconds()));
             if let Err(failure) = told {
                 output::complain(&failure);
             }
@@ -112,10 +111,43 @@ pub async fn watch(service: Arc<Service>) {
     }
 }
 
+/// Keeps what a look says.
+fn observe(service: &Service, cluster: &str, look: &Look, mut findings: Vec<Finding>) -> Result<(), Failure> {
+    let mut state = service.state()?;
+    for alert in state.open_alerts()? {
+        findings.extend(gone(&alert.notice, look));
+    }
+    state.observe(cluster, &findings, clock::now_seconds())
+}
+
+/// An alert about a node or a link that is no longer there: nobody would ever say that it is right again.
+fn gone(notice: &Notice, look: &Look) -> Option<Finding> {
+    let name = [UNREACHABLE, STOPPED, LAG].into_iter().find(|name| *name == notice.name)?;
+    let label = |label: &str| notice.labels.get(label).map(String::as_str);
+    let there = match (label("node"), label("from"), label("to")) {
+        (Some(node), ..) => look.nodes.iter().any(|known| known.name == node),
+        (None, Some(from), Some(to)) => look.nodes.iter().any(|known| {
+            // of a node that says nothing of its links they are still believed to be there
+            let links = known.answer.as_ref().ok().and_then(|answer| answer.links.as_ref());
+            known.name == to && links.is_none_or(|links| links.iter().any(|link| link.from == from))
+        }),
+        _ => true,
+    };
+    let labels: Vec<(&str, &str)> = notice
+        .labels
+        .iter()
+        .filter(|(label, _)| *label != "cluster")
+        .map(|(label, text)| (label.as_str(), text.as_str()))
+        .collect();
+    (!there).then(|| Finding::right(name, &labels))
+}
+
+/// The names of nodes by their numbers in replication, also of those that do not answer now.
+type Names = BTreeMap<String, String>;
+
 /// One look at all nodes.
-async fn look(service: &Service) -> Look {
+async fn look(service: &Service, names: &mut Names) -> Look {
     let each = service.setup().nodes.connect_each(&Options::default()).await;
-    let mut names = BTreeMap::new();
     let asked = join_all(each.into_iter().map(async |(target, connected)| {
         let answer = match connected {
             Ok(connected) => ask(connected).await,
@@ -129,9 +161,12 @@ async fn look(service: &Service) -> Look {
             names.insert(answer.server_id.clone(), name.clone());
         }
     }
+    let by_address: Names = asked.iter().map(|(name, address, _)| (address.clone(), name.clone())).collect();
+    let named =
+        |link: &LinkState| names.get(&link.source_id).or_else(|| by_address.get(&link.source)).cloned();
     let nodes = asked.into_iter().map(|(name, address, answer)| {
         let answer = answer.map(|(answer, links)| NodeAnswer {
-            links: links.map(|links| links.iter().map(|link| link_look(link, &names)).collect()),
+            links: links.map(|links| links.iter().map(|link| link_look(link, named(link))).collect()),
             ..answer
         });
         NodeLook { name, address, answer }
@@ -150,9 +185,9 @@ async fn ask(mut node: Connected) -> Result<(NodeAnswer, Option<Vec<LinkState>>)
     Ok((answer, links))
 }
 
-fn link_look(link: &LinkState, names: &BTreeMap<String, String>) -> LinkLook {
+fn link_look(link: &LinkState, from: Option<String>) -> LinkLook {
     LinkLook {
-        from: names.get(&link.source_id).unwrap_or(&link.source).clone(),
+        from: from.unwrap_or_else(|| link.source.clone()),
         running: link.io_running && link.sql_running,
         lag_seconds: link.lag_seconds,
         last_error: link.last_error.clone(),
@@ -254,6 +289,24 @@ mod tests {
         assert_eq!(well(vec![link(true, Some(60))]), [(UNREACHABLE, true), (STOPPED, true), (LAG, true)]);
         assert_eq!(well(vec![link(true, Some(61))]), [(UNREACHABLE, true), (STOPPED, true), (LAG, false)]);
         assert_eq!(well(vec![link(false, None)]), [(UNREACHABLE, true), (STOPPED, false), (LAG, true)]);
+    }
+
+    #[test]
+    fn what_is_no_longer_there_is_not_wrong_any_more() {
+        let look = |node: NodeLook| Look { at: 0, nodes: vec![node] };
+        let about = |name: &str, labels: &[(&str, &str)]| {
+            let text = |(label, text): &(&str, &str)| ((*label).to_owned(), (*text).to_owned());
+            let labels = labels.iter().map(text).collect();
+            Notice { name: name.into(), labels, ..crate::alerts::notice::examples::divergence("t", true) }
+        };
+        let link_of = |from: &str| about(STOPPED, &[("cluster", "c"), ("from", from), ("to", "n2")]);
+        let well = look(node("n2", Ok(vec![link(false, None)])));
+        assert!(gone(&link_of("n1"), &well).is_none(), "it is there");
+        assert_eq!(gone(&link_of("n9"), &well).unwrap().fingerprint("c"), link_of("n9").fingerprint());
+        assert!(gone(&link_of("n9"), &look(node("n2", Err("refused")))).is_none(), "nobody knows");
+        assert!(gone(&link_of("n1"), &look(node("n3", Ok(vec![])))).is_some(), "n2 is no node any more");
+        assert!(gone(&about(UNREACHABLE, &[("node", "n2")]), &look(node("n3", Ok(vec![])))).is_some());
+        assert!(gone(&about("MasterDataDivergence", &[("table", "a.b")]), &well).is_none());
     }
 
     #[test]

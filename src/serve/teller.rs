@@ -62,7 +62,8 @@ async fn tell_one(service: Arc<Service>, sink: Arc<Sink>) {
 async fn tell_once(service: &Arc<Service>, sink: &Arc<Sink>) -> Result<(), Failure> {
     let mut state = service.state()?;
     let now = clock::now_seconds();
-    if state.sink(sink.name())?.next_at > now {
+    // what lies further ahead was noted before the clock was set back
+    if (now + 1..=now + PAUSE_MAX.as_secs()).contains(&state.sink(sink.name())?.next_at) {
         return Ok(());
     }
     let mut alerts = state.tellable(sink.name(), now.saturating_sub(RESOLVED_RESENT_FOR.as_secs()))?;
@@ -113,7 +114,8 @@ async fn tell_some(
             Ok(true)
         }
         Err(SendError::Later { why, after }) => {
-            let pause = pause(state.sink(sink.name())?.failures).max(after.unwrap_or_default());
+            let pause =
+                pause(state.sink(sink.name())?.failures).max(after.unwrap_or_default()).min(PAUSE_MAX);
             output::note(&format!(
                 "evensum: {} did not take alerts, it is tried again in {} s: {why}",
                 sink.name(),

@@ -4,7 +4,8 @@
 //! killed; who carries it out takes the row over by its name. A run by hand begins with its row at work.
 //!
 //! Bounds: [`QUEUED_MAX`] runs wait; of the latest [`REPORTS_KEPT`] runs the whole report is kept, of others the summary, and old
-//! runs go, with their journals, by [`State::prune`]. Invariant: a run that was not told of (`digested`) is not pruned.
+//! runs go, with their journals, by [`State::prune`]. Invariant: a run is taken in by the service once (`digested`), also if it was
+//! begun by hand.
 
 use super::{State, seconds};
 use crate::error::Failure;
@@ -12,6 +13,8 @@ use rusqlite::types::ToSql;
 use rusqlite::{OptionalExtension, Row, params};
 use std::path::Path;
 
+/// How many runs are kept by commands, for which no configuration may say it.
+pub const RUNS_KEPT: u32 = 1_000;
 /// The most runs that wait.
 pub const QUEUED_MAX: usize = 64;
 /// Of how many runs the whole report is kept.
@@ -109,7 +112,8 @@ impl State {
     pub fn begin(&self, run: &str, kind: &str, cluster: &str) -> Result<(), Failure> {
         let begun = self.runs.execute(
             "INSERT INTO runs(run, kind, cause, cluster, started) VALUES (?1, ?2, ?5, ?3, ?4)
-             ON CONFLICT(run) DO UPDATE SET status = 'working', started = ?4 WHERE status = 'queued'",
+             ON CONFLICT(run) DO UPDATE SET status = 'working', started = ?4, finished = NULL, verdict = NULL, summary = NULL,
+             report = NULL WHERE status = 'queued'",
             params![run, kind, cluster, seconds(), cause()],
         );
         match begun.map_err(|error| self.broken(&error))? {
@@ -242,10 +246,10 @@ impl State {
             .map_err(|error| self.broken(&error))
     }
 
-    /// Forgets all runs but the latest so many, with their journals, and the reports of all but [`REPORTS_KEPT`]; what was not told
-    /// of stays.
+    /// Forgets all runs that have ended but the latest so many, with their journals, and the reports of all but [`REPORTS_KEPT`] and
+    /// of those that found what still differs.
     pub fn prune(&self, keep: u32) -> Result<(), Failure> {
-        let old = "WHERE status = 'ended' AND digested = 1 AND run NOT IN
+        let old = "WHERE status = 'ended' AND run NOT IN
                    (SELECT run FROM runs ORDER BY started DESC, rowid DESC LIMIT ?1)";
         for run in self.select(old, &[&keep])? {
             // without its row nobody would find its files again, so they go first
@@ -258,7 +262,7 @@ impl State {
             }
         }
         self.change(
-            "UPDATE runs SET report = NULL WHERE report IS NOT NULL AND digested = 1
+            "UPDATE runs SET report = NULL WHERE report IS NOT NULL
              AND run NOT IN (SELECT run FROM runs ORDER BY started DESC, rowid DESC LIMIT ?1)
              AND run NOT IN (SELECT run FROM tables WHERE different_since IS NOT NULL)",
             &[&REPORTS_KEPT],
@@ -414,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn old_runs_go_with_their_journals_but_not_before_they_were_told_of() {
+    fn old_runs_go_with_their_journals() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(folder.path()).unwrap();
         for run in ["a", "b", "c", "d"] {
@@ -422,10 +426,10 @@ mod tests {
             state.finish(run, "identical", "{}", "{}").unwrap();
             std::fs::write(state.journal(run), "x").unwrap();
         }
-        state.runs.execute("UPDATE runs SET digested = 1 WHERE run IN ('a', 'd')", []).unwrap();
-        state.prune(1).unwrap();
+        state.begin("e", "check", "shop").unwrap();
+        state.prune(3).unwrap();
         let names: Vec<String> = state.list(9).unwrap().into_iter().map(|run| run.run).collect();
-        assert_eq!(names, ["d", "c", "b"]);
-        assert!(!state.journal("a").exists() && state.journal("b").exists());
+        assert_eq!(names, ["e", "d", "c"]);
+        assert!(!state.journal("a").exists() && state.journal("c").exists());
     }
 }

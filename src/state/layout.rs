@@ -28,6 +28,7 @@ const SINCE_FIRST: &str = "
     UPDATE runs SET digested = 1;
     UPDATE runs SET status = 'ended' WHERE finished IS NOT NULL;
     CREATE INDEX runs_by_start ON runs(started DESC);
+    CREATE INDEX runs_by_schedule ON runs(schedule, kind, finished);
     CREATE INDEX runs_open ON runs(status) WHERE status <> 'ended';
     CREATE INDEX runs_undigested ON runs(digested) WHERE digested = 0;";
 
