@@ -2,7 +2,7 @@
 //!
 //! `tidy` holds the source to the laws of ARCHITECTURE.md. `commands` types commands and reads what they say. `cluster` starts
 //! bundled nodes and breaks what is between them; `scenarios`, `plans`, `positions`, `live`, `kill`, `gentle`, `conformance`,
-//! `real_input`, `demo` and `doctor` use it. `servers` does the like with real servers, where they are installed.
+//! `real_input`, `demo` and `doctor` use it, and `service`, which leaves `evensum serve` running. `servers` does the like with real servers, where they are installed.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,5 +24,6 @@ mod positions;
 mod real_input;
 mod scenarios;
 mod servers;
+mod service;
 mod tidy;
 mod workload;

@@ -38,6 +38,7 @@ pub const FAMILIES: &[(&str, &str, &str)] = &[
     ("evensum_replication_lag_seconds", "gauge", "How far a replica is behind its source."),
     ("evensum_replication_running", "gauge", "Whether both threads of a link run."),
     (REPAIRED, "counter", "Rows that repairs were about, by what came of them."),
+    ("evensum_schedule_runs_total", "counter", "Planned times of a schedule that had a run."),
     ("evensum_schedule_missed_total", "counter", "Planned times of a schedule that had no run of their own."),
     ("evensum_schedule_paused", "gauge", "Whether somebody paused the schedule."),
     ("evensum_run_working", "gauge", "Runs at work."),
@@ -173,12 +174,14 @@ fn tables(page: &mut Page, state: &State, cluster: &str) -> Result<(), Failure> 
 }
 
 fn schedules(page: &mut Page, state: &State) -> Result<(), Failure> {
-    let (mut missed, mut paused) = (Vec::new(), Vec::new());
+    let (mut runs, mut missed, mut paused) = (Vec::new(), Vec::new(), Vec::new());
     for (name, known) in state.schedules()? {
         let labels = format!("schedule=\"{}\"", label(&name));
+        runs.push((labels.clone(), float(known.starts)));
         missed.push((labels.clone(), float(known.missed)));
         paused.push((labels, f64::from(u8::from(known.paused.is_some()))));
     }
+    page.family("evensum_schedule_runs_total", &runs);
     page.family("evensum_schedule_missed_total", &missed);
     page.family("evensum_schedule_paused", &paused);
     Ok(())

@@ -15,8 +15,8 @@ const LEFT_OUT_KEPT: u32 = 200;
 /// The tables of this file.
 pub(super) const LAYOUT: &str = "
     CREATE TABLE IF NOT EXISTS schedules(
-        name TEXT PRIMARY KEY, first_seen INTEGER NOT NULL, planned_at INTEGER NOT NULL, missed INTEGER NOT NULL DEFAULT 0,
-        paused_by TEXT, paused_at INTEGER, paused_why TEXT) STRICT, WITHOUT ROWID;
+        name TEXT PRIMARY KEY, first_seen INTEGER NOT NULL, planned_at INTEGER NOT NULL, starts INTEGER NOT NULL DEFAULT 0,
+        missed INTEGER NOT NULL DEFAULT 0,         paused_by TEXT, paused_at INTEGER, paused_why TEXT) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS left_out(
         schedule TEXT NOT NULL, planned_at INTEGER NOT NULL, missed INTEGER NOT NULL, reason TEXT NOT NULL,
         PRIMARY KEY (schedule, planned_at)) STRICT, WITHOUT ROWID;";
@@ -28,6 +28,8 @@ pub struct ScheduleState {
     pub first_seen: u64,
     /// The latest planned time that was dealt with.
     pub planned_at: u64,
+    /// How many planned times had a run.
+    pub starts: u64,
     /// How many planned times had no run of their own.
     pub missed: u64,
     /// Who paused it, when and why.
@@ -74,7 +76,7 @@ impl State {
     pub fn schedules(&self) -> Result<BTreeMap<String, ScheduleState>, Failure> {
         let list = || {
             let mut statement = self.runs.prepare_cached(
-                "SELECT name, first_seen, planned_at, missed, paused_by, paused_at, paused_why FROM schedules",
+                "SELECT name, first_seen, planned_at, missed, paused_by, paused_at, paused_why, starts FROM schedules",
             )?;
             let rows = statement.query_map([], |row| {
                 let by: Option<String> = row.get(4)?;
@@ -85,6 +87,7 @@ impl State {
                     first_seen: unsigned(row.get(1)?),
                     planned_at: unsigned(row.get(2)?),
                     missed: unsigned(row.get(3)?),
+                    starts: unsigned(row.get(7)?),
                     paused,
                 };
                 Ok((row.get(0)?, state))
@@ -106,7 +109,7 @@ impl State {
         let transaction = self.runs.unchecked_transaction().map_err(|error| self.broken(&error))?;
         self.queue(request)?;
         self.change(
-            "UPDATE schedules SET planned_at = ?2, missed = missed + ?3 WHERE name = ?1",
+            "UPDATE schedules SET planned_at = ?2, starts = starts + 1, missed = missed + ?3 WHERE name = ?1",
             &[&name, &signed(planned_at), &missed],
         )?;
         transaction.commit().map_err(|error| self.broken(&error))
@@ -207,7 +210,7 @@ mod tests {
         // a run of this name is there, so the time is not dealt with
         assert!(state.start_planned(&request("a", 200), 0).is_err());
         let known = &state.schedules().unwrap()["nightly"];
-        assert_eq!((known.first_seen, known.planned_at, known.missed), (50, 100, 2));
+        assert_eq!((known.first_seen, known.planned_at, known.starts, known.missed), (50, 100, 1, 2));
         assert_eq!(state.open_runs().unwrap().len(), 1);
     }
 

@@ -16,6 +16,7 @@ mod mysql;
 mod pt;
 mod refusals;
 mod server;
+mod service;
 mod silent;
 mod surroundings;
 mod topologies;
