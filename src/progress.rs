@@ -168,6 +168,7 @@ pub struct Count {
     bar: Option<ProgressBar>,
     tally: Arc<Tally>,
     timer: Timer,
+    beacon: Option<Timer>,
 }
 
 struct Tally {
@@ -210,7 +211,13 @@ impl Count {
             bar.set_message(tally.line());
         }
         let timer = show(bar.clone(), move || shared.line());
-        Count { bar, tally, timer }
+        Count { bar, tally, timer, beacon: None }
+    }
+
+    /// Also shows where it stands to who looks at it from outside, until it is finished.
+    pub fn show_by(&mut self, beacon: Beacon) {
+        let tally = self.tally.clone();
+        self.beacon = Some(Timer::every(BEACON_INTERVAL, move || beacon.show(&tally.document())));
     }
 
     /// So many are done.
@@ -224,7 +231,7 @@ impl Count {
 
     /// Takes the line off the terminal.
     pub fn finish(self) {
-        drop(self.timer);
+        drop((self.timer, self.beacon));
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -232,6 +239,19 @@ impl Count {
 }
 
 impl Tally {
+    /// The same as [`Tally::line`], for a machine.
+    fn document(&self) -> Value {
+        let (done, elapsed) = (self.done.load(Ordering::Relaxed), self.start.elapsed());
+        json!({
+            "what": self.what,
+            "rows": done,
+            "rows_estimate": self.total,
+            "elapsed_seconds": elapsed.as_secs(),
+            "seconds_left": time_left(done, self.total, elapsed).map(|left| left.as_secs()),
+            "paused": &*self.paused.lock().unwrap_or_else(PoisonError::into_inner),
+        })
+    }
+
     fn line(&self) -> String {
         let (done, total) = (self.done.load(Ordering::Relaxed), self.total);
         let line = format!("{} of {} {}", HumanCount(done), HumanCount(total), self.what);

@@ -197,6 +197,7 @@ async fn supervise(service: Arc<Service>, mut state: State) {
         complaints.note(digest::digest(&service, &mut state));
         if aged.is_none_or(|at| at.elapsed() >= AGES_EVERY) {
             aged = Some(Instant::now());
+            complaints.note(state.sweep());
             complaints.note(digest::ages(&service, &mut state));
         }
         if pruned.elapsed() >= PRUNE_EVERY {

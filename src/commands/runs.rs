@@ -72,21 +72,24 @@ pub fn check_config(args: &PlaceArgs) -> Result<Outcome, Failure> {
 }
 
 fn find(state: &State, name: &str) -> Result<Run, Failure> {
+    state.sweep()?;
     state.find(name)?.ok_or_else(|| {
         Failure::usage(format!("there is no run '{name}'"), "evensum runs lists them; 'last' is the latest")
     })
 }
 
 fn list(state: &State, args: &RunsArgs) -> Result<(), Failure> {
+    state.sweep()?;
     let runs = state.list(args.limit)?;
     if args.json {
         let runs: Vec<Value> = runs.iter().map(document).collect();
         return output::print(&render::json::text(&json!({ "schema_version": 1, "runs": runs })));
     }
-    let mut rows = vec![["run", "kind", "started", "verdict", "cluster"].map(str::to_owned).to_vec()];
+    let mut rows =
+        vec![["run", "kind", "started", "status", "begun by", "cluster"].map(str::to_owned).to_vec()];
     rows.extend(runs.into_iter().map(|run| {
-        let verdict = run.verdict.unwrap_or_else(|| "did not finish".to_owned());
-        vec![run.run, run.kind, rfc3339(run.started), verdict, run.cluster]
+        let status = run.word().to_owned();
+        vec![run.run, run.kind, rfc3339(run.started), status, run.cause, run.cluster]
     }));
     output::print(&render::text::aligned(&rows, ""))
 }

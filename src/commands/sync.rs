@@ -251,7 +251,8 @@ impl Site {
         state::private_file(&path).map_err(|error| unusable("the journal", &path, &error))?;
         let options =
             Options { run: clock::ledger_run(&self.run).into(), settle_bound: self.scope.settle_bound };
-        let line = crate::progress::Count::new("rows mended", plan.steps.len());
+        let mut line = crate::progress::Count::new("rows mended", plan.steps.len());
+        line.show_by(self.state.beacon(&self.run));
         let gate = Arc::new(Gate::new());
         let gentle = &self.scope.gentle;
         let watch = Watch::begin(&self.connected, &self.scope.options, gentle, &gate).await?;

@@ -116,7 +116,11 @@ impl State {
     /// Notes that a run that had ended, in whatever way, goes on.
     pub fn go_on(&self, run: &str) -> Result<(), Failure> {
         self.runs
-            .execute("UPDATE runs SET finished = NULL, verdict = NULL, report = NULL, status = 'working' WHERE run = ?1", [run])
+            .execute(
+                "UPDATE runs SET finished = NULL, verdict = NULL, summary = NULL, report = NULL, status = 'working', process = ?2
+                 WHERE run = ?1",
+                params![run, std::process::id()],
+            )
             .map(drop)
             .map_err(|error| self.broken(&error))
     }

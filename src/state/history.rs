@@ -100,7 +100,7 @@ pub struct Request {
     pub schedule: Option<String>,
     /// For when it was planned, in seconds since 1970.
     pub planned_at: Option<u64>,
-    /// The words after `evensum`.
+    /// The words after `evensum`; none if it is begun by who asks.
     pub arguments: Vec<String>,
 }
 
@@ -111,10 +111,10 @@ impl State {
     /// Notes that a run begins: a new one, or one that was asked for under this name.
     pub fn begin(&self, run: &str, kind: &str, cluster: &str) -> Result<(), Failure> {
         let begun = self.runs.execute(
-            "INSERT INTO runs(run, kind, cause, cluster, started) VALUES (?1, ?2, ?5, ?3, ?4)
-             ON CONFLICT(run) DO UPDATE SET status = 'working', started = ?4, finished = NULL, verdict = NULL, summary = NULL,
+            "INSERT INTO runs(run, kind, cause, cluster, started, process) VALUES (?1, ?2, ?5, ?3, ?4, ?6)
+             ON CONFLICT(run) DO UPDATE SET status = 'working', process = ?6, started = ?4, finished = NULL, verdict = NULL, summary = NULL,
              report = NULL WHERE status = 'queued'",
-            params![run, kind, cluster, seconds(), cause()],
+            params![run, kind, cluster, seconds(), cause(), std::process::id()],
         );
         match begun.map_err(|error| self.broken(&error))? {
             0 => Err(Failure::usage(format!("there is already a run '{run}'"), "choose another name")),
@@ -148,10 +148,13 @@ impl State {
             let what = format!("{QUEUED_MAX} runs wait already");
             return Err(Failure::running(what));
         }
-        let arguments = serde_json::json!(request.arguments).to_string();
+        // without words it is begun by who asks, whose process stands for it until then
+        let arguments =
+            (!request.arguments.is_empty()).then(|| serde_json::json!(request.arguments).to_string());
+        let process = arguments.is_none().then(std::process::id);
         let added = self.runs.execute(
-            "INSERT INTO runs(run, kind, cause, cluster, schedule, planned_at, started, arguments, status)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'queued') ON CONFLICT DO NOTHING",
+            "INSERT INTO runs(run, kind, cause, cluster, schedule, planned_at, started, arguments, process, status)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'queued') ON CONFLICT DO NOTHING",
             params![
                 request.run,
                 request.kind,
@@ -160,7 +163,8 @@ impl State {
                 request.schedule,
                 request.planned_at.map(signed),
                 seconds(),
-                arguments
+                arguments,
+                process
             ],
         );
         match added.map_err(|error| self.broken(&error))? {
@@ -170,6 +174,29 @@ impl State {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// Marks the runs of commands that were killed: their process is gone, and nobody else will say so. What they kept they keep.
+    pub fn sweep(&self) -> Result<(), Failure> {
+        let list = || {
+            let mut statement = self.runs.prepare_cached(
+                "SELECT run, process FROM runs WHERE status <> 'ended' AND arguments IS NULL",
+            )?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect::<rusqlite::Result<Vec<(String, Option<u32>)>>>()
+        };
+        for (run, process) in list().map_err(|error| self.broken(&error))? {
+            if process.is_some_and(lives) {
+                continue;
+            }
+            let summary = serde_json::json!({ "error": "its process is gone" }).to_string();
+            self.change(
+                "UPDATE runs SET status = 'ended', verdict = 'killed', summary = ?2, finished = ?3
+                 WHERE run = ?1 AND status <> 'ended' AND process IS ?4",
+                &[&run, &summary, &seconds(), &process],
+            )?;
+        }
+        Ok(())
     }
 
     /// Notes that the service begins a run once more.
@@ -281,6 +308,13 @@ impl State {
         };
         list().map_err(|error| self.broken(&error))
     }
+}
+
+/// Whether there is a process of this number on this machine.
+fn lives(process: u32) -> bool {
+    let number = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);
+    // one that is another user's lives too
+    number.is_some_and(|number| rustix::process::test_kill_process(number) != Err(rustix::io::Errno::SRCH))
 }
 
 /// Who begins a run: the service says so for its own, else it is a command.
@@ -407,6 +441,22 @@ mod tests {
         state.queue(&request("b")).unwrap();
         assert!(state.cancel("b", "not wanted").unwrap());
         assert_eq!(state.find("b").unwrap().unwrap().word(), "cancelled");
+    }
+
+    #[test]
+    fn a_run_whose_process_is_gone_is_marked_and_one_at_work_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(folder.path()).unwrap();
+        for run in ["own", "gone", "unknown"] {
+            state.begin(run, "check", "shop").unwrap();
+        }
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        state.change("UPDATE runs SET process = ?1 WHERE run = 'gone'", &[&child.id()]).unwrap();
+        state.change("UPDATE runs SET process = NULL WHERE run = 'unknown'", &[]).unwrap();
+        state.sweep().unwrap();
+        let word = |run: &str| state.find(run).unwrap().unwrap().word().to_owned();
+        assert_eq!([word("own"), word("gone"), word("unknown")], ["working", "killed", "killed"]);
     }
 
     #[test]

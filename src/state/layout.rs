@@ -25,6 +25,7 @@ const SINCE_FIRST: &str = "
     ALTER TABLE runs ADD COLUMN digested INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE runs ADD COLUMN summary TEXT;
     ALTER TABLE runs ADD COLUMN stopped TEXT;
+    ALTER TABLE runs ADD COLUMN process INTEGER;
     UPDATE runs SET digested = 1;
     UPDATE runs SET status = 'ended' WHERE finished IS NOT NULL;
     CREATE INDEX runs_by_start ON runs(started DESC);
