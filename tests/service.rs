@@ -23,6 +23,8 @@ type Told = (bool, String, String);
 struct Receiver {
     port: u16,
     told: Arc<Mutex<Vec<Told>>>,
+    /// The paths by which it was asked.
+    paths: Arc<Mutex<Vec<String>>>,
     failing: Arc<AtomicBool>,
     failed: Arc<AtomicU64>,
 }
@@ -33,14 +35,16 @@ impl Receiver {
         let receiver = Receiver {
             port: listener.local_addr().unwrap().port(),
             told: Arc::default(),
+            paths: Arc::default(),
             failing: Arc::default(),
             failed: Arc::default(),
         };
-        let (told, failing, failed) =
-            (receiver.told.clone(), receiver.failing.clone(), receiver.failed.clone());
+        let (told, paths) = (receiver.told.clone(), receiver.paths.clone());
+        let (failing, failed) = (receiver.failing.clone(), receiver.failed.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let Some(body) = body(&stream) else { continue };
+                let Some((path, body)) = request(&stream) else { continue };
+                paths.lock().unwrap().push(path);
                 let fails = failing.load(Ordering::Relaxed);
                 if fails {
                     failed.fetch_add(1, Ordering::Relaxed);
@@ -65,10 +69,14 @@ impl Receiver {
     }
 }
 
-fn body(stream: &TcpStream) -> Option<Value> {
+/// The path of a request, and its body: nothing if that is no JSON.
+fn request(stream: &TcpStream) -> Option<(String, Value)> {
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
     let mut reader = BufReader::new(stream);
     let (mut line, mut length) = (String::new(), 0);
+    reader.read_line(&mut line).ok()?;
+    let path = line.split(' ').nth(1)?.to_owned();
+    line.clear();
     while reader.read_line(&mut line).ok()? > 2 {
         if let Some((name, value)) = line.split_once(':')
             && name.eq_ignore_ascii_case("content-length")
@@ -79,10 +87,13 @@ fn body(stream: &TcpStream) -> Option<Value> {
     }
     let mut bytes = vec![0; length];
     reader.read_exact(&mut bytes).ok()?;
-    serde_json::from_slice(&bytes).ok()
+    Some((path, serde_json::from_slice(&bytes).unwrap_or_default()))
 }
 
 fn notices(body: &Value) -> Vec<Told> {
+    if body.is_null() {
+        return Vec::new();
+    }
     assert_eq!(body["version"], "4", "{body}");
     let alerts = body["alerts"].as_array().unwrap().iter();
     alerts
@@ -290,6 +301,41 @@ fn a_scheduled_repair_within_its_cap_mends_and_beyond_it_tells() {
     service.until("a repair that is refused", || receiver.count("RepairAborted", "minutely").0 > 0);
     cluster.until(2, "SELECT COUNT(*) FROM shop.orders WHERE amount = 0", "3");
     account_for_minutes(&service);
+}
+
+#[test]
+fn a_run_that_takes_too_long_is_stopped_and_a_switch_hears_of_each() {
+    let cluster = Cluster::start(2);
+    table(&cluster);
+    let receiver = Receiver::start();
+    let slow = format!(
+        "intensity = 0.01\nmax_duration = \"30s\"\nheartbeat = \"http://127.0.0.1:{}/beat\"\n[[alert]]",
+        receiver.port
+    );
+    let text = every_minute(&receiver).replace("[[alert]]", &slow);
+    let service = Service::start(&cluster, &format!("{text}[check]\nchunk_rows = 20\n"), 20);
+    service.until("a run that is stopped", || receiver.count("ConsistencyCheckIncomplete", "minutely").0 > 0);
+    let stopped =
+        "SELECT COUNT(*) FROM runs WHERE stopped LIKE '%as long as its schedule allows' AND status = 'ended'";
+    assert!(service.ask(stopped) > 0);
+    let (code, out, _) = said(&cluster.evensum_plain(&[
+        "run",
+        "show",
+        "last",
+        "--state",
+        cluster.path("state").to_str().unwrap(),
+    ]));
+    assert!(code == 0 && out.contains("schedule minutely"), "{out}");
+    // a person may stop one too
+    service.until("a run at work", || service.ask("SELECT COUNT(*) FROM progress") > 0);
+    let (code, _, err) = said(&cluster.evensum(&["run", "stop", "last"]));
+    assert!(code == 0 && err.contains("is told to stop"), "{err}");
+    let heard = |end: &str| {
+        receiver.paths.lock().unwrap().iter().any(|path| path.starts_with(end) && path.contains("rid="))
+    };
+    service.until("the switch hears of a beginning", || heard("/beat/start"));
+    // a check that was asked to stop ends with code 2
+    service.until("the switch hears of an end", || heard("/beat/2") || heard("/beat/130"));
 }
 
 /// What a process holds in memory, in kB.
