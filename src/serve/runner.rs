@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStdin, Command};
 
-/// How often a check that was killed is begun.
+/// How often a check that was killed is begun again.
 const ATTEMPTS_MAX: u32 = 3;
 /// How long another `evensum` at work on the nodes is waited for before it is looked again.
 const BUSY_PAUSE: Duration = Duration::from_secs(5);
@@ -74,12 +74,8 @@ impl Runner {
         }
         for run in state.undigested(u32::MAX)?.into_iter().filter(|run| run.arguments.is_some()) {
             let interrupted = run.summary_value().is_some_and(|summary| summary["interrupted"] == true);
-            if interrupted
-                && run.kind == "check"
-                && state.stopped(&run.run)?.is_none()
-                && run.attempts < ATTEMPTS_MAX
-            {
-                state.requeue(&run.run)?;
+            if interrupted && run.kind == "check" && state.stopped(&run.run)?.is_none() {
+                state.requeue(&run.run, false)?;
             }
         }
         Ok(())
@@ -88,7 +84,7 @@ impl Runner {
     /// A run whose process is gone, though its row says that it works.
     fn leftover(&self, state: &State, run: &Run) -> Result<(), Failure> {
         if run.kind == "check" && run.attempts < ATTEMPTS_MAX && state.stopped(&run.run)?.is_none() {
-            return state.requeue(&run.run);
+            return state.requeue(&run.run, true);
         }
         let why = match run.kind.as_str() {
             "check" => format!("it was ended {} times before it could end by itself", run.attempts),
@@ -153,7 +149,6 @@ impl Runner {
     }
 
     fn begin(&mut self, state: &State, run: Run) -> Result<(), Failure> {
-        state.attempt(&run.run)?;
         let mut command = Command::new(program()?);
         command.arg0("evensum");
         command.args(run.arguments.iter().flatten());
@@ -221,7 +216,7 @@ impl Runner {
     /// A check that stopped because the service ends goes on when it comes back.
     fn leave_for_later(&self, state: &State, run: &Run) -> Result<(), Failure> {
         let interrupted = run.summary_value().is_some_and(|summary| summary["interrupted"] == true);
-        if interrupted && run.kind == "check" { state.requeue(&run.run) } else { Ok(()) }
+        if interrupted && run.kind == "check" { state.requeue(&run.run, false) } else { Ok(()) }
     }
 
     fn wait_for_other(&mut self, state: &State, run: &Run) -> Result<(), Failure> {

@@ -69,7 +69,7 @@ pub struct Run {
     pub planned_at: Option<u64>,
     /// Where it stands.
     pub status: Status,
-    /// How often it was begun by the service.
+    /// How often its process was killed and it was begun again.
     pub attempts: u32,
     /// When it began, or was asked for, in seconds since 1970.
     pub started: u64,
@@ -199,16 +199,12 @@ impl State {
         Ok(())
     }
 
-    /// Notes that the service begins a run once more.
-    pub fn attempt(&self, run: &str) -> Result<(), Failure> {
-        self.change("UPDATE runs SET attempts = attempts + 1 WHERE run = ?1", &[&run])
-    }
-
-    /// Has a run that has not come to its end wait to go on.
-    pub fn requeue(&self, run: &str) -> Result<(), Failure> {
+    /// Has a run that has not come to its end wait to go on; `killed`: because its process was, which is counted.
+    pub fn requeue(&self, run: &str, killed: bool) -> Result<(), Failure> {
         self.change(
-            "UPDATE runs SET status = 'queued', finished = NULL, verdict = NULL WHERE run = ?1 AND digested = 0",
-            &[&run],
+            "UPDATE runs SET status = 'queued', finished = NULL, verdict = NULL, attempts = attempts + ?2
+             WHERE run = ?1 AND digested = 0",
+            &[&run, &killed],
         )
     }
 
