@@ -5,9 +5,12 @@
 use crate::config::service::{Follow, Plan};
 use std::path::Path;
 
-/// Adds `--flag value`.
+/// Adds `--flag value`; as one word if the value would be taken for a flag itself.
 fn add(words: &mut Vec<String>, flag: &str, value: &str) {
-    words.extend([flag.to_owned(), value.to_owned()]);
+    match value.starts_with('-') {
+        true => words.push(format!("{flag}={value}")),
+        false => words.extend([flag.to_owned(), value.to_owned()]),
+    }
 }
 
 /// The check of a schedule.
@@ -95,6 +98,12 @@ mod tests {
             typed(&follow_up(&plan, config, "r1").unwrap()),
             "evensum sync --config /etc/evensum.toml --run r1 --policy majority --execute --yes --max-rows 7"
         );
+    }
+
+    #[test]
+    fn what_somebody_says_never_becomes_a_flag() {
+        let words = check(Path::new("c"), &["--state=/tmp/x.*".to_owned(), "a.*".to_owned()]);
+        assert_eq!(words, ["check", "--config", "c", "--tables=--state=/tmp/x.*", "--tables", "a.*"]);
     }
 
     #[test]

@@ -1,14 +1,18 @@
 //! The page and the API by HTTP: the door that listens, and which function answers what.
 //!
 //! Every request passes the guard, which knows all endpoints (`super::access`); a route that is not in its table is never reached.
-//! Bounds: a request's body, its time, and how many are answered at once.
+//! Bounds: a request's body, its time, and how many visitors are connected at once.
 
 mod answer;
 mod api;
+mod bounds;
 mod guard;
 mod health;
+#[cfg(test)]
+mod openapi;
 mod pages;
 
+use self::bounds::Bounded;
 use super::logins::Logins;
 use super::setup::Setup;
 use super::{Service, tls};
@@ -92,10 +96,10 @@ impl Door {
         };
         let served = async {
             match self.encryption {
-                None => axum::serve(self.listener, app).with_graceful_shutdown(end).await,
+                None => axum::serve(Bounded::new(self.listener), app).with_graceful_shutdown(end).await,
                 Some(acceptor) => {
                     let listener = Encrypted::new(self.listener, self.address, acceptor);
-                    axum::serve(listener, app).with_graceful_shutdown(end).await
+                    axum::serve(Bounded::new(listener), app).with_graceful_shutdown(end).await
                 }
             }
         };
@@ -239,14 +243,16 @@ impl axum::serve::Listener for Encrypted {
     }
 }
 
-impl axum::extract::connect_info::Connected<axum::serve::IncomingStream<'_, Encrypted>> for Visitor {
-    fn connect_info(stream: axum::serve::IncomingStream<'_, Encrypted>) -> Visitor {
+impl axum::extract::connect_info::Connected<axum::serve::IncomingStream<'_, Bounded<Encrypted>>> for Visitor {
+    fn connect_info(stream: axum::serve::IncomingStream<'_, Bounded<Encrypted>>) -> Visitor {
         Visitor(*stream.remote_addr())
     }
 }
 
-impl axum::extract::connect_info::Connected<axum::serve::IncomingStream<'_, TcpListener>> for Visitor {
-    fn connect_info(stream: axum::serve::IncomingStream<'_, TcpListener>) -> Visitor {
+impl axum::extract::connect_info::Connected<axum::serve::IncomingStream<'_, Bounded<TcpListener>>>
+    for Visitor
+{
+    fn connect_info(stream: axum::serve::IncomingStream<'_, Bounded<TcpListener>>) -> Visitor {
         Visitor(*stream.remote_addr())
     }
 }

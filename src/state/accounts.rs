@@ -127,11 +127,33 @@ impl State {
         }
     }
 
-    /// Removes an account with its sessions; whether there was one.
+    /// Makes the first account, an admin, for who has the token of the first start; whether it was made. One statement decides, so
+    /// that of two who come at once only one gets in.
+    pub fn add_first_account(&self, token: &str, name: &str, password_hash: &str) -> Result<bool, Failure> {
+        let added = self.runs.execute(
+            "INSERT INTO accounts SELECT ?1, ?2, ?3, ?4 FROM first_token
+             WHERE hash = ?5 AND NOT EXISTS (SELECT 1 FROM accounts)",
+            params![name, Role::Admin.word(), password_hash, seconds(), hash(token)],
+        );
+        let added = added.map_err(|error| self.broken(&error))? > 0;
+        if added {
+            self.change("DELETE FROM first_token", &[])?;
+        }
+        Ok(added)
+    }
+
+    /// Removes an account with its sessions; whether it was removed. The last admin stays, also if two remove each other at once.
     pub fn remove_account(&self, name: &str) -> Result<bool, Failure> {
-        self.change("DELETE FROM sessions WHERE account = ?1", &[&name])?;
-        let removed = self.runs.execute("DELETE FROM accounts WHERE name = ?1", [name]);
-        Ok(removed.map_err(|error| self.broken(&error))? > 0)
+        let removed = self.runs.execute(
+            "DELETE FROM accounts WHERE name = ?1 AND (role <> ?2
+             OR EXISTS (SELECT 1 FROM accounts AS other WHERE other.role = ?2 AND other.name <> ?1))",
+            params![name, Role::Admin.word()],
+        );
+        let removed = removed.map_err(|error| self.broken(&error))? > 0;
+        if removed {
+            self.change("DELETE FROM sessions WHERE account = ?1", &[&name])?;
+        }
+        Ok(removed)
     }
 
     /// Lets `secret` open the door for an account.
@@ -193,9 +215,17 @@ mod tests {
         state.set_first_token(&Secret::new("one")).unwrap();
         state.set_first_token(&Secret::new("two")).unwrap();
         assert!(!state.is_first_token("one").unwrap() && state.is_first_token("two").unwrap());
-        state.add_account("ann", Role::Admin, "hash").unwrap();
+        assert!(!state.add_first_account("one", "eve", "hash").unwrap());
+        assert!(state.add_first_account("two", "ann", "hash").unwrap());
         assert!(!state.is_first_token("two").unwrap());
+        assert!(
+            !state.add_first_account("two", "eve", "hash").unwrap(),
+            "who comes at the same time is too late"
+        );
         assert!(state.add_account("ann", Role::Viewer, "hash").is_err());
+        assert!(!state.remove_account("ann").unwrap(), "the last admin stays");
+        state.add_account("bob", Role::Admin, "hash").unwrap();
+        assert!(state.remove_account("ann").unwrap() && !state.remove_account("bob").unwrap());
     }
 
     #[test]

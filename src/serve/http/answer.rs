@@ -4,7 +4,7 @@
 
 use crate::error::{Failure, Outcome};
 use crate::render::json;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 pub struct Wrong {
     status: StatusCode,
     document: Value,
-    /// After how many seconds it may be tried again.
-    after: Option<u64>,
+    /// A header that belongs to it: when it may be tried again, or what may be tried instead.
+    more: Option<Box<(HeaderName, String)>>,
 }
 
 /// What a handler answers.
@@ -26,12 +26,30 @@ impl Wrong {
         let code = format!("E{}", status.as_u16());
         let hint = Some(hint).filter(|hint| !hint.is_empty());
         let document = json!({ "schema_version": 1, "error": { "code": code, "what": what, "hint": hint } });
-        Wrong { status, document, after: None }
+        Wrong { status, document, more: None }
     }
 
     /// The same, with when to come back.
     pub fn later(status: StatusCode, what: &str, seconds: u64) -> Wrong {
-        Wrong { after: Some(seconds), ..Wrong::new(status, what, "try again later") }
+        let more = Some(Box::new((header::RETRY_AFTER, seconds.to_string())));
+        Wrong { more, ..Wrong::new(status, what, "try again later") }
+    }
+
+    /// It is there for these methods only.
+    pub fn other_method(methods: &[&str]) -> Wrong {
+        let mut methods = methods.to_vec();
+        if methods.contains(&"GET") {
+            methods.push("HEAD");
+        }
+        let methods = methods.join(", ");
+        let what = format!("this is for {methods}");
+        let more = Some(Box::new((header::ALLOW, methods)));
+        Wrong { more, ..Wrong::new(StatusCode::METHOD_NOT_ALLOWED, &what, "") }
+    }
+
+    /// The address itself cannot be meant.
+    pub fn unreadable(what: &str) -> Wrong {
+        Wrong::new(StatusCode::BAD_REQUEST, what, "see /api/v1/openapi.json")
     }
 
     /// There is no such thing.
@@ -58,15 +76,15 @@ impl From<Failure> for Wrong {
             Outcome::Running | Outcome::Unsafe => StatusCode::CONFLICT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Wrong { status, document: json::failure(&failure), after: None }
+        Wrong { status, document: json::failure(&failure), more: None }
     }
 }
 
 impl IntoResponse for Wrong {
     fn into_response(self) -> Response {
         let mut response = document(self.status, &self.document);
-        if let Some(seconds) = self.after {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        if let Some((name, Ok(value))) = self.more.map(|more| (more.0, more.1.parse())) {
+            response.headers_mut().insert(name, value);
         }
         response
     }

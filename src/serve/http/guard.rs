@@ -78,8 +78,7 @@ pub async fn guard(State(desk): State<Arc<Desk>>, mut request: Request, next: Ne
 
 fn admit(desk: &Desk, request: &mut Request) -> Result<(), Wrong> {
     let refuse = |what: &str, hint: &str| Wrong::new(StatusCode::FORBIDDEN, what, hint);
-    let named = host(request).is_some_and(|host| desk.hosts.contains(&host));
-    if !named {
+    if !asked_by_name(desk, request) {
         return Err(refuse(
             "the page is not asked for by one of its names",
             "add the name to hosts in [serve]",
@@ -88,8 +87,7 @@ fn admit(desk: &Desk, request: &mut Request) -> Result<(), Wrong> {
     let need = match find(request.method().as_str(), request.uri().path()) {
         Found::Nothing => return Err(Wrong::absent("there is nothing here")),
         Found::Other(methods) => {
-            let what = format!("this is for {}", methods.join(", "));
-            return Err(Wrong::new(StatusCode::METHOD_NOT_ALLOWED, &what, ""));
+            return Err(Wrong::other_method(&methods));
         }
         Found::Endpoint(need) => need,
     };
@@ -118,38 +116,40 @@ fn admit(desk: &Desk, request: &mut Request) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// By which name the page is asked for.
-fn host(request: &Request) -> Option<String> {
-    let said = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
-    said.or_else(|| request.uri().authority().map(|authority| authority.as_str()))
-        .map(str::to_ascii_lowercase)
+/// Whether the page is asked for by its names alone. A request may say a host more than once, in its first line and in headers, and
+/// what stands before us may have heeded another of them than we would: so all must be ours.
+fn asked_by_name(desk: &Desk, request: &Request) -> bool {
+    let line = request.uri().authority().map(|authority| Some(authority.as_str()));
+    let headers = request.headers().get_all(header::HOST).iter().map(|value| value.to_str().ok());
+    let mut hosts = line.into_iter().chain(headers).peekable();
+    let ours = |host: Option<&str>| host.is_some_and(|host| desk.hosts.contains(&host.to_ascii_lowercase()));
+    hosts.peek().is_some() && hosts.all(ours)
 }
 
 /// Whether a browser that says from where a request comes says: from here. Scripts do not say.
 fn comes_from_here(desk: &Desk, headers: &HeaderMap) -> bool {
-    let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
-    if site.is_some_and(|site| site != "same-origin" && site != "none") {
-        return false;
-    }
-    match headers.get(header::ORIGIN).map(HeaderValue::to_str) {
-        None => true,
-        Some(Ok(origin)) => {
-            origin.split_once("://").is_some_and(|(_, host)| desk.hosts.contains(&host.to_ascii_lowercase()))
-        }
-        Some(Err(_)) => false,
-    }
+    let sites = headers.get_all("sec-fetch-site").iter();
+    let origins = headers.get_all(header::ORIGIN).iter();
+    let ours = |origin: &HeaderValue| {
+        let host = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+        host.is_some_and(|(_, host)| desk.hosts.contains(&host.to_ascii_lowercase()))
+    };
+    sites.into_iter().all(|site| site == "same-origin" || site == "none") && origins.into_iter().all(ours)
 }
 
 /// Who is known by a token or a session.
 fn caller(desk: &Desk, headers: &HeaderMap) -> Result<Option<Caller>, Wrong> {
-    let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = token.and_then(|text| text.strip_prefix("Bearer "));
-    let known = match (token, session(headers)) {
+    let known = match (token(headers), session(headers)) {
         (Some(token), _) => desk.service.state()?.admitted(token, Pass::Token)?,
         (None, Some(session)) => desk.service.state()?.admitted(session, Pass::Session)?,
         (None, None) => None,
     };
     Ok(known.map(|account| Caller { name: account.name, role: account.role }))
+}
+
+/// The token of a script.
+pub fn token(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
 /// The session of a cookie.

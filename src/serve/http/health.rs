@@ -4,9 +4,10 @@
 
 use super::Desk;
 use super::answer::{Answer, Wrong, document};
+use super::api::Part;
 use crate::clock;
 use crate::serve::metrics;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use serde_json::json;
@@ -30,7 +31,7 @@ pub async fn ready(State(desk): State<Arc<Desk>>) -> Answer {
 }
 
 /// Whether a node answers and replicates.
-pub async fn node(State(desk): State<Arc<Desk>>, Path(name): Path<String>) -> Answer {
+pub async fn node(State(desk): State<Arc<Desk>>, Part(name): Part) -> Answer {
     let Some(look) = desk.service.looks.latest() else {
         return Err(Wrong::new(StatusCode::SERVICE_UNAVAILABLE, "nobody has looked at the nodes yet", ""));
     };

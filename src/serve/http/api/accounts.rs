@@ -3,15 +3,14 @@
 //! Invariant: what a password was is never said, logged or compared where time could tell; wrong names and wrong passwords are one answer.
 
 use super::super::answer::{Answer, Wrong, document, here};
-use super::super::guard::{COOKIE, Caller, note, session};
+use super::super::guard::{COOKIE, Caller, note, session, token as token_of};
 use super::super::{Desk, Visitor};
-use super::{Fields, limit};
-use crate::cli::span;
+use super::{Asked, Fields, Part, limit, time};
 use crate::clock;
 use crate::serve::access::{account_name, hash_password, is_password, random};
 use crate::state::{Pass, Role};
 use axum::Extension;
-use axum::extract::{ConnectInfo, Path, Query, State};
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use database::Secret;
@@ -41,7 +40,9 @@ pub async fn login(
     ConnectInfo(Visitor(from)): ConnectInfo<Visitor>,
     Fields(fields): Fields<LoginFields>,
 ) -> Answer {
-    let names = [format!("account {}", fields.name), format!("address {}", from.ip())];
+    let mut names = vec![format!("address {}", from.ip())];
+    // what can be no name is not remembered: it may be a password in the wrong place, and as long as a body
+    names.extend(account_name(&fields.name).map(|name| format!("account {name}")).ok());
     let Ok(_turn) = desk.logins.turns.acquire().await else { return Err(refused()) };
     if let Some(wait) = desk.logins.wait(&names, Instant::now()) {
         let what = "there were too many wrong passwords";
@@ -81,10 +82,10 @@ fn set_cookie(desk: &Desk, response: &mut Response, value: &str, seconds: u64) {
     }
 }
 
-/// Ends the session.
+/// Ends the session; for a script, its token.
 pub async fn logout(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Answer {
-    if let Some(session) = session(&headers) {
-        desk.service.state()?.dismiss(session)?;
+    for secret in [token_of(&headers), session(&headers)].into_iter().flatten() {
+        desk.service.state()?.dismiss(secret)?;
     }
     let mut response = document(StatusCode::OK, &json!({ "schema_version": 1 }));
     set_cookie(&desk, &mut response, "", 0);
@@ -122,24 +123,29 @@ pub async fn first(
             wait.as_secs() + 1,
         ));
     }
+    let unknown = || {
+        let hint = "the service says a new one when it begins without an account";
+        Wrong::new(StatusCode::FORBIDDEN, "this is not the token of the first start", hint)
+    };
     let state = desk.service.state()?;
     if !state.is_first_token(fields.token.reveal())? {
         desk.logins.note_wrong(&names, Instant::now());
-        let hint = "the service says a new one when it begins without an account";
-        return Err(Wrong::new(StatusCode::FORBIDDEN, "this is not the token of the first start", hint));
+        return Err(unknown());
     }
-    make(&desk, &fields.name, Role::Admin, fields.password).await?;
+    let kept = keepable(&fields.name, fields.password).await?;
     note(&desk, &fields.name, "make account", &fields.name, "the first, by the token of the first start")?;
+    // of two who come with the token at once, one is too late
+    if !state.add_first_account(fields.token.reveal(), &fields.name, &kept)? {
+        return Err(unknown());
+    }
     admit(&desk, &fields.name, StatusCode::CREATED)
 }
 
-/// Makes an account.
-async fn make(desk: &Desk, name: &str, role: Role, password: Secret) -> Result<(), Wrong> {
+/// What is kept of the password of a new account.
+async fn keepable(name: &str, password: Secret) -> Result<String, Wrong> {
     account_name(name)?;
     let kept = tokio::task::spawn_blocking(move || hash_password(&password)).await;
-    let kept =
-        kept.map_err(|_| Wrong::new(StatusCode::INTERNAL_SERVER_ERROR, "the password was not kept", ""))??;
-    Ok(desk.service.state()?.add_account(name, role, &kept)?)
+    Ok(kept.map_err(|_| Wrong::new(StatusCode::INTERNAL_SERVER_ERROR, "the password was not kept", ""))??)
 }
 
 /// All accounts.
@@ -168,8 +174,15 @@ pub async fn add(
     Fields(fields): Fields<AccountFields>,
 ) -> Answer {
     let role = fields.role.word();
-    make(&desk, &fields.name, fields.role, fields.password).await?;
+    let state = desk.service.state()?;
+    let Ok(_turn) = desk.logins.turns.acquire().await else { return Err(refused()) };
+    let kept = keepable(&fields.name, fields.password).await?;
+    if state.password(&fields.name)?.is_some() {
+        let what = "there is already an account of this name";
+        return Err(Wrong::new(StatusCode::CONFLICT, what, "choose another name"));
+    }
     note(&desk, &caller.name, "make account", &fields.name, role)?;
+    state.add_account(&fields.name, fields.role, &kept)?;
     let body = json!({ "schema_version": 1, "name": fields.name, "role": role });
     Ok(document(StatusCode::CREATED, &body))
 }
@@ -178,27 +191,26 @@ pub async fn add(
 pub async fn remove(
     State(desk): State<Arc<Desk>>,
     Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
+    Part(name): Part,
 ) -> Answer {
+    let last = || {
+        let what = "this is the last account that may make others";
+        Wrong::new(StatusCode::CONFLICT, what, "make another admin first")
+    };
     let state = desk.service.state()?;
     let accounts = state.accounts()?;
-    let admins: Vec<&str> = accounts
-        .iter()
-        .filter(|account| account.role == Role::Admin)
-        .map(|account| account.name.as_str())
-        .collect();
-    if admins == [name.as_str()] {
-        return Err(Wrong::new(
-            StatusCode::CONFLICT,
-            "this is the last account that may make others",
-            "make another admin first",
-        ));
+    let mut admins = accounts.iter().filter(|account| account.role == Role::Admin);
+    if admins.all(|account| account.name == name) && accounts.iter().any(|account| account.name == name) {
+        return Err(last());
     }
     if !accounts.iter().any(|account| account.name == name) {
         return Err(Wrong::absent("there is no account of this name"));
     }
     note(&desk, &caller.name, "remove account", &name, "")?;
-    state.remove_account(&name)?;
+    // two who remove each other at once: one is too late
+    if !state.remove_account(&name)? {
+        return Err(last());
+    }
     here(json!({ "name": name, "removed": true }))
 }
 
@@ -215,11 +227,7 @@ pub async fn token(
     Extension(caller): Extension<Caller>,
     Fields(fields): Fields<TokenFields>,
 ) -> Answer {
-    let lasts = fields.lasts.as_deref().map(span).transpose();
-    let lasts = lasts.map_err(|why| Wrong::unusable(&format!("lasts: {why}")))?.unwrap_or(TOKEN);
-    if lasts.is_zero() || lasts > TOKEN_MAX {
-        return Err(Wrong::unusable("a token lasts at most a year, and longer than nothing"));
-    }
+    let lasts = fields.lasts.as_deref().map(|lasts| time(lasts, TOKEN_MAX)).transpose()?.unwrap_or(TOKEN);
     let secret = random()?;
     note(&desk, &caller.name, "make token", &caller.name, &format!("for {} s", lasts.as_secs()))?;
     desk.service.state()?.admit(&secret, &caller.name, Pass::Token, lasts)?;
@@ -230,12 +238,13 @@ pub async fn token(
 
 /// How many lines are listed.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AuditQuery {
     limit: Option<u32>,
 }
 
 /// The audit log, and whether its chain holds.
-pub async fn audit(State(desk): State<Arc<Desk>>, Query(query): Query<AuditQuery>) -> Answer {
+pub async fn audit(State(desk): State<Arc<Desk>>, Asked(query): Asked<AuditQuery>) -> Answer {
     let state = desk.service.state()?;
     let lines = state.audit_lines(limit(query.limit))?;
     let lines = lines.iter().map(|line| {

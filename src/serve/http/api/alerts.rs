@@ -3,13 +3,12 @@
 use super::super::Desk;
 use super::super::answer::{Answer, Wrong, here};
 use super::super::guard::{Caller, note};
-use super::{Fields, limit, text};
+use super::{Asked, Fields, Part, limit, line, text, time};
 use crate::alerts::sink::send;
-use crate::cli::span;
 use crate::clock;
 use crate::serve::{teller, view};
 use axum::Extension;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -23,12 +22,13 @@ const REASON_MAX: usize = 500;
 
 /// How many alerts are listed.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AlertsQuery {
     limit: Option<u32>,
 }
 
 /// The alerts that are open, and the latest that have ended.
-pub async fn list(State(desk): State<Arc<Desk>>, Query(query): Query<AlertsQuery>) -> Answer {
+pub async fn list(State(desk): State<Arc<Desk>>, Asked(query): Asked<AlertsQuery>) -> Answer {
     let alerts = desk.service.state()?.latest_alerts(limit(query.limit))?;
     here(json!({ "alerts": alerts.iter().map(view::alert).collect::<Vec<_>>() }))
 }
@@ -44,12 +44,12 @@ pub struct AcknowledgeFields {
 pub async fn acknowledge(
     State(desk): State<Arc<Desk>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    Part(id): Part,
     Fields(fields): Fields<AcknowledgeFields>,
 ) -> Answer {
     let absent = || Wrong::absent("there is no open alert of this number");
     let id: i64 = id.parse().map_err(|_| absent())?;
-    let why = if fields.why.is_empty() { String::new() } else { text(&fields.why, "why", REASON_MAX)? };
+    let why = line(&fields.why, "why", REASON_MAX)?;
     let state = desk.service.state()?;
     if state.alert(id)?.is_none_or(|alert| !alert.notice.firing) {
         return Err(absent());
@@ -108,10 +108,7 @@ pub async fn mute(
 ) -> Answer {
     let pattern = text(&fields.pattern, "pattern", 200)?;
     let reason = text(&fields.reason, "reason", REASON_MAX)?;
-    let lasts = span(&fields.lasts).map_err(|why| Wrong::unusable(&format!("lasts: {why}")))?;
-    if lasts.is_zero() || lasts > MUTE_MAX {
-        return Err(Wrong::unusable("a mute lasts at most 30 days, and longer than nothing"));
-    }
+    let lasts = time(&fields.lasts, MUTE_MAX)?;
     let expires_at = clock::now_seconds() + lasts.as_secs();
     note(&desk, &caller.name, "mute", &pattern, &format!("until {}: {reason}", clock::rfc3339(expires_at)))?;
     let id = desk.service.state()?.mute(&pattern, &reason, &caller.name, expires_at)?;
@@ -123,7 +120,7 @@ pub async fn mute(
 pub async fn unmute(
     State(desk): State<Arc<Desk>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    Part(id): Part,
 ) -> Answer {
     let absent = || Wrong::absent("there is no mute of this number that holds");
     let id: i64 = id.parse().map_err(|_| absent())?;

@@ -3,12 +3,12 @@
 use super::super::Desk;
 use super::super::answer::{Answer, Wrong, accepted, here};
 use super::super::guard::{Caller, note};
-use super::{Fields, limit};
+use super::{Asked, Fields, Part, limit};
 use crate::clock;
 use crate::serve::{command, runner, view};
 use crate::state::{Request, Run, Status};
 use axum::Extension;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -20,13 +20,14 @@ const TABLES_MAX: usize = 100;
 
 /// Which runs are listed.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RunsQuery {
     schedule: Option<String>,
     limit: Option<u32>,
 }
 
 /// The latest runs.
-pub async fn list(State(desk): State<Arc<Desk>>, Query(query): Query<RunsQuery>) -> Answer {
+pub async fn list(State(desk): State<Arc<Desk>>, Asked(query): Asked<RunsQuery>) -> Answer {
     let state = desk.service.state()?;
     let runs = match &query.schedule {
         Some(schedule) => state.list_of(schedule, limit(query.limit))?,
@@ -40,7 +41,7 @@ fn known(desk: &Desk, run: &str) -> Result<Run, Wrong> {
 }
 
 /// One run with its report.
-pub async fn show(State(desk): State<Arc<Desk>>, Path(run): Path<String>) -> Answer {
+pub async fn show(State(desk): State<Arc<Desk>>, Part(run): Part) -> Answer {
     let run = known(&desk, &run)?;
     let mut document = view::run(&run);
     let report: Option<Value> = run.report.as_deref().and_then(|text| serde_json::from_str(text).ok());
@@ -50,7 +51,7 @@ pub async fn show(State(desk): State<Arc<Desk>>, Path(run): Path<String>) -> Ans
 }
 
 /// Where a run stands.
-pub async fn progress(State(desk): State<Arc<Desk>>, Path(run): Path<String>) -> Answer {
+pub async fn progress(State(desk): State<Arc<Desk>>, Part(run): Part) -> Answer {
     let run = known(&desk, &run)?;
     let progress = desk.service.state()?.progress(&run.run)?;
     let (at, document) =
@@ -73,6 +74,9 @@ pub async fn begin(
 ) -> Answer {
     if fields.tables.len() > TABLES_MAX {
         return Err(Wrong::unusable(&format!("at most {TABLES_MAX} patterns are taken")));
+    }
+    if fields.tables.iter().any(|pattern| pattern.chars().any(char::is_control)) {
+        return Err(Wrong::unusable("a pattern of tables holds what cannot be typed"));
     }
     if let Err(error) = checker::Selection::new(&fields.tables, &[]) {
         return Err(Wrong::unusable(&error.to_string()));
@@ -102,7 +106,7 @@ pub(super) fn ask(desk: &Desk, caller: &Caller, action: &str, request: &Request)
 pub async fn stop(
     State(desk): State<Arc<Desk>>,
     Extension(caller): Extension<Caller>,
-    Path(run): Path<String>,
+    Part(run): Part,
 ) -> Answer {
     let run = known(&desk, &run)?;
     let state = desk.service.state()?;
@@ -133,6 +137,9 @@ pub async fn plan_repair(
     Extension(caller): Extension<Caller>,
     Fields(fields): Fields<RepairFields>,
 ) -> Answer {
+    if fields.policy.chars().any(char::is_control) {
+        return Err(Wrong::unusable("the policy holds what cannot be typed"));
+    }
     let found = known(&desk, &fields.run)?;
     match syncer::Policy::from_str(&fields.policy) {
         Ok(syncer::Policy::Ask) => {
@@ -169,7 +176,7 @@ pub struct ExecuteFields {
 pub async fn execute_repair(
     State(desk): State<Arc<Desk>>,
     Extension(caller): Extension<Caller>,
-    Path(run): Path<String>,
+    Part(run): Part,
     Fields(fields): Fields<ExecuteFields>,
 ) -> Answer {
     let planned = known(&desk, &run)?;
@@ -200,13 +207,18 @@ pub async fn execute_repair(
             "plan the repair again",
         )
     })?;
+    let run = format!("{}-repair", planned.run);
+    if state.find(&run)?.is_some() {
+        let what = "this plan was approved already";
+        return Err(Wrong::new(StatusCode::CONFLICT, what, &format!("see /api/v1/runs/{run}")));
+    }
     let setup = desk.service.setup();
     let rows = planned.number("steps").unwrap_or(0).to_string();
     let arguments = ["sync", "--config", &setup.path.display().to_string()].map(str::to_owned).into_iter();
     let arguments =
         arguments.chain([format!("--execute={}", path.display()), "--yes".into(), "--max-rows".into(), rows]);
     let request = Request {
-        run: format!("{}-repair", planned.run),
+        run,
         kind: "sync".to_owned(),
         cause: format!("account {}", caller.name),
         cluster: setup.cluster.clone(),

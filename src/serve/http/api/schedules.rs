@@ -4,14 +4,14 @@ use super::super::Desk;
 use super::super::answer::{Answer, Wrong, here};
 use super::super::guard::{Caller, note};
 use super::runs::ask;
-use super::{Fields, text};
+use super::{Fields, Part, text};
 use crate::clock;
 use crate::config::service::Plan;
 use crate::serve::planner::{moment, salt};
 use crate::serve::{Setup, command};
 use crate::state::{Request, ScheduleState};
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -67,7 +67,7 @@ fn absent() -> Wrong {
 pub async fn run(
     State(desk): State<Arc<Desk>>,
     Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
+    Part(name): Part,
 ) -> Answer {
     let setup = desk.service.setup();
     let plan = setup.plan(&name).ok_or_else(absent)?;
@@ -94,7 +94,7 @@ pub struct PauseFields {
 pub async fn pause(
     State(desk): State<Arc<Desk>>,
     Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
+    Part(name): Part,
     Fields(fields): Fields<PauseFields>,
 ) -> Answer {
     let why = text(&fields.why, "why", 500)?;
@@ -108,7 +108,7 @@ pub async fn pause(
 pub async fn resume(
     State(desk): State<Arc<Desk>>,
     Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
+    Part(name): Part,
 ) -> Answer {
     known(&desk, &name)?;
     note(&desk, &caller.name, "resume", &format!("schedule {name}"), "")?;

@@ -2,9 +2,9 @@
 
 use super::super::Desk;
 use super::super::answer::{Answer, Wrong, here};
-use super::limit;
+use super::{Asked, Part, limit};
 use crate::serve::view::{self, Overview};
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -39,26 +39,27 @@ pub async fn nodes(State(desk): State<Arc<Desk>>) -> Answer {
 
 /// Which tables are listed.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TablesQuery {
     state: Option<String>,
     limit: Option<u32>,
-    offset: Option<usize>,
+    offset: Option<u32>,
 }
 
 /// The tables.
-pub async fn tables(State(desk): State<Arc<Desk>>, Query(query): Query<TablesQuery>) -> Answer {
+pub async fn tables(State(desk): State<Arc<Desk>>, Asked(query): Asked<TablesQuery>) -> Answer {
     let tables = desk.service.state()?.tables(&desk.service.setup().cluster)?;
     let mut all: Vec<_> = tables.iter().map(view::table).collect();
     if let Some(state) = &query.state {
         all.retain(|table| table["state"] == state.as_str());
     }
     let (known, limit) = (all.len(), limit(query.limit) as usize);
-    let some: Vec<_> = all.into_iter().skip(query.offset.unwrap_or(0)).take(limit).collect();
+    let some: Vec<_> = all.into_iter().skip(query.offset.unwrap_or(0) as usize).take(limit).collect();
     here(json!({ "known": known, "tables": some }))
 }
 
 /// One table, with its chunks and the rows that differ.
-pub async fn table(State(desk): State<Arc<Desk>>, Path(name): Path<String>) -> Answer {
+pub async fn table(State(desk): State<Arc<Desk>>, Part(name): Part) -> Answer {
     let state = desk.service.state()?;
     let known = state.table(&desk.service.setup().cluster, &name)?;
     let Some(table) = known else { return Err(Wrong::absent("there is no table of this name")) };
