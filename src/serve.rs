@@ -168,10 +168,13 @@ fn reload(service: &Service, config: Option<&std::path::Path>) {
     match Setup::read(config) {
         Ok(setup) => {
             let before = service.setup();
-            if setup.config.serve.listen != before.config.serve.listen
-                || setup.config.state != before.config.state
-            {
-                output::note("evensum: listen and state are taken in by a restart alone");
+            let fixed = |setup: &Setup| {
+                let serve = setup.config.serve.clone();
+                let tls = (serve.tls_cert, serve.tls_key, serve.tls_client_ca);
+                (serve.listen, setup.config.state.clone(), tls)
+            };
+            if fixed(&setup) != fixed(&before) {
+                output::note("evensum: listen, tls_* and state are taken in by a restart alone");
             }
             *service.setup.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(setup);
             output::note("evensum: the configuration was read again");

@@ -42,8 +42,8 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(super) struct Desk {
     pub(super) service: Arc<Service>,
     pub(super) logins: Logins,
-    /// The names by which the page may be asked for.
-    pub(super) hosts: Vec<String>,
+    /// Where the page is.
+    pub(super) address: SocketAddr,
     /// Whether visitors come by TLS.
     pub(super) encrypted: bool,
 }
@@ -84,9 +84,8 @@ impl Door {
 
     /// Answers until the service ends.
     pub async fn serve(self, service: Arc<Service>) {
-        let hosts = hosts(&service.setup(), self.address);
         let (encrypted, logins) = (self.encryption.is_some(), Logins::default());
-        let desk = Arc::new(Desk { service: service.clone(), logins, hosts, encrypted });
+        let desk = Arc::new(Desk { service: service.clone(), logins, address: self.address, encrypted });
         let app = router(desk).into_make_service_with_connect_info::<Visitor>();
         let ending = service.clone();
         let end = async move {

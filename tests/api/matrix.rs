@@ -109,7 +109,7 @@ fn ask(served: &Served, case: &Case<'_>, tokens: &[String]) -> Ask {
 }
 
 /// All rows that requests could change.
-fn kept(served: &Served) -> String {
+pub(super) fn kept(served: &Served) -> String {
     let file = rusqlite::Connection::open(served.state().join("runs.sqlite")).unwrap();
     let mut text = String::new();
     for table in ["audit", "runs", "accounts", "sessions", "first_token", "mutes", "schedules"] {

@@ -1,5 +1,6 @@
 //! Requests that no browser sends: every answer has its headers, and nothing odd gets past the guard or is repeated.
 
+use super::matrix::kept;
 use crate::served::{Answer, Ask, PASSWORD, Said, Served};
 use serde_json::json;
 use std::io::{Read, Write};
@@ -195,6 +196,61 @@ fn no_way_of_saying_the_host_gets_past_the_guard() {
     assert!(matches!(status(&huge), 431 | 0), "{}", status(&huge));
     let many = format!("GET /healthz HTTP/1.1\r\nHost: HOST\r\n{}{rest}", "X: y\r\n".repeat(200));
     assert_eq!(status(&many), 431);
+}
+
+#[test]
+fn what_cannot_be_written_down_is_not_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = "[[schedule]]\nname = \"nightly\"\ncron = \"0 0 1 1 *\"\ncatch_up = \"none\"\n";
+    let served = Served::alone(folder.path(), Said { more, ..Said::default() });
+    served.account("ann", "viewer", PASSWORD);
+    served.post("/api/v1/schedules/nightly/pause", &json!({ "why": "before" })).of(200);
+    let mute = json!({ "pattern": "*", "reason": "before", "lasts": "1h" });
+    let mute = served.post("/api/v1/mutes", &mute).of(201)["id"].clone();
+    // as if the disk were full, for the audit log alone
+    let file = rusqlite::Connection::open(served.state().join("runs.sqlite")).unwrap();
+    file.execute_batch(
+        "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'disk full'); END",
+    )
+    .unwrap();
+    let before = kept(&served);
+    let ask = |method: &str, path: &str| Ask::new(method, path).token(&served.token).ours();
+    let bob = json!({ "name": "bob", "role": "admin", "password": PASSWORD });
+    let asks = [
+        ask("POST", "/api/v1/accounts").json(&bob),
+        ask("DELETE", "/api/v1/accounts/ann"),
+        ask("POST", "/api/v1/tokens"),
+        ask("POST", "/api/v1/session").json(&json!({ "name": "ann", "password": PASSWORD })),
+        ask("POST", "/api/v1/runs"),
+        ask("POST", "/api/v1/schedules/nightly/run"),
+        ask("POST", "/api/v1/schedules/nightly/pause").json(&json!({ "why": "after" })),
+        ask("POST", "/api/v1/schedules/nightly/resume"),
+        ask("POST", "/api/v1/mutes").json(&json!({ "pattern": "*", "reason": "after", "lasts": "1h" })),
+        ask("DELETE", &format!("/api/v1/mutes/{mute}")),
+        ask("POST", "/api/v1/alerts/test"),
+    ];
+    for ask in &asks {
+        let answer = served.ask(ask);
+        assert_eq!(answer.status, 500, "{} {}: {}", ask.method, ask.target, answer.text());
+        assert!(!answer.text().contains("runs.sqlite"), "{}", answer.text());
+        assert_eq!(kept(&served), before, "{} {}", ask.method, ask.target);
+    }
+    assert_eq!(served.said().matches("disk full").count(), asks.len(), "{}", served.said());
+    file.execute_batch("DROP TRIGGER full").unwrap();
+    assert_eq!(served.ask(&asks[0]).status, 201);
+}
+
+#[test]
+fn names_are_taken_in_by_reading_the_configuration_again() {
+    let (_folder, served) = alone();
+    let asked = || served.ask(&Ask::new("GET", "/healthz").header("Host", "evensum.example")).status;
+    assert_eq!(asked(), 403);
+    let text = std::fs::read_to_string(served.configuration()).unwrap();
+    std::fs::write(served.configuration(), format!("{text}hosts = [\"Evensum.example\"]\n")).unwrap();
+    let before = served.said().len();
+    served.hang_up();
+    served.until_said(before, "the configuration was read again");
+    assert_eq!(asked(), 200);
 }
 
 #[test]

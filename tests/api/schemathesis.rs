@@ -14,9 +14,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const REQUIREMENTS: &str = "tests/api/requirements.txt";
-const EXAMPLES: &str = "15";
-/// The same requests each time; another number is other requests.
-const SEED: &str = "1";
+
+/// How many requests are made up for each operation, and the number from which they come: the same each time. With all the time in
+/// the world, more and other ones.
+fn extent() -> (&'static str, String) {
+    match std::env::var_os("EVENSUM_TEST_FULL") {
+        None => ("15", "1".to_owned()),
+        Some(_) => ("150", std::process::id().to_string()),
+    }
+}
 
 /// What comes after all else, and why.
 const APART: [&str; 4] = [
@@ -56,13 +62,14 @@ fn fuzz(program: &Path, served: &Served, folder: &Path, operations: &[[&str; 2]]
     // where the program knows which of several ways to be known is used, it sees that none other opens
     let config = folder.join("schemathesis.toml");
     std::fs::write(&config, format!("[auth.openapi.token]\nbearer = \"{}\"\n", served.token)).unwrap();
+    let (examples, seed) = extent();
     let mut command = Command::new(program);
     command
         .arg("--config-file")
         .arg(&config)
         .args(["run", &format!("{url}/api/v1/openapi.json"), "--url", &url])
         .args(["--header", "X-Evensum-Request: 1"])
-        .args(["--checks", "all", "--max-examples", EXAMPLES, "--seed", SEED, "--continue-on-failure"])
+        .args(["--checks", "all", "--max-examples", examples, "--seed", &seed, "--continue-on-failure"])
         .args(operations.as_flattened())
         // minutes of looking for the shortest example
         .args(["--no-shrink", "--suppress-health-check", "all", "--warnings", "off", "--no-color"])

@@ -1,8 +1,10 @@
 //! Answers: documents, and failures with the status that fits them.
 //!
-//! Invariant: what went wrong inside is told with its code and its words and never with a password: failures hold none.
+//! Invariant: what went wrong inside is told with its code alone; its words go to the log of the service. Neither holds a password:
+//! failures hold none.
 
 use crate::error::{Failure, Outcome};
+use crate::output;
 use crate::render::json;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -76,6 +78,13 @@ impl From<Failure> for Wrong {
             Outcome::Running | Outcome::Unsafe => StatusCode::CONFLICT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            // where our files are is not for visitors
+            output::complain(&failure);
+            let what = "it went wrong within; the log of the service says why";
+            let error = json!({ "code": failure.code, "what": what, "hint": null });
+            return Wrong { status, document: json!({ "schema_version": 1, "error": error }), more: None };
+        }
         Wrong { status, document: json::failure(&failure), more: None }
     }
 }

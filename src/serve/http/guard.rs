@@ -8,7 +8,7 @@
 //! Invariant: a request that is refused changed nothing, and is refused alike whether or not its subject exists.
 
 use super::answer::Wrong;
-use super::{Desk, pages};
+use super::{Desk, hosts, pages};
 use crate::output;
 use crate::serve::access::{Found, Need, find};
 use crate::state::{Pass, Role};
@@ -121,18 +121,20 @@ fn admit(desk: &Desk, request: &mut Request) -> Result<(), Wrong> {
 fn asked_by_name(desk: &Desk, request: &Request) -> bool {
     let line = request.uri().authority().map(|authority| Some(authority.as_str()));
     let headers = request.headers().get_all(header::HOST).iter().map(|value| value.to_str().ok());
-    let mut hosts = line.into_iter().chain(headers).peekable();
-    let ours = |host: Option<&str>| host.is_some_and(|host| desk.hosts.contains(&host.to_ascii_lowercase()));
-    hosts.peek().is_some() && hosts.all(ours)
+    let mut said = line.into_iter().chain(headers).peekable();
+    let names = hosts(&desk.service.setup(), desk.address);
+    let ours = |host: Option<&str>| host.is_some_and(|host| names.contains(&host.to_ascii_lowercase()));
+    said.peek().is_some() && said.all(ours)
 }
 
 /// Whether a browser that says from where a request comes says: from here. Scripts do not say.
 fn comes_from_here(desk: &Desk, headers: &HeaderMap) -> bool {
     let sites = headers.get_all("sec-fetch-site").iter();
     let origins = headers.get_all(header::ORIGIN).iter();
+    let names = hosts(&desk.service.setup(), desk.address);
     let ours = |origin: &HeaderValue| {
         let host = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
-        host.is_some_and(|(_, host)| desk.hosts.contains(&host.to_ascii_lowercase()))
+        host.is_some_and(|(_, host)| names.contains(&host.to_ascii_lowercase()))
     };
     sites.into_iter().all(|site| site == "same-origin" || site == "none") && origins.into_iter().all(ours)
 }

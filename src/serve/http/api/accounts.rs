@@ -7,6 +7,7 @@ use super::super::guard::{COOKIE, Caller, note, session, token as token_of};
 use super::super::{Desk, Visitor};
 use super::{Asked, Fields, Part, limit, time};
 use crate::clock;
+use crate::output;
 use crate::serve::access::{account_name, hash_password, is_password, random};
 use crate::state::{Pass, Role};
 use axum::Extension;
@@ -49,11 +50,15 @@ pub async fn login(
         return Err(Wrong::later(StatusCode::TOO_MANY_REQUESTS, what, wait.as_secs() + 1));
     }
     let kept = desk.service.state()?.password(&fields.name)?;
-    let password = fields.password;
+    let (password, known) = (fields.password, kept.is_some());
     let right =
         tokio::task::spawn_blocking(move || is_password(&password, kept.as_deref())).await.unwrap_or(false);
     if !right {
         desk.logins.note_wrong(&names, Instant::now());
+        if known {
+            // a name that is none may be a password in the wrong place
+            output::note(&format!("evensum: {}: wrong password from {}", fields.name, from.ip()));
+        }
         return Err(refused());
     }
     desk.logins.note_right(&names);
