@@ -202,7 +202,8 @@ impl Node {
             return Err(Failure::usage(format!("the name {} is too long", target.name), advice));
         }
         let file = own.cloned().or_else(|| shared.password_file.clone());
-        Ok(Node { target, sources: Sources { file, options } })
+        let sources = Sources { node: target.name.clone(), file, options };
+        Ok(Node { target, sources })
     }
 
     async fn connect(&self, options: &Options) -> Result<Connected, Attempt> {

@@ -2,11 +2,15 @@
 //!
 //! Names and units follow Prometheus' conventions; seconds, and `_total` for what only grows. A table is named only if it differs,
 //! and [`TABLES_MAX`] are at most, so that a schema with many tables makes no flood of series.
+//!
+//! Invariants: a family is said once, with its help and its type, also where it has no sample yet; no two samples have the same
+//! labels; a counter whose labels are known begins at zero, since `increase()` does not see a series come.
 
 use super::looks::Look;
 use crate::error::Failure;
-use crate::state::State;
 use crate::state::counters::{CHUNKS, REPAIRED, ROWS, RUNS, THROTTLED_MS};
+use crate::state::{Run, State};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// The most tables that are named.
@@ -18,10 +22,11 @@ const RUNS_SEEN: u32 = 50;
 pub const FAMILIES: &[(&str, &str, &str)] = &[
     ("evensum_up", "gauge", "Whether the node answered when it was last looked at."),
     ("evensum_build_info", "gauge", "The version of evensum."),
+    ("evensum_start_time_seconds", "gauge", "When the service began."),
     (
         "evensum_check_last_success_timestamp_seconds",
         "gauge",
-        "When the last check ended that compared all it was to compare.",
+        "When the last check ended that compared all that it was to compare.",
     ),
     ("evensum_check_last_run_timestamp_seconds", "gauge", "When the last check ended, however it ended."),
     ("evensum_check_duration_seconds", "gauge", "How long the last check took."),
@@ -44,6 +49,13 @@ pub const FAMILIES: &[(&str, &str, &str)] = &[
     ("evensum_run_working", "gauge", "Runs at work."),
     ("evensum_alerts", "gauge", "Alerts that are open, by name."),
     ("evensum_alert_messages_total", "counter", "Messages to a receiver of alerts, by result."),
+];
+
+/// The labels of counters that are known before anything is counted.
+const KNOWN: [(&str, &str, &[&str]); 3] = [
+    (RUNS, "result", &["identical", "different", "incomplete", "error"]),
+    (THROTTLED_MS, "reason", &["lag", "stopped_replication", "load", "pause_file", "window", "intensity"]),
+    (REPAIRED, "result", &["mended", "already", "moved", "refused", "called_off"]),
 ];
 
 /// A text as a label's value.
@@ -90,48 +102,60 @@ pub fn text(
     let mut page = Page { cluster: label(cluster), text: String::new() };
     page.family("evensum_build_info", &[(format!("version=\"{}\"", env!("CARGO_PKG_VERSION")), 1.0)]);
     page.one("evensum_start_time_seconds", started.map(float));
-    if let Some(look) = look {
-        nodes(&mut page, look);
-    }
-    checks(&mut page, state)?;
+    nodes(&mut page, look);
+    checks(&mut page, state, cluster)?;
     tables(&mut page, state, cluster)?;
-    let counted = |name: &str, per: f64| {
-        let counters = state.counters(name)?;
-        let mut samples: Vec<(String, f64)> =
-            counters.into_iter().map(|(labels, value)| (labels, float(value) / per)).collect();
-        if samples.is_empty() && (name == ROWS || name == CHUNKS) {
-            samples.push((String::new(), 0.0));
-        }
-        Ok::<_, Failure>(samples)
-    };
     for name in [RUNS, ROWS, CHUNKS, REPAIRED] {
-        page.family(name, &counted(name, 1.0)?);
+        page.family(name, &counted(state, name, 1.0)?);
     }
-    page.family("evensum_throttled_seconds_total", &counted(THROTTLED_MS, 1_000.0)?);
+    page.family("evensum_throttled_seconds_total", &counted(state, THROTTLED_MS, 1_000.0)?);
     schedules(&mut page, state)?;
     alerts(&mut page, state, sinks)?;
     Ok(page.text)
 }
 
-fn nodes(page: &mut Page, look: &Look) {
-    let (mut up, mut running, mut lag) = (Vec::new(), Vec::new(), Vec::new());
+/// A counter of the state, `per` of which make one of the metric.
+fn counted(state: &State, name: &str, per: f64) -> Result<Vec<(String, f64)>, Failure> {
+    let mut counters = state.counters(name)?;
+    match KNOWN.iter().find(|(known, ..)| *known == name) {
+        Some((_, label, values)) => {
+            for value in *values {
+                counters.entry(format!("{label}=\"{value}\"")).or_default();
+            }
+        }
+        None => _ = counters.entry(String::new()).or_default(),
+    }
+    Ok(counters.into_iter().map(|(labels, value)| (labels, float(value) / per)).collect())
+}
+
+fn nodes(page: &mut Page, look: Option<&Look>) {
     let flag = |is: bool| f64::from(u8::from(is));
-    for node in &look.nodes {
+    let mut up = Vec::new();
+    // a node may be fed twice by the same source, over channels of their own: the worse counts
+    let (mut running, mut lag) = (BTreeMap::new(), BTreeMap::new());
+    for node in look.iter().flat_map(|look| &look.nodes) {
         up.push((format!("node=\"{}\"", label(&node.name)), flag(node.answer.is_ok())));
         for link in node.answer.iter().flat_map(|answer| answer.links.iter().flatten()) {
             let labels = format!("from=\"{}\",to=\"{}\"", label(&link.from), label(&node.name));
-            running.push((labels.clone(), flag(link.running)));
-            lag.extend(link.lag_seconds.map(|seconds| (labels, float(seconds))));
+            if let Some(seconds) = link.lag_seconds {
+                let worst = lag.entry(labels.clone()).or_insert(seconds);
+                *worst = seconds.max(*worst);
+            }
+            *running.entry(labels).or_insert(true) &= link.running;
         }
     }
+    let running: Vec<_> = running.into_iter().map(|(labels, runs)| (labels, flag(runs))).collect();
+    let lag: Vec<_> = lag.into_iter().map(|(labels, seconds)| (labels, float(seconds))).collect();
     page.family("evensum_up", &up);
     page.family("evensum_replication_running", &running);
     page.family("evensum_replication_lag_seconds", &lag);
 }
 
-fn checks(page: &mut Page, state: &State) -> Result<(), Failure> {
+fn checks(page: &mut Page, state: &State, cluster: &str) -> Result<(), Failure> {
     let runs = state.list(RUNS_SEEN)?;
-    let ended = || runs.iter().filter(|run| run.kind == "check" && run.finished.is_some());
+    // runs by hand may share the folder, also those of another cluster
+    let ours = |run: &&Run| run.kind == "check" && run.cluster == cluster && run.finished.is_some();
+    let ended = || runs.iter().filter(ours);
     let whole = ended().find(|run| run.summary_value().is_some_and(|summary| summary["whole"] == true));
     page.one("evensum_check_last_success_timestamp_seconds", whole.and_then(|run| run.finished).map(float));
     page.one(
@@ -206,4 +230,45 @@ fn alerts(page: &mut Page, state: &State, sinks: &[&str]) -> Result<(), Failure>
     }
     page.family("evensum_alert_messages_total", &messages);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::looks::{LinkLook, NodeAnswer, NodeLook};
+
+    fn link(running: bool, lag_seconds: u64) -> LinkLook {
+        LinkLook { from: "n\"1".into(), running, lag_seconds: Some(lag_seconds), last_error: String::new() }
+    }
+
+    #[test]
+    fn every_family_is_said_once_and_no_sample_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(folder.path()).unwrap();
+        let links = Some(vec![link(true, 3), link(false, 5)]);
+        let answer = Ok(NodeAnswer { links, ..NodeAnswer::default() });
+        let nodes = vec![NodeLook { name: "n2".into(), address: String::new(), answer }];
+        let text = text(&state, "a\\b", 7, Some(&Look { at: 0, nodes }), &["mail"]).unwrap();
+        for (name, kind, _) in FAMILIES {
+            assert_eq!(text.matches(&format!("# HELP {name} ")).count(), 1, "{name}");
+            assert_eq!(text.matches(&format!("# TYPE {name} {kind}\n")).count(), 1, "{name}");
+        }
+        let mut series: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(|line| line.rsplit_once(' ').unwrap().0)
+            .collect();
+        let all = series.len();
+        series.sort_unstable();
+        series.dedup();
+        assert_eq!(series.len(), all, "{text}");
+        for line in [
+            r#"evensum_replication_running{cluster="a\\b",from="n\"1",to="n2"} 0"#,
+            r#"evensum_replication_lag_seconds{cluster="a\\b",from="n\"1",to="n2"} 5"#,
+            r#"evensum_check_runs_total{cluster="a\\b",result="identical"} 0"#,
+            r#"evensum_start_time_seconds{cluster="a\\b"} 7"#,
+        ] {
+            assert!(text.lines().any(|said| said == line), "{line} in {text}");
+        }
+    }
 }
