@@ -29,6 +29,8 @@
 //! Invariant: a key that is not known is refused, with its line and the nearest known key: a misspelt `ignore_tabels`
 //! must not silently check other tables. What the command line says wins over what is said here.
 
+#[cfg(test)]
+mod sample;
 pub mod service;
 
 use self::service::{Scheduled, Serve};
