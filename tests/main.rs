@@ -2,8 +2,9 @@
 //!
 //! `tidy` holds the source to the laws of ARCHITECTURE.md. `commands` types commands and reads what they say. `cluster` starts
 //! bundled nodes and breaks what is between them; `scenarios`, `plans`, `positions`, `live`, `kill`, `gentle`, `conformance`,
-//! `real_input`, `demo` and `doctor` use it, and `service`, which leaves `evensum serve` running. `served` starts the service beside them;
-//! `api` asks it what it may be asked, and what not. `servers` does the like with real servers, where they are installed.
+//! `real_input`, `demo` and `doctor` use it. `service` leaves `evensum serve` running; `served` starts it for those that ask it: `api` asks what
+//! it may be asked, and what not, and `mixin` holds what Prometheus and Grafana are given to what it says. `package` looks at
+//! units, grants and the Debian package. `servers` starts real servers, where they are installed.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,6 +22,8 @@ mod doctor;
 mod gentle;
 mod kill;
 mod live;
+mod mixin;
+mod package;
 mod plans;
 mod positions;
 mod real_input;
