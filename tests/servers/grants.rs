@@ -194,3 +194,42 @@ fn the_documentation_lists_these_rights() {
         assert!(listed, "{right} ON {scope}");
     }
 }
+
+#[test]
+fn the_shipped_grants_suffice_and_demand_encryption() {
+    let Some(program) = Program::mariadb() else { return };
+    let masters = pair(&program, &[]);
+    let shipped = include_str!("../../share/grants/mariadb.sql");
+    let all = shipped.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join(" ");
+    let statements: Vec<&str> = all.split(';').map(str::trim).filter(|sql| !sql.is_empty()).collect();
+    statements.iter().for_each(|sql| _ = masters.run(1, sql));
+    masters.settle();
+    for (user, password, words, code) in [
+        ("evensum_check", "change me", &["check", "--tables", "shop.*"][..], 0),
+        (
+            "evensum_repair",
+            "change me too",
+            &["sync", "--tables", "shop.*", "--policy", "prefer=n2", "--execute", "--yes"],
+            0,
+        ),
+    ] {
+        let file = masters.path("password");
+        std::fs::write(&file, password).unwrap();
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let run = || {
+            let nodes = (1..=masters.len())
+                .map(|n| format!("mysql://{user}@127.0.0.1:{}?name=n{n}", masters.port(n)));
+            let nodes: Vec<String> = nodes.collect();
+            let mut all = vec!["--no-input", "--password-file", file.to_str().unwrap()];
+            all.extend(nodes.iter().map(String::as_str));
+            said(&masters.evensum_plain(&[words, &all].concat()))
+        };
+        // these servers have no certificate, so nobody gets in by the lines as they are
+        let (refused, _, err) = run();
+        assert_ne!(refused, 0, "{err}");
+        masters.run(1, &format!("ALTER USER '{user}'@'%' REQUIRE NONE"));
+        masters.settle();
+        let (found, out, err) = run();
+        assert_eq!((found, lines(&format!("{out}{err}"))), (code, BTreeSet::new()), "{out}{err}");
+    }
+}
