@@ -114,6 +114,11 @@ impl Cluster {
         self.nodes.len()
     }
 
+    /// What its nodes are called.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.nodes.iter().map(|node| &*node.target.name)
+    }
+
     /// What to compare: what the command line says, else the configuration.
     pub fn scope(&self, args: &SelectionArgs) -> Result<Scope, Failure> {
         let check = &self.config.check;

@@ -31,7 +31,7 @@ pub use accounts::{Pass, Role};
 pub use alerts::{Alert, Mute, Told};
 pub use history::{RUNS_KEPT, Request, Run, Status};
 pub use progress::Beacon;
-pub use schedules::ScheduleState;
+pub use schedules::{LeftOutTime, ScheduleState};
 pub use tables::{Kinds, TableState, kinds};
 
 use crate::clock;

@@ -129,11 +129,16 @@ pub fn day_and_time(at: u64, now: u64) -> String {
     }
 }
 
+/// How a table stands: once found different, it is so until it was found identical.
+pub fn state_of(table: &TableState) -> &str {
+    if table.different_since.is_some() { "different" } else { &table.verdict }
+}
+
 /// A table, for machines.
 pub fn table(table: &TableState) -> Value {
     json!({
         "name": table.name,
-        "state": if table.different_since.is_some() { "different" } else { table.verdict.as_str() },
+        "state": state_of(table),
         "verdict": table.verdict,
         "run": table.run,
         "checked_at": clock::rfc3339(table.checked_at),

@@ -1,94 +1,70 @@
 //! The pages, rendered here: no build step, no file from elsewhere, and readable without a script.
+//!
+//! Each page is a function from the state to markup, in a file of its own; `frame` is what stands around all of them, `forms` how
+//! something is asked for, `map` how chunks are drawn. A page only shows: what it asks for goes to the API by the one script, and
+//! beside each button stands the command that does the same.
+//!
+//! Invariant: names and values come from databases and people, so they reach a page as text alone, never as markup; no page
+//! grows with the data without a bound. Not here: who may see what (`guard`), and what the numbers mean (`view`).
 
-use super::Desk;
+mod account;
+mod alerts;
+mod audit;
+mod calendar;
+mod commands;
+mod divergences;
+mod door;
+mod forms;
+mod frame;
+mod home;
+mod map;
+mod plan;
+mod progress;
+mod run;
+mod runs;
+mod schedules;
+mod tables;
+
+pub use account::account;
+pub use alerts::alerts;
+pub use audit::audit;
+pub use door::{login, setup};
+pub use home::home;
+pub use run::run;
+pub use runs::runs;
+pub use schedules::schedules;
+pub use tables::{table, tables};
+
 use super::answer::{Answer, Wrong};
-use super::guard::Caller;
-use crate::serve::view::Overview;
-use axum::Extension;
-use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
-use maud::{DOCTYPE, Markup, html};
-use std::sync::Arc;
+use axum::extract::Path;
+use axum::http::header;
+use axum::response::IntoResponse;
+use std::sync::OnceLock;
 
-fn frame(title: &str, body: &Markup) -> Html<String> {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head { meta charset="utf-8"; title { (title) } link rel="stylesheet" href="/assets/page.css"; script src="/assets/page.js" defer {} }
-            body { main { (body) } }
-        }
-    };
-    Html(page.into_string())
-}
+const STYLE: &str = include_str!("assets/page.css");
+const SCRIPT: &str = include_str!("assets/page.js");
 
-/// The first page.
-pub async fn home(State(desk): State<Arc<Desk>>, Extension(_caller): Extension<Caller>) -> Answer {
-    let overview = Overview::read(&desk.service, &desk.service.state()?)?;
-    let body = html! {
-        h1 { (overview.sentence) }
-        ul { @for node in overview.look.iter().flat_map(|look| &look.nodes) { li { (node.name) } } }
-        ul { @for run in &overview.latest_runs { li { (run.run) " " (run.word()) } } }
-    };
-    Ok(frame("evensum", &body).into_response())
-}
-
-/// All tables.
-pub async fn tables(State(_desk): State<Arc<Desk>>) -> Answer {
-    Ok(frame("tables", &html! {}).into_response())
-}
-
-/// One table.
-pub async fn table(State(_desk): State<Arc<Desk>>, Path(name): Path<String>) -> Answer {
-    Ok(frame(&name, &html! {}).into_response())
-}
-
-/// Runs.
-pub async fn runs(State(_desk): State<Arc<Desk>>) -> Answer {
-    Ok(frame("runs", &html! {}).into_response())
-}
-
-/// One run.
-pub async fn run(State(_desk): State<Arc<Desk>>, Path(run): Path<String>) -> Answer {
-    Ok(frame(&run, &html! {}).into_response())
-}
-
-/// Schedules.
-pub async fn schedules(State(_desk): State<Arc<Desk>>) -> Answer {
-    Ok(frame("schedules", &html! {}).into_response())
-}
-
-/// Alerts.
-pub async fn alerts(State(_desk): State<Arc<Desk>>) -> Answer {
-    Ok(frame("alerts", &html! {}).into_response())
-}
-
-/// One's own account.
-pub async fn account(State(_desk): State<Arc<Desk>>) -> Answer {
-    Ok(frame("account", &html! {}).into_response())
-}
-
-/// The audit log.
-pub async fn audit(State(_desk): State<Arc<Desk>>) -> Answer {
-    Ok(frame("audit", &html! {}).into_response())
-}
-
-/// Where the first account is made.
-pub async fn setup(State(_desk): State<Arc<Desk>>) -> Answer {
-    Ok(frame("setup", &html! {}).into_response())
-}
-
-/// Where somebody logs in.
-pub fn login(_desk: &Desk) -> Response {
-    (StatusCode::UNAUTHORIZED, frame("log in", &html! {})).into_response()
-}
-
-/// A file of the page.
+/// A file of the page. Its address changes with its content, so a browser may keep it.
 pub async fn asset(Path(file): Path<String>) -> Answer {
     let (kind, text) = match file.as_str() {
-        "page.css" => ("text/css", include_str!("assets/page.css")),
-        "page.js" => ("text/javascript", include_str!("assets/page.js")),
+        "page.css" => ("text/css; charset=utf-8", STYLE),
+        "page.js" => ("text/javascript; charset=utf-8", SCRIPT),
         _ => return Err(Wrong::absent("there is no such file")),
     };
-    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+    let headers =
+        [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "private, max-age=31536000, immutable")];
+    Ok((headers, text).into_response())
 }
+
+/// What the addresses of the files end in.
+fn edition() -> &'static str {
+    static EDITION: OnceLock<String> = OnceLock::new();
+    EDITION.get_or_init(|| {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(STYLE.as_bytes()).update(SCRIPT.as_bytes());
+        hasher.finalize().to_hex().chars().take(12).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests;
