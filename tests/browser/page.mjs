@@ -60,7 +60,7 @@ async function to_the_end(page, press) {
   const before = page.url();
   await press();
   await page.waitForURL((url) => url.pathname.startsWith("/runs/") && url.href !== before);
-  await page.locator("dt", { hasText: "Ended" }).waitFor();
+  await page.locator("dt", { hasText: /^Ended$/ }).waitFor();
   return page.locator("h1 .word").innerText();
 }
 

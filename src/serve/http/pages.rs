@@ -24,6 +24,7 @@ mod run;
 mod runs;
 mod schedules;
 mod tables;
+mod topology;
 
 pub use account::account;
 pub use alerts::alerts;

@@ -5,7 +5,7 @@
 const said = document.getElementById("said");
 const POLL_MS = 1000;
 
-/** Says something where screen readers hear it, and where the eye is brought. */
+/** Says something where screen readers hear it, and where it stays in sight. */
 function say(kind, lines) {
   said.replaceChildren(...lines.filter(Boolean).map((line) => {
     const paragraph = document.createElement("p");
@@ -13,7 +13,6 @@ function say(kind, lines) {
     return paragraph;
   }));
   said.className = kind;
-  said.scrollIntoView({ block: "nearest" });
 }
 
 /** Asks the API. Everything that changes something carries our header. */

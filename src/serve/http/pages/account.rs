@@ -54,8 +54,8 @@ fn accounts(visit: &Visit) -> Result<Markup, Wrong> {
     Ok(html! {
         section aria-labelledby="accounts" {
             h2 #accounts { "Accounts" }
-            div.wide tabindex="0" role="region" aria-labelledby="accounts" {
-                table {
+            div.wide tabindex="0" role="region" aria-label="table of accounts" {
+                table.stacked {
                     thead { tr { th scope="col" { "Name" } th scope="col" { "Role" } th scope="col" { "Made" } th scope="col" { "Remove" } } }
                     tbody {
                         @for account in &accounts {

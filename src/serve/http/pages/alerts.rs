@@ -2,7 +2,7 @@
 
 use super::super::answer::{Answer, Wrong};
 use super::commands;
-use super::forms::{Field, Then, Wish, command, field, form};
+use super::forms::{Field, Then, Wish, command_of, field, form};
 use super::frame::{Visit, counted, part, to_table, when};
 use crate::alerts::findings;
 use crate::alerts::notice::Severity;
@@ -69,7 +69,7 @@ fn one(visit: &Visit, alert: &Alert) -> Markup {
                 },
                 _ => {}
             }
-            @if let Some(text) = note("command") { (command(text)) }
+            @if let Some(text) = note("command") { (command_of("What to do", text)) }
             @if visit.operates() && notice.acknowledged.is_none() {
                 (form(&Wish {
                     method: "POST", address: format!("/api/v1/alerts/{}/acknowledge", alert.id), then: Then::Reload,
@@ -140,8 +140,8 @@ fn receivers(visit: &Visit) -> Result<Markup, Wrong> {
             @if sinks.is_empty() {
                 p.empty { "Nobody is told. Add an " code { "[[alert]]" } " table to " code { (visit.setup.path.display()) } "." }
             } @else {
-                div.wide tabindex="0" role="region" aria-labelledby="receivers" {
-                    table {
+                div.wide tabindex="0" role="region" aria-label="table of receivers" {
+                    table.stacked {
                         thead { tr { th scope="col" { "Receiver" } th scope="col" { "State" } th.number scope="col" { "Taken" } th.number scope="col" { "Failed" } th scope="col" { "Last" } } }
                         tbody {
                             @for sink in sinks {
@@ -153,9 +153,9 @@ fn receivers(visit: &Visit) -> Result<Markup, Wrong> {
                                         @else if state.last_at.is_some() { span.word.good { span.sign aria-hidden="true" { "✓" } " takes" } }
                                         @else { span.quiet { "told nothing yet" } }
                                     }
-                                    td.number { (state.counts.0) }
-                                    td.number { (state.counts.1) }
-                                    td { @if let Some(at) = state.last_at { (when(at, visit.now)) } @else { "never" } }
+                                    td.number data-label="taken" { (state.counts.0) }
+                                    td.number data-label="failed" { (state.counts.1) }
+                                    td data-label="last" { @if let Some(at) = state.last_at { (when(at, visit.now)) } @else { "never" } }
                                 }
                             }
                         }
@@ -174,16 +174,16 @@ fn receivers(visit: &Visit) -> Result<Markup, Wrong> {
 
 fn ended_list(visit: &Visit, ended: &[&Alert]) -> Markup {
     html! {
-        div.wide tabindex="0" role="region" aria-labelledby="ended" {
-            table {
+        div.wide tabindex="0" role="region" aria-label="table of ended alerts" {
+            table.stacked {
                 thead { tr { th scope="col" { "Alert" } th scope="col" { "About" } th scope="col" { "Began" } th scope="col" { "Ended" } } }
                 tbody {
                     @for alert in ended {
                         tr {
                             th scope="row" { (alert.notice.name) }
                             td { (alert.notice.annotations.get("summary").map_or("", |text| text.as_str())) }
-                            td { (when(alert.notice.started_at, visit.now)) }
-                            td { @if let Some(at) = alert.notice.ended_at { (when(at, visit.now)) } }
+                            td data-label="began" { (when(alert.notice.started_at, visit.now)) }
+                            td data-label="ended" { @if let Some(at) = alert.notice.ended_at { (when(at, visit.now)) } }
                         }
                     }
                 }

@@ -28,12 +28,12 @@ pub async fn audit(visit: Visit, Query(wanted): Query<Wanted>) -> Answer {
             p.empty { "Nobody has changed anything yet." }
         } @else {
             div.wide tabindex="0" role="region" aria-label="lines of the audit log" {
-                table {
+                table.stacked {
                     thead { tr { th scope="col" { "Line" } th scope="col" { "When" } th scope="col" { "Who" } th scope="col" { "What" } th scope="col" { "To what" } th scope="col" { "More" } } }
                     tbody {
                         @for line in &lines {
                             tr {
-                                th scope="row" { (line.id) }
+                                th scope="row" data-label="line" { (line.id) }
                                 td { (when(line.at, visit.now)) }
                                 td { (line.who) }
                                 td { (line.action) }

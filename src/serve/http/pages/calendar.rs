@@ -89,7 +89,7 @@ fn bounds(plan: &Plan, date: NaiveDate) -> Option<(DateTime<Utc>, DateTime<Utc>)
 
 fn table(plan: &Plan, first: NaiveDate, today: NaiveDate, days: &BTreeMap<NaiveDate, Day<'_>>) -> Markup {
     html! {
-        div.wide tabindex="0" role="region" aria-label={ "nights of " (plan.schedule.name) } {
+        div.wide.fit tabindex="0" role="region" aria-label={ "nights of " (plan.schedule.name) } {
             table.calendar {
                 thead { tr { th scope="col" { "Week of" } @for day in DAYS { th scope="col" { (day) } } } }
                 tbody {

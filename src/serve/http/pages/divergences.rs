@@ -4,7 +4,7 @@
 //! that agree are folded away. Bound: [`SHOWN`] rows; the rest is in the report.
 
 use super::commands;
-use super::forms::command;
+use super::forms::command_of;
 use super::frame::{count, counted};
 use maud::{Markup, html};
 use serde_json::Value;
@@ -22,8 +22,8 @@ pub fn all(rows: &[Value], known: u64, run: &str) -> Markup {
     html! {
         @for row in rows.iter().take(SHOWN) { (one(row)) }
         @if known > shown {
-            p { "Shown are " (shown) " of " (counted(known, "row", "rows")) ". All that the run listed:" }
-            (command(&commands::run_show(run)))
+            p { "Shown are " (shown) " of " (counted(known, "row", "rows")) "." }
+            (command_of("All that the run listed", &commands::run_show(run)))
         }
     }
 }
@@ -93,7 +93,7 @@ pub fn one(row: &Value) -> Markup {
 
 fn versions_of(columns: &[&String], versions: &[&Value], differing: &[&str]) -> Markup {
     html! {
-        div.wide tabindex="0" role="region" aria-label="versions of the row" {
+        div.wide.fit tabindex="0" role="region" aria-label="versions of the row" {
             table.versions {
                 thead {
                     tr {

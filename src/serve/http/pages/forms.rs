@@ -62,7 +62,12 @@ pub fn form(wish: &Wish<'_>, fields: &Markup) -> Markup {
 
 /// A command as one types it. Parts in braces are filled in by the script as somebody types, and stand as they are without it.
 pub fn command(text: &str) -> Markup {
-    html! { p.command { span.quiet { "Command: " } code data-template=[text.contains('{').then_some(text)] { (text) } } }
+    command_of("Command", text)
+}
+
+/// The same, with what it is for.
+pub fn command_of(what: &str, text: &str) -> Markup {
+    html! { p.command { span.quiet { (what) ": " } code data-template=[text.contains('{').then_some(text)] { (text) } } }
 }
 
 /// A field for a text.

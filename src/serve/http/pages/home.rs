@@ -4,13 +4,12 @@
 //! are bad, what is at work. Of many tables it draws one map of all, and names the worst [`WORST`]; the rest has a page of its own.
 
 use super::super::answer::Answer;
-use super::forms::{Field, Then, Wish, command, field, form};
+use super::forms::{Field, Then, Wish, field, form};
 use super::frame::{Visit, count, counted, to_table, when, word};
-use super::map;
 use super::progress::box_of;
 use super::runs::line_of_run;
+use super::{map, topology};
 use crate::serve::command::{check, typed};
-use crate::serve::looks::{Look, NodeLook};
 use crate::serve::view::{Health, Overview, state_of};
 use crate::state::{Alert, TableState};
 use maud::{Markup, html};
@@ -39,15 +38,15 @@ pub async fn home(visit: Visit) -> Answer {
                 @for run in &overview.open_runs { (box_of(&visit, run)?) }
             }
         }
-        (nodes(&visit, overview.look.as_deref()))
+        (topology::nodes(&visit, overview.look.as_deref()))
         (tables(&visit, &overview.tables))
         section aria-labelledby="latest" {
             h2 #latest { "Latest runs" }
             @if overview.latest_runs.is_empty() {
                 p.empty { "Nothing has run yet. A schedule begins its check when it is due, or begin one above." }
             } @else {
-                div.wide tabindex="0" role="region" aria-labelledby="latest" {
-                    table {
+                div.wide tabindex="0" role="region" aria-label="table of the latest runs" {
+                    table.stacked {
                         thead { tr { th scope="col" { "Run" } th scope="col" { "State" } th scope="col" { "What came of it" } th scope="col" { "When" } } }
                         tbody { @for run in &overview.latest_runs { (line_of_run(&visit, run)) } }
                     }
@@ -76,63 +75,6 @@ fn alerts(visit: &Visit, alerts: &[Alert]) -> Markup {
                 }
             }
             p { a href="/alerts" { "All alerts" } }
-        }
-    }
-}
-
-fn nodes(visit: &Visit, look: Option<&Look>) -> Markup {
-    html! {
-        section aria-labelledby="nodes" {
-            h2 #nodes { "Nodes and links" }
-            @match look {
-                None => p.empty { "The nodes have not been looked at yet; that takes a few seconds after the start." },
-                Some(look) => {
-                    ul.nodes { @for node in &look.nodes { (node_card(node)) } }
-                    p.quiet { "Looked at " (when(look.at, visit.now)) "." }
-                    (command(&format!("evensum status --config {}", crate::render::text::quoted(&visit.setup.path.display().to_string()))))
-                }
-            }
-        }
-    }
-}
-
-fn node_card(node: &NodeLook) -> Markup {
-    let (class, sign, said) = match (&node.answer, node.is_well()) {
-        (Err(_), _) => ("bad", "!", "does not answer"),
-        (Ok(_), true) => ("good", "✓", "well"),
-        (Ok(_), false) => ("bad", "!", "a link does not run"),
-    };
-    html! {
-        li.node.(class) {
-            h3 { (node.name) " " span.word.(class) { span.sign aria-hidden="true" { (sign) } " " (said) } }
-            p.quiet { (node.address) }
-            @match &node.answer {
-                Err(why) => p { (why) },
-                Ok(answer) => {
-                    p.quiet { (answer.version) ", server id " (answer.server_id) @if answer.read_only { ", read only" } }
-                    @match answer.links.as_deref() {
-                        None => p.quiet { "It does not tell its links: the user may not see them." },
-                        Some([]) => p { "No link feeds it." },
-                        Some(links) => ul.links {
-                            @for link in links {
-                                li {
-                                    span.arrow { (link.from) " " span aria-hidden="true" { "→" } span.unseen { " feeds " } " " (node.name) } " "
-                                    @if link.running {
-                                        span.word.good { span.sign aria-hidden="true" { "✓" } " running" }
-                                    } @else {
-                                        span.word.bad { span.sign aria-hidden="true" { "!" } " stopped" }
-                                    }
-                                    @match link.lag_seconds {
-                                        Some(lag) => { " " (lag) " s behind" },
-                                        None => " lag not known",
-                                    }
-                                    @if !link.last_error.is_empty() { p.error { (link.last_error) } }
-                                }
-                            }
-                        },
-                    }
-                }
-            }
         }
     }
 }
@@ -198,7 +140,7 @@ pub fn state_letter(table: &TableState) -> char {
 /// Tables with their maps, one line each.
 pub fn table_list(visit: &Visit, tables: &[&TableState]) -> Markup {
     html! {
-        div.wide tabindex="0" role="region" aria-label="tables" {
+        div.wide tabindex="0" role="region" aria-label="table of tables" {
             table.stacked {
                 thead {
                     tr {

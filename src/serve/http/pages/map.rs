@@ -17,6 +17,8 @@ const FIELD_WIDTH: u64 = 50;
 /// The size of a cell in a row, and in a field.
 const STRIP: (u64, u64) = (4, 16);
 const FIELD: u64 = 12;
+/// How wide a cell of a field is where there is room for it, in pixels.
+const FIELD_PIXELS: u64 = 18;
 
 /// A shape: the cells `from..to` have this state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +167,7 @@ pub fn field(chunks: &[(char, u64)]) -> Markup {
     let width = cells.min(FIELD_WIDTH);
     let rows = cells.div_ceil(FIELD_WIDTH);
     html! {
-        svg.field class=[(cells <= FIELD_WIDTH).then_some("one-row")]
+        svg.field width=(width * FIELD_PIXELS)
             viewBox={ "0 0 " (width * FIELD) " " (rows * FIELD) } role="img" aria-label=(in_words(chunks, "chunk", "chunks")) {
             @for stretch in &stretches {
                 @let (first, last) = (stretch.from * all / cells + 1, (stretch.to * all).div_ceil(cells));

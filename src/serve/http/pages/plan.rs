@@ -7,7 +7,7 @@
 use super::super::answer::Wrong;
 use super::super::api::runs::approval_word;
 use super::divergences::key_of;
-use super::forms::{Field, Then, Wish, command, field, form};
+use super::forms::{Field, Then, Wish, command_of, field, form};
 use super::frame::{Visit, count, counted, to_run, word};
 use super::run::{carried_out, execute_address};
 use super::{commands, divergences};
@@ -38,8 +38,8 @@ pub fn all(visit: &Visit, run: &Run, report: &Value) -> Result<Markup, Wrong> {
                 h2 #plan { @if outcome.is_object() { "What was done" } @else { "The plan" } }
                 (by_node(&steps))
                 @if steps.len() > SHOWN {
-                    p { "Shown are " (SHOWN) " of " (counted(steps.len() as u64, "change", "changes")) ". All of them:" }
-                    (command(&commands::run_show(&run.run)))
+                    p { "Shown are " (SHOWN) " of " (counted(steps.len() as u64, "change", "changes")) "." }
+                    (command_of("The whole plan", &commands::run_show(&run.run)))
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! One run: where it stands, what it found, and what can follow on it.
 
 use super::super::answer::{Answer, Wrong};
-use super::forms::{Then, Wish, command, form};
+use super::forms::{Then, Wish, command_of, form};
 use super::frame::{Visit, count, counted, length, part, to_table, when, word};
 use super::runs::{kind, summary};
 use super::{commands, divergences, plan, progress};
@@ -51,8 +51,8 @@ fn facts(visit: &Visit, run: &Run) -> Markup {
                 }
                 @if run.attempts > 1 { div { dt { "Begun" } dd { (run.attempts) " times" } } }
             }
-            @if let Some(words) = &run.arguments { (command(&typed(words))) }
-            (command(&commands::run_show(&run.run)))
+            @if let Some(words) = &run.arguments { (command_of("What it runs", &typed(words))) }
+            (command_of("All that it found", &commands::run_show(&run.run)))
         }
     }
 }
@@ -112,7 +112,7 @@ fn table_verdicts(tables: &[&Value]) -> Markup {
     tables.sort_by_key(|table| table["verdict"] == "identical");
     html! {
         div.wide tabindex="0" role="region" aria-label="tables of this run" {
-            table {
+            table.stacked {
                 thead {
                     tr {
                         th scope="col" { "Table" } th scope="col" { "Verdict" } th.number scope="col" { "Rows" }
@@ -126,9 +126,9 @@ fn table_verdicts(tables: &[&Value]) -> Markup {
                         tr {
                             th scope="row" { (to_table(&format!("{}.{}", text("database"), text("table")))) }
                             td { (word(&text("verdict"))) }
-                            td.number { (number("rows")) }
-                            td.number { (number("chunks")) }
-                            td.number { (number("rows_different")) }
+                            td.number data-label="rows" { (number("rows")) }
+                            td.number data-label="chunks" { (number("chunks")) }
+                            td.number data-label="differ" { (number("rows_different")) }
                             td { (text("reason")) }
                         }
                     }

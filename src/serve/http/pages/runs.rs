@@ -45,7 +45,7 @@ pub async fn runs(visit: Visit, Query(wanted): Query<Wanted>) -> Answer {
             p.empty { "Nothing has run yet. A schedule begins its check when it is due, or begin one here." }
         } @else {
             div.wide tabindex="0" role="region" aria-label="runs" {
-                table {
+                table.stacked {
                     thead { tr { th scope="col" { "Run" } th scope="col" { "State" } th scope="col" { "What came of it" } th scope="col" { "When" } } }
                     tbody { @for run in &runs { (line_of_run(&visit, run)) } }
                 }

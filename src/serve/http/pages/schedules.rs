@@ -1,7 +1,7 @@
 //! Schedules: when they are due, what became of the nights before, and who paused them.
 
 use super::super::answer::{Answer, Wrong};
-use super::forms::{Field, Then, Wish, command, field, form};
+use super::forms::{Field, Then, Wish, command_of, field, form};
 use super::frame::{Visit, part, when, word};
 use super::{calendar, commands};
 use crate::config::service::{Follow, Meeting, Missed, Plan};
@@ -60,7 +60,7 @@ fn one(visit: &Visit, plan: &Plan, known: Option<&ScheduleState>) -> Result<Mark
                 }
             }
             @if visit.operates() { (buttons(plan, paused.is_some())) }
-            (command(&typed(&scheduled_check(plan, &visit.setup.path))))
+            (command_of("What it runs", &typed(&scheduled_check(plan, &visit.setup.path))))
         }
     })
 }

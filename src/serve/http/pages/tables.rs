@@ -2,7 +2,7 @@
 
 use super::super::answer::Answer;
 use super::divergences;
-use super::forms::command;
+use super::forms::command_of;
 use super::frame::{Visit, count, counted, to_run, when, word};
 use super::home::{check_form, check_one, table_list};
 use super::map;
@@ -135,6 +135,6 @@ fn facts(visit: &Visit, table: &TableState) -> Markup {
             @if let Some(at) = table.clean_at { div { dt { "Last found identical" } dd { (when(at, visit.now)) } } }
             @if let Some(reason) = &table.reason { div { dt { "Why" } dd { (reason) } } }
         }
-        @if table.rows_different > 0 { (command(&commands::run_show(&table.run))) }
+        @if table.rows_different > 0 { (command_of("All that was found", &commands::run_show(&table.run))) }
     }
 }
