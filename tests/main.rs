@@ -3,8 +3,8 @@
 //! `tidy` holds the source to the laws of ARCHITECTURE.md. `commands` types commands and reads what they say. `cluster` starts
 //! bundled nodes and breaks what is between them; `scenarios`, `plans`, `positions`, `live`, `kill`, `gentle`, `conformance`,
 //! `real_input`, `demo` and `doctor` use it. `service` leaves `evensum serve` running; `served` starts it for those that ask it: `api` asks what
-//! it may be asked, and what not, and `mixin` holds what Prometheus and Grafana are given to what it says. `package` looks at
-//! units, grants and the Debian package. `servers` starts real servers, where they are installed.
+//! it may be asked, and what not, `browser` drives a real browser over its page, and `mixin` holds what Prometheus and Grafana are given to what it
+//! says. `package` looks at units, grants and the Debian package. `servers` starts real servers, where they are installed.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,6 +14,7 @@
 )]
 
 mod api;
+mod browser;
 mod cluster;
 mod commands;
 mod conformance;

@@ -34,9 +34,9 @@ pub async fn audit(visit: Visit, Query(wanted): Query<Wanted>) -> Answer {
                         @for line in &lines {
                             tr {
                                 th scope="row" data-label="line" { (line.id) }
-                                td { (when(line.at, visit.now)) }
-                                td { (line.who) }
-                                td { (line.action) }
+                                td.short { (when(line.at, visit.now)) }
+                                td.short { (line.who) }
+                                td.short { (line.action) }
                                 td { (line.subject) }
                                 td.long { (line.detail) }
                             }

@@ -68,6 +68,9 @@ pub fn one(row: &Value) -> Markup {
         columns.len() <= COLUMNS || differing.contains(&column.as_str()) || key.contains(column)
     });
     let part = |field: &str| row[field].as_str().unwrap_or_default();
+    let values = row["key"].as_object().into_iter().flatten();
+    let values: Vec<String> = values.map(|(column, value)| format!("{column} {}", text(value))).collect();
+    let label = format!("versions of {} {}", part("table"), values.join(" "));
     html! {
         article.divergence {
             h3 { span.quiet { (part("database")) "." (part("table")) } " " (key_of(&row["key"])) }
@@ -80,20 +83,20 @@ pub fn one(row: &Value) -> Markup {
                 @if absent > 0 { "not every node has this row" }
                 "."
             }
-            (versions_of(&shown, &versions, &differing))
+            (versions_of(&label, &shown, &versions, &differing))
             @if !folded.is_empty() {
                 details {
                     summary { (counted(folded.len() as u64, "column", "columns")) " that agree" }
-                    (versions_of(&folded, &versions, &differing))
+                    (versions_of(&format!("{label}, columns that agree"), &folded, &versions, &differing))
                 }
             }
         }
     }
 }
 
-fn versions_of(columns: &[&String], versions: &[&Value], differing: &[&str]) -> Markup {
+fn versions_of(label: &str, columns: &[&String], versions: &[&Value], differing: &[&str]) -> Markup {
     html! {
-        div.wide.fit tabindex="0" role="region" aria-label="versions of the row" {
+        div.wide.fit tabindex="0" role="region" aria-label=(label) {
             table.versions {
                 thead {
                     tr {

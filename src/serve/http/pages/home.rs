@@ -5,7 +5,7 @@
 
 use super::super::answer::Answer;
 use super::forms::{Field, Then, Wish, field, form};
-use super::frame::{Visit, count, counted, to_table, when, word};
+use super::frame::{Visit, count, counted, part, to_table, when, word};
 use super::progress::box_of;
 use super::runs::line_of_run;
 use super::{map, topology};
@@ -71,6 +71,7 @@ fn alerts(visit: &Visit, alerts: &[Alert]) -> Markup {
                         (super::alerts::severity(alert.notice.severity)) " "
                         (alert.notice.annotations.get("summary").unwrap_or(&alert.notice.name)) " "
                         span.quiet { "since " (when(alert.notice.started_at, visit.now)) }
+                        @if let Some(table) = alert.notice.labels.get("table") { ". " a href={ "/tables/" (part(table)) } { "See " (table) } }
                     }
                 }
             }

@@ -28,8 +28,10 @@ pub fn nodes(visit: &Visit, look: Option<&Look>) -> Markup {
             @match look {
                 None => p.empty { "The nodes have not been looked at yet; that takes a few seconds after the start." },
                 Some(look) => {
-                    (picture(look))
-                    ul.nodes { @for node in &look.nodes { (node_card(node)) } }
+                    div.topology {
+                        ul.nodes { @for node in &look.nodes { (node_card(node)) } }
+                        (picture(look))
+                    }
                     p.quiet { "Looked at " (when(look.at, visit.now)) "." }
                     (command(&format!("evensum status --config {}", crate::render::text::quoted(&visit.setup.path.display().to_string()))))
                 }
@@ -94,7 +96,9 @@ fn picture(look: &Look) -> Markup {
         links.into_iter().flatten().filter_map(move |link| Some((place(&link.from)?, to, link.running)))
     });
     html! {
-        svg.ring viewBox={ "0 0 " (SIDE) " " (SIDE) } aria-hidden="true" focusable="false" {
+        // two nodes lie on a line
+        @let (top, high) = if look.nodes.len() == 2 { (SIDE * 0.3, SIDE * 0.4) } else { (0.0, SIDE) };
+        svg.ring viewBox={ "0 " (top) " " (SIDE) " " (high) } aria-hidden="true" focusable="false" {
             defs {
                 marker #tip viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto" {
                     path.ring-tip d="M0 0L8 4L0 8Z" {}
