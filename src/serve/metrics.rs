@@ -248,7 +248,7 @@ mod tests {
         let links = Some(vec![link(true, 3), link(false, 5)]);
         let answer = Ok(NodeAnswer { links, ..NodeAnswer::default() });
         let nodes = vec![NodeLook { name: "n2".into(), address: String::new(), answer }];
-        let text = text(&state, "a\\b", 7, Some(&Look { at: 0, nodes }), &["mail"]).unwrap();
+        let text = text(&state, "a\\b", Some(7), Some(&Look { at: 0, nodes }), &["mail"]).unwrap();
         for (name, kind, _) in FAMILIES {
             assert_eq!(text.matches(&format!("# HELP {name} ")).count(), 1, "{name}");
             assert_eq!(text.matches(&format!("# TYPE {name} {kind}\n")).count(), 1, "{name}");

@@ -51,7 +51,12 @@ impl Stage {
             stopping: watch::Sender::new(false),
             manager: Manager::find(),
         });
-        let desk = Arc::new(Desk { service, logins: Logins::default(), hosts: Vec::new(), encrypted: false });
+        let desk = Arc::new(Desk {
+            service,
+            logins: Logins::default(),
+            address: "127.0.0.1:1".parse().unwrap(),
+            encrypted: false,
+        });
         Stage { folder, desk }
     }
 
