@@ -191,6 +191,7 @@ fn misplace(served: &Served) {
 
 #[test]
 fn no_secret_is_ever_seen_where_somebody_could_read_it() {
+    assert!(found(format!("x{NODE}").as_bytes()).is_some() && found(ACCOUNT.as_bytes()).is_some());
     let mut cluster = Cluster::with(2, NODE);
     cluster.run(1, "CREATE DATABASE shop");
     cluster.run(1, "CREATE TABLE shop.orders (id INT NOT NULL PRIMARY KEY, v VARCHAR(20))");

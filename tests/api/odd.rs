@@ -241,6 +241,28 @@ fn what_cannot_be_written_down_is_not_done() {
 }
 
 #[test]
+fn who_waits_for_the_state_keeps_nobody_else_waiting() {
+    const WRITERS: usize = 8;
+    let (_folder, served) = alone();
+    let file = rusqlite::Connection::open(served.state().join("runs.sqlite")).unwrap();
+    file.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let write = || served.post("/api/v1/alerts/test", &json!({})).status;
+        let writers: Vec<_> = (0..WRITERS).map(|_| scope.spawn(write)).collect();
+        std::thread::sleep(Duration::from_millis(500));
+        for _ in 0..3 {
+            assert_eq!(served.ask(&Ask::new("GET", "/healthz")).status, 200);
+            served.get("/api/v1/status").of(200);
+        }
+        let waiting = writers.iter().filter(|writer| !writer.is_finished()).count();
+        assert_eq!(waiting, WRITERS, "all of them wait while others are answered");
+        file.execute_batch("ROLLBACK").unwrap();
+        writers.into_iter().map(|writer| writer.join().unwrap()).collect()
+    });
+    assert_eq!(statuses, [200; WRITERS], "and then they get what they asked for");
+}
+
+#[test]
 fn names_are_taken_in_by_reading_the_configuration_again() {
     let (_folder, served) = alone();
     let asked = || served.ask(&Ask::new("GET", "/healthz").header("Host", "evensum.example")).status;

@@ -18,7 +18,7 @@ use tokio::time::{Instant, Sleep, sleep};
 /// How many visitors are connected at once; a process often may open 1,024 files, and the state needs some.
 const CONNECTIONS_MAX: usize = 512;
 /// From one answer to the next: longer than an answer takes to make, with some time to ask.
-const EXCHANGE_MAX: Duration = Duration::from_secs(75);
+const EXCHANGE_MAX: Duration = Duration::from_secs(45);
 
 /// A listener with these bounds.
 pub struct Bounded<L> {

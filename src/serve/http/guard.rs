@@ -18,6 +18,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// The header that a page of ours sends with what changes something, and that scripts send too.
 pub const OURS: &str = "x-evensum-request";
@@ -45,10 +46,21 @@ impl Caller {
     }
 }
 
-/// Lets a request pass, or answers it.
-pub async fn guard(State(desk): State<Arc<Desk>>, mut request: Request, next: Next) -> Response {
+/// Lets a request pass, or answers it. Whatever asks the state waits for who writes there, for seconds if need be, and so it waits on
+/// a thread of its own: neither other visitors nor the parts of the service wait with it. The connection goes on meanwhile, as the
+/// body of the request may still be on its way.
+pub async fn guard(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
+    let work = async move {
+        tokio::task::block_in_place(|| Handle::current().block_on(answer(&desk, request, next)))
+    };
+    tokio::spawn(work).await.unwrap_or_else(|_| {
+        Wrong::new(StatusCode::INTERNAL_SERVER_ERROR, "it went wrong within", "").into_response()
+    })
+}
+
+async fn answer(desk: &Desk, mut request: Request, next: Next) -> Response {
     let page = !request.uri().path().starts_with("/api/");
-    let mut response = match admit(&desk, &mut request) {
+    let mut response = match admit(desk, &mut request) {
         Ok(()) => match tokio::time::timeout(ANSWER_MAX, next.run(request)).await {
             Ok(response) => response,
             Err(_) => {
@@ -56,7 +68,7 @@ pub async fn guard(State(desk): State<Arc<Desk>>, mut request: Request, next: Ne
             }
         },
         Err(wrong) if page && wrong.status() == StatusCode::UNAUTHORIZED => {
-            pages::login(&desk).into_response()
+            pages::login(desk).into_response()
         }
         Err(wrong) => wrong.into_response(),
     };
