@@ -12,7 +12,7 @@ pub struct ServeArgs {
     /// The nodes, the schedules and who is told [default: $EVENSUM_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Keep runs, alerts and accounts in this folder [default: state of [serve], or ~/.local/state/evensum]
+    /// Keep runs, alerts and accounts in this folder [default: as the configuration says, or ~/.local/state/evensum]
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
 }
