@@ -78,10 +78,9 @@ pub fn one(row: &Value) -> Markup {
                 @if !differing.is_empty() {
                     (counted(differing.len() as u64, "column differs", "columns differ")) ": "
                     @for (n, column) in differing.iter().enumerate() { @if n > 0 { ", " } strong { (column) } }
-                    @if absent > 0 { "; " }
+                    "."
                 }
-                @if absent > 0 { "not every node has this row" }
-                "."
+                @if absent > 0 { " Not every node has this row." }
             }
             (versions_of(&label, &shown, &versions, &differing))
             @if !folded.is_empty() {

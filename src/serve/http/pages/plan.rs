@@ -28,9 +28,6 @@ pub fn all(visit: &Visit, run: &Run, report: &Value) -> Result<Markup, Wrong> {
         None => Vec::new(),
     };
     Ok(html! {
-        @if let Some(error) = report["error"].as_str() {
-            section { h2 { "Why it failed" } p.error { (error) } }
-        }
         @if outcome.is_object() { (came_of_it(outcome)) }
         @if run.verdict.as_deref() == Some("planned") { (approval(visit, run, steps.len())?) }
         @if !steps.is_empty() {

@@ -4,7 +4,7 @@
 
 use super::super::answer::Wrong;
 use super::commands;
-use super::forms::{Then, Wish, form};
+use super::forms::{Then, Wish, command_of, form};
 use super::frame::{Visit, count, length, part, to_run, when, word};
 use crate::serve::command::typed;
 use crate::state::{Run, Status};
@@ -34,7 +34,7 @@ pub fn box_of(visit: &Visit, run: &Run) -> Result<Markup, Wrong> {
                     method: "POST", address: format!("/api/v1/runs/{}/stop", part(&run.run)), then: Then::Reload, button: "Stop",
                     command: commands::run_stop(&run.run), grave: false,
                 }, &html! {}))
-                p.quiet { "It runs " code { (typed(words)) } }
+                (command_of("What it runs", &typed(words)))
             }
         }
     })

@@ -63,9 +63,6 @@ fn found(visit: &Visit, run: &Run, report: &Value) -> Markup {
         report["divergences"].as_array().into_iter().flatten().take(divergences::SHOWN).cloned().collect();
     let different = run.number("rows_different").unwrap_or(0);
     html! {
-        @if let Some(error) = report["error"].as_str() {
-            section { h2 { "Why it failed" } p.error { (error) } }
-        }
         @if different > 0 && visit.operates() {
             section aria-labelledby="repair" {
                 h2 #repair { "Repair" }
