@@ -48,7 +48,11 @@ function fields(form) {
     const name = input.dataset.ends;
     if (all[name]?.endsWith("=")) all[name] += input.value.trim();
   }
-  if (all.tables !== undefined) all.tables = all.tables.split(/[\s,]+/).filter(Boolean);
+  if (all.tables !== undefined) {
+    // the name of one table may hold what stands between patterns
+    const one = form.querySelector("[name=tables]").type === "hidden";
+    all.tables = one ? [all.tables] : all.tables.split(/[\s,]+/).filter(Boolean);
+  }
   return all;
 }
 
