@@ -158,11 +158,13 @@ fn divergence(run: &Run, table: &TableState, advice: &str) -> Finding {
     let since = table
         .different_since
         .map_or(String::new(), |at| format!(" It is known to differ since {}.", rfc3339(at)));
+    // a check of other tables says nothing of this one
+    let found_by = if table.different_since.is_some() { &table.run } else { &run.run };
     let description = format!(
         "The check {} found rows of {} that really differ between masters; what replication still had to do is ruled out.{since}",
-        run.run, table.name
+        found_by, table.name
     );
-    let command = format!("evensum sync --run {} {advice}", run.run);
+    let command = format!("evensum sync --run {found_by} {advice}");
     Finding::wrong(
         DIVERGENCE,
         &[("table", &table.name)],
@@ -171,7 +173,7 @@ fn divergence(run: &Run, table: &TableState, advice: &str) -> Finding {
             ("summary", &summary),
             ("description", &description),
             ("command", command.trim_end()),
-            ("run", &run.run),
+            ("run", found_by),
         ],
     )
 }

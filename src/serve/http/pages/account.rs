@@ -28,7 +28,7 @@ pub async fn account(visit: Visit) -> Answer {
         address: "/api/v1/tokens".to_owned(),
         then: Then::Show,
         button: "Make a token",
-        command: commands::account_token(name),
+        command: commands::account_token(&visit, name),
         grave: false,
     };
     let lasts = Field { name: "lasts", label: "For how long, as in 90d", value: "90d", ..Field::default() };
@@ -65,7 +65,7 @@ fn accounts(visit: &Visit) -> Result<Markup, Wrong> {
                                 td { (when(account.created_at, visit.now)) }
                                 td {
                                     @if account.name == visit.caller.name { span.quiet { "this is you" } }
-                                    @else { (remove(&account.name)) }
+                                    @else { (remove(visit, &account.name)) }
                                 }
                             }
                         }
@@ -73,31 +73,31 @@ fn accounts(visit: &Visit) -> Result<Markup, Wrong> {
                 }
             }
             h3 { "Add an account" }
-            (add())
+            (add(visit))
         }
     })
 }
 
-fn remove(name: &str) -> Markup {
+fn remove(visit: &Visit, name: &str) -> Markup {
     let button = format!("Remove {name}");
     let wish = Wish {
         method: "DELETE",
         address: format!("/api/v1/accounts/{}", part(name)),
         then: Then::Reload,
         button: &button,
-        command: commands::account_remove(name),
+        command: commands::account_remove(visit, name),
         grave: true,
     };
     form(&wish, &html! {})
 }
 
-fn add() -> Markup {
+fn add(visit: &Visit) -> Markup {
     let wish = Wish {
         method: "POST",
         address: "/api/v1/accounts".to_owned(),
         then: Then::Reload,
         button: "Add",
-        command: commands::account_add(),
+        command: commands::account_add(visit),
         grave: false,
     };
     let fields = html! {

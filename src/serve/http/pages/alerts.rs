@@ -73,7 +73,7 @@ fn one(visit: &Visit, alert: &Alert) -> Markup {
             @if visit.operates() && notice.acknowledged.is_none() {
                 (form(&Wish {
                     method: "POST", address: format!("/api/v1/alerts/{}/acknowledge", alert.id), then: Then::Reload,
-                    button: "Acknowledge", command: commands::acknowledge(alert.id), grave: false,
+                    button: "Acknowledge", command: commands::acknowledge(visit, alert.id), grave: false,
                 }, &html! { (field(&why)) }))
             }
         }
@@ -102,7 +102,7 @@ fn mutes(visit: &Visit) -> Result<Markup, Wrong> {
         address: "/api/v1/mutes".to_owned(),
         then: Then::Reload,
         button: "Mute",
-        command: commands::mute(),
+        command: commands::mute(visit),
         grave: false,
     };
     Ok(html! {
@@ -125,7 +125,7 @@ fn one_mute(visit: &Visit, mute: &Mute) -> Markup {
             @if visit.operates() {
                 (form(&Wish {
                     method: "DELETE", address: format!("/api/v1/mutes/{}", part(&mute.id.to_string())), then: Then::Reload,
-                    button: "End this mute", command: commands::unmute(mute.id), grave: false,
+                    button: "End this mute", command: commands::unmute(visit, mute.id), grave: false,
                 }, &html! {}))
             }
         }
@@ -164,7 +164,7 @@ fn receivers(visit: &Visit) -> Result<Markup, Wrong> {
                 @if visit.operates() {
                     (form(&Wish {
                         method: "POST", address: "/api/v1/alerts/test".to_owned(), then: Then::Show, button: "Send a test",
-                        command: commands::alert_test(), grave: false,
+                        command: commands::alert_test(visit), grave: false,
                     }, &html! {}))
                 }
             }

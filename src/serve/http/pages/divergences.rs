@@ -5,7 +5,7 @@
 
 use super::commands;
 use super::forms::command_of;
-use super::frame::{count, counted};
+use super::frame::{Visit, count, counted};
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -17,13 +17,13 @@ const COLUMNS: usize = 12;
 const VALUE_CHARACTERS: usize = 400;
 
 /// The first rows of a list; `known` is how many there are.
-pub fn all(rows: &[Value], known: u64, run: &str) -> Markup {
+pub fn all(visit: &Visit, rows: &[Value], known: u64, run: &str) -> Markup {
     let shown = rows.len().min(SHOWN) as u64;
     html! {
         @for row in rows.iter().take(SHOWN) { (one(row)) }
         @if known > shown {
             p { "Shown are " (shown) " of " (counted(known, "row", "rows")) "." }
-            (command_of("All that the run listed", &commands::run_show(run)))
+            (command_of("All that the run listed", &commands::run_show(visit, run)))
         }
     }
 }

@@ -29,18 +29,19 @@ pub fn all(visit: &Visit, run: &Run, report: &Value) -> Result<Markup, Wrong> {
     };
     Ok(html! {
         @if outcome.is_object() { (came_of_it(outcome)) }
-        @if run.verdict.as_deref() == Some("planned") { (approval(visit, run, steps.len())?) }
         @if !steps.is_empty() {
             section aria-labelledby="plan" {
                 h2 #plan { @if outcome.is_object() { "What was done" } @else { "The plan" } }
                 (by_node(&steps))
                 @if steps.len() > SHOWN {
                     p { "Shown are " (SHOWN) " of " (counted(steps.len() as u64, "change", "changes")) "." }
-                    (command_of("The whole plan", &commands::run_show(&run.run)))
+                    (command_of("The whole plan", &commands::run_show(visit, &run.run)))
                 }
             }
         }
         (left(report))
+        // who approves has seen what
+        @if run.verdict.as_deref() == Some("planned") { (approval(visit, run, steps.len())?) }
     })
 }
 

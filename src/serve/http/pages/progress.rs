@@ -32,7 +32,7 @@ pub fn box_of(visit: &Visit, run: &Run) -> Result<Markup, Wrong> {
             @if let (true, Some(words)) = (visit.operates(), &run.arguments) {
                 (form(&Wish {
                     method: "POST", address: format!("/api/v1/runs/{}/stop", part(&run.run)), then: Then::Reload, button: "Stop",
-                    command: commands::run_stop(&run.run), grave: false,
+                    command: commands::run_stop(visit, &run.run), grave: false,
                 }, &html! {}))
                 (command_of("What it runs", &typed(words)))
             }

@@ -52,7 +52,7 @@ fn facts(visit: &Visit, run: &Run) -> Markup {
                 @if run.attempts > 1 { div { dt { "Begun" } dd { (run.attempts) " times" } } }
             }
             @if let Some(words) = &run.arguments { (command_of("What it runs", &typed(words))) }
-            (command_of("All that it found", &commands::run_show(&run.run)))
+            (command_of("All that it found", &commands::run_show(visit, &run.run)))
         }
     }
 }
@@ -72,7 +72,7 @@ fn found(visit: &Visit, run: &Run, report: &Value) -> Markup {
         @if !rows.is_empty() {
             section aria-labelledby="rows" {
                 h2 #rows { (counted(different, "row that differs", "rows that differ")) }
-                (divergences::all(&rows, different, &run.run))
+                (divergences::all(visit, &rows, different, &run.run))
             }
         }
         (unsettled(report))

@@ -59,7 +59,7 @@ fn one(visit: &Visit, plan: &Plan, known: Option<&ScheduleState>) -> Result<Mark
                     ul.plain { @for time in left.iter().take(LEFT_OUT) { li { (when(time.planned_at, visit.now)) ": " (time.reason) } } }
                 }
             }
-            @if visit.operates() { (buttons(plan, paused.is_some())) }
+            @if visit.operates() { (buttons(visit, plan, paused.is_some())) }
             (command_of("What it runs", &typed(&scheduled_check(plan, &visit.setup.path))))
         }
     })
@@ -110,7 +110,7 @@ fn next(visit: &Visit, plan: &Plan, paused: bool) -> Markup {
     }
 }
 
-fn buttons(plan: &Plan, paused: bool) -> Markup {
+fn buttons(visit: &Visit, plan: &Plan, paused: bool) -> Markup {
     let name = &*plan.schedule.name;
     let address = |what: &str| format!("/api/v1/schedules/{}/{what}", part(name));
     let wish = |what: &str, then: Then, button: &'static str, command: String| Wish {
@@ -124,11 +124,11 @@ fn buttons(plan: &Plan, paused: bool) -> Markup {
     let why = Field { name: "why", label: "Why", ..Field::default() };
     html! {
         div.wishes {
-            (form(&wish("run", Then::Run, "Run now", commands::schedule_run(name)), &html! {}))
+            (form(&wish("run", Then::Run, "Run now", commands::schedule_run(visit, name)), &html! {}))
             @if paused {
-                (form(&wish("resume", Then::Reload, "Resume", commands::schedule_resume(name)), &html! {}))
+                (form(&wish("resume", Then::Reload, "Resume", commands::schedule_resume(visit, name)), &html! {}))
             } @else {
-                (form(&wish("pause", Then::Reload, "Pause", commands::schedule_pause(name)), &html! { (field(&why)) }))
+                (form(&wish("pause", Then::Reload, "Pause", commands::schedule_pause(visit, name)), &html! { (field(&why)) }))
             }
         }
     }

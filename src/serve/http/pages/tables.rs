@@ -105,7 +105,7 @@ pub async fn table(visit: Visit, Path(name): Path<String>) -> Answer {
                     @else { "The latest check found none." }
                 }
             } @else {
-                (divergences::all(&found, table.rows_different, &table.run))
+                (divergences::all(&visit, &found, table.rows_different, &table.run))
             }
         }
         @if visit.operates() {
@@ -135,6 +135,6 @@ fn facts(visit: &Visit, table: &TableState) -> Markup {
             @if let Some(at) = table.clean_at { div { dt { "Last found identical" } dd { (when(at, visit.now)) } } }
             @if let Some(reason) = &table.reason { div { dt { "Why" } dd { (reason) } } }
         }
-        @if table.rows_different > 0 { (command_of("All that was found", &commands::run_show(&table.run))) }
+        @if table.rows_different > 0 { (command_of("All that was found", &commands::run_show(visit, &table.run))) }
     }
 }
