@@ -233,9 +233,12 @@ impl Config {
 /// Turns serde's words for an unknown key into ours, with the nearest known key.
 fn explain(message: &str) -> String {
     let Some(rest) = message.strip_prefix("unknown field `") else {
-        return match message.contains("untagged enum Node") {
-            true => "a node is a text, or { url = …, name = …, password_file = … }".to_owned(),
-            false => message.to_owned(),
+        return if message.contains("untagged enum Node") {
+            "a node is a text, or { url = …, name = …, password_file = … }".to_owned()
+        } else if message.contains("untagged enum Word") {
+            "this is a word, or true or false".to_owned()
+        } else {
+            message.to_owned()
         };
     };
     let mut quoted = rest.split('`');

@@ -88,7 +88,7 @@ impl Kind {
         match self {
             Kind::Webhook => (&[], &["url", "url_file", "token_file", "secret_file", "ca_file"]),
             Kind::Alertmanager => (&[], &["url", "url_file", "token_file", "ca_file"]),
-            Kind::Slack => (&["url_file"], &["ca_file"]),
+            Kind::Slack => (&[], &["url", "url_file", "ca_file"]),
             Kind::PagerDuty => (&["token_file"], &["url", "ca_file"]),
             Kind::Email => (&["smtp", "from", "to"], &["username", "password_file", "tls", "ca_file"]),
             Kind::Command => (&["command"], &[]),
@@ -210,10 +210,6 @@ impl Reading<'_> {
         let said = self.config.said();
         let of_all = ["name", "severity", "repeat", "timeout"];
         for (key, _) in said.iter().filter(|(_, there)| *there) {
-            if *key == "url" && self.config.kind == Kind::Slack {
-                let advice = "write it into a file that only evensum can read, and name that as url_file";
-                return Err(self.wrong("url: whoever knows Slack's address can write to the channel", advice));
-            }
             if !needed.contains(key) && !taken.contains(key) {
                 let known: Vec<&str> = needed.iter().chain(taken).chain(&of_all).copied().collect();
                 let advice = format!("remove it, or correct the type; {kind} takes {}", known.join(", "));

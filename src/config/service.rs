@@ -87,9 +87,9 @@ pub struct Scheduled {
     pub intensity: Option<f64>,
 }
 
-/// What becomes of times that were missed.
+/// What becomes of times that were missed: `"one"` or true, `"none"` or false.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "Word")]
 pub enum Missed {
     /// One run makes up for all of them.
     One,
@@ -109,9 +109,9 @@ pub enum Meeting {
     Replace,
 }
 
-/// What follows on a check that found something.
+/// What follows on a check that found something: `"report"` or false, `"plan"`, `"execute"` or true.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "Word")]
 pub enum Follow {
     /// Nothing but the report and the alerts.
     #[default]
@@ -120,6 +120,45 @@ pub enum Follow {
     Plan,
     /// The repair, within its cap.
     Execute,
+}
+
+/// A choice, as a word or as yes or no.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Word {
+    Flag(bool),
+    Text(String),
+}
+
+impl TryFrom<Word> for Missed {
+    type Error = String;
+
+    fn try_from(word: Word) -> Result<Missed, String> {
+        match word {
+            Word::Flag(true) => Ok(Missed::One),
+            Word::Flag(false) => Ok(Missed::None),
+            Word::Text(text) if text == "one" => Ok(Missed::One),
+            Word::Text(text) if text == "none" => Ok(Missed::None),
+            Word::Text(text) => Err(format!("catch_up is \"one\" or \"none\", and not \"{text}\"")),
+        }
+    }
+}
+
+impl TryFrom<Word> for Follow {
+    type Error = String;
+
+    fn try_from(word: Word) -> Result<Follow, String> {
+        match word {
+            Word::Flag(false) => Ok(Follow::Report),
+            Word::Flag(true) => Ok(Follow::Execute),
+            Word::Text(text) => match text.as_str() {
+                "report" => Ok(Follow::Report),
+                "plan" => Ok(Follow::Plan),
+                "execute" => Ok(Follow::Execute),
+                _ => Err(format!("repair is \"report\", \"plan\" or \"execute\", and not \"{text}\"")),
+            },
+        }
+    }
 }
 
 /// `[serve]`.
@@ -301,6 +340,12 @@ mod tests {
         assert_eq!((whole.max_rows, whole.stale_after.as_secs()), (100, 3 * 86_400));
         let least = scheduled("name = 'n'\ncron = '@daily'").unwrap();
         assert_eq!((least.said.repair, least.schedule.zone), (Follow::Report, Tz::UTC));
+        let flags =
+            scheduled("name = 'n'\ncron = '@daily'\ncatch_up = false\nrepair = true\npolicy = 'majority'")
+                .unwrap();
+        assert_eq!((flags.said.repair, flags.schedule.catch_up), (Follow::Execute, CatchUp::None));
+        let wrong = toml::from_str::<Scheduled>("name = 'n'\ncron = '@daily'\nrepair = 'mend'").unwrap_err();
+        assert!(wrong.message().contains("not \"mend\""), "{wrong}");
     }
 
     #[test]
