@@ -115,6 +115,9 @@ Examples:
   evensum schedule pause nightly --why 'migration until Monday'"
     )]
     Schedule(ScheduleCommand),
+    /// Say of a table what no check can
+    #[command(subcommand)]
+    Table(TableCommand),
     /// Look at one run, or have it stop
     #[command(
         subcommand,
@@ -177,6 +180,7 @@ impl Command {
             Command::Config(ConfigCommand::Check(place)) => place.json,
             Command::Schedule(command) => command.place().json,
             Command::Run(command) => command.place().json,
+            Command::Table(TableCommand::Forget { place, .. }) => place.json,
             Command::Alert(command) => command.place().json,
             Command::Account(command) => command.place().json,
             Command::Audit(args) => args.place.json,

@@ -103,7 +103,9 @@ impl Cluster {
             return Err(Failure::usage(what, advice));
         }
         refuse_doubles(&nodes)?;
-        let name = config.cluster.name.clone().unwrap_or_else(|| {
+        // what is known of a cluster is known of its nodes: others have another name, also beside its configuration
+        let configured = config.cluster.name.clone().filter(|_| args.nodes.is_empty());
+        let name = configured.unwrap_or_else(|| {
             nodes.iter().map(|node| node.target.name.as_ref()).collect::<Vec<_>>().join(", ")
         });
         Ok(Cluster { name, nodes, config, no_input: args.no_input })
@@ -117,6 +119,13 @@ impl Cluster {
     /// What its nodes are called.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.nodes.iter().map(|node| &*node.target.name)
+    }
+
+    /// Whether a person means one of its nodes by this, a name or `host:port`.
+    pub fn has(&self, text: &str) -> bool {
+        let is =
+            |target: &Target| *target.name == *text || format!("{}:{}", target.host, target.port) == text;
+        self.nodes.iter().any(|node| is(&node.target))
     }
 
     /// What to compare: what the command line says, else the configuration.

@@ -51,6 +51,7 @@ pub fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Runs(args) => runs::run(&args),
         Command::Config(ConfigCommand::Check(args)) => runs::check_config(&args),
         Command::Schedule(command) => runtime.block_on(schedule::run(command)),
+        Command::Table(command) => runs::forget(command),
         Command::Run(command) => runs::one(command),
         Command::Alert(command) => runtime.block_on(alert::run(command)),
         Command::Account(command) => account::run(command),

@@ -9,9 +9,9 @@
 //!                      teller ──► sinks            http ──► page, API, metrics
 //! ```
 //!
-//! A run is a process, so that a run that fails takes nothing with it, and what a button does is what a command does. All parts meet
-//! in the state folder alone: each reads what is so and does what follows, so a service that is killed at any moment goes on where
-//! it was. Runs end with the service: their standard input closes, and they stop after the chunk at hand.
+//! A run is a process, so that a run that fails takes nothing with it, and what a button does is what a command does. What must
+//! outlive the service is in the state folder alone: each part reads what is so and does what follows, so a service that is killed at
+//! any moment goes on where it was. Runs end with the service: their standard input closes, and they stop after the chunk at hand.
 //!
 //! Invariant: nothing here holds a connection to a node but the looks, which only ask; no sink, page or heartbeat can delay a check.
 
@@ -113,6 +113,7 @@ pub async fn run(args: ServeArgs) -> Result<Outcome, Failure> {
         stopping: watch::Sender::new(false),
         manager: Manager::find(),
     });
+    state.end_others(&service.setup().cluster)?;
     say_hello(&service, &state, &door)?;
     let parts = [
         tokio::spawn(supervise(service.clone(), state)),
@@ -176,6 +177,9 @@ fn reload(service: &Service, config: Option<&std::path::Path>) {
             if fixed(&setup) != fixed(&before) {
                 output::note("evensum: listen, tls_* and state are taken in by a restart alone");
             }
+            if let Err(failure) = service.state().and_then(|state| state.end_others(&setup.cluster)) {
+                output::complain(&failure);
+            }
             *service.setup.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(setup);
             output::note("evensum: the configuration was read again");
         }
@@ -192,10 +196,9 @@ fn reload(service: &Service, config: Option<&std::path::Path>) {
 async fn supervise(service: Arc<Service>, mut state: State) {
     let mut runner = Runner::new(service.clone());
     let mut complaints = Complaints::default();
-    complaints.note(runner.take_up(&state));
     let (mut pruned, mut aged) = (Instant::now(), None::<Instant>);
     while !service.stopping() {
-        complaints.note(planner::plan(&service, &mut state, &mut runner));
+        complaints.note(planner::plan(&service, &mut state, &runner));
         complaints.note(runner.tick(&mut state).await);
         complaints.note(digest::digest(&service, &mut state));
         if aged.is_none_or(|at| at.elapsed() >= AGES_EVERY) {
@@ -213,7 +216,7 @@ async fn supervise(service: Arc<Service>, mut state: State) {
             () = service.wake.notified() => {}
         }
     }
-    runner.end(&mut state).await;
+    runner.end().await;
     complaints.note(digest::digest(&service, &mut state));
 }
 

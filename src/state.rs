@@ -26,6 +26,7 @@ mod layout;
 mod progress;
 mod schedules;
 mod tables;
+mod upkeep;
 
 pub use accounts::{Pass, Role};
 pub use alerts::{Alert, Mute, Told};
@@ -172,14 +173,19 @@ fn private_folder(folder: &Path) -> std::io::Result<()> {
 /// Makes a file, if it is not there, that only this user can read, and closes one that is there to others.
 pub fn private_file(path: &Path) -> std::io::Result<()> {
     let mut options = File::options();
-    options.create(true).truncate(false).append(true);
+    options.create_new(true).append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path)?;
-    #[cfg(unix)]
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-    drop(file);
-    Ok(())
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        // by its path: to open and close a file of SQLite's would let go of all locks that this process has on it
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            #[cfg(unix)]
+            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn seconds() -> i64 {

@@ -338,6 +338,67 @@ fn a_run_that_takes_too_long_is_stopped_and_a_switch_hears_of_each() {
     service.until("the switch hears of an end", || heard("/beat/2") || heard("/beat/130"));
 }
 
+#[test]
+fn a_plan_of_the_night_waits_for_approval_and_what_is_hidden_stays_wrong() {
+    let cluster = Cluster::start(2);
+    table(&cluster);
+    let receiver = Receiver::start();
+    let planned = "policy = \"prefer=n1\"\nrepair = \"plan\"\n[[alert]]";
+    cluster.corrupt(2, &["UPDATE shop.orders SET amount = 0 WHERE id = 7"]);
+    let mut service = Service::start(&cluster, &every_minute(&receiver).replace("[[alert]]", planned), 20);
+    let state = cluster.path("state").display().to_string();
+    service.until("a plan", || {
+        service.ask("SELECT COUNT(*) FROM runs WHERE verdict = 'planned' AND digested = 1") > 0
+    });
+    let plans = || std::fs::read_dir(cluster.path("state/plans")).unwrap().count();
+    assert!(plans() > 0, "a plan that nobody could approve");
+    cluster.until(2, "SELECT amount FROM shop.orders WHERE id = 7", "0.00");
+    // a check of some rows, or of other nodes, clears nothing
+    let open = |service: &Service<'_>| {
+        service.ask("SELECT COUNT(*) FROM alerts WHERE name = 'MasterDataDivergence' AND ended_at IS NULL")
+    };
+    service.kill();
+    let (code, _, err) = said(&cluster.evensum(&["check", "--tables", "shop.*", "--where", "id > 100"]));
+    assert_eq!(code, 0, "{err}");
+    // the table goes, but the alert does not before somebody says so
+    cluster.run(1, "DROP TABLE shop.orders");
+    cluster.run(1, "CREATE TABLE shop.others (id INT NOT NULL PRIMARY KEY)");
+    cluster.settle();
+    service.restart();
+    let whole = "SELECT COUNT(*) FROM tables WHERE name = 'shop.others' AND verdict = 'identical'";
+    service.until("a check without the table", || service.ask(whole) > 0);
+    let skipped = "SELECT COUNT(*) FROM tables WHERE name = 'shop.orders' AND verdict = 'skipped'";
+    service.until("the table is missed", || service.ask(skipped) == 1);
+    assert_eq!(open(&service), 1, "what nobody lists is not known to be mended");
+    let (code, out, err) = said(&cluster.evensum(&["table", "forget", "shop.orders", "--state", &state]));
+    assert_eq!((code, open(&service)), (0, 0), "{out}{err}");
+    service.until("the end is told", || receiver.count("MasterDataDivergence", "shop.orders") == (1, 1));
+}
+
+#[test]
+fn a_check_whose_window_closes_makes_room_for_others() {
+    let cluster = Cluster::start(2);
+    table(&cluster);
+    let receiver = Receiver::start();
+    // time begins now, and a window of a few minutes closes within seconds
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 60 % 1_440;
+    let hour = |minutes: u64| format!("{:02}:{:02}", minutes / 60 % 24, minutes % 60);
+    let window =
+        format!("window = \"{}-{}\"\nintensity = 0.01\n[[schedule]]", hour(now + 1_438), hour(now + 3));
+    let slow =
+        format!("[[schedule]]\nname = \"slow\"\ncron = \"* * * * *\"\ntables = [\"shop.*\"]\n{window}");
+    let text = every_minute(&receiver).replacen("[[schedule]]", &slow, 1);
+    let service = Service::start(&cluster, &format!("{text}[check]\nchunk_rows = 5\n"), 20);
+    let waits = "SELECT COUNT(*) FROM runs WHERE schedule = 'slow' AND status = 'queued'";
+    service.until("the slow one begins", || service.ask("SELECT COUNT(*) FROM checkpoints") > 0);
+    service.until("it waits for its window", || service.log().contains("pauses until its window opens"));
+    service.until("it waits", || service.ask(waits) == 1);
+    let others = "SELECT COUNT(*) FROM runs WHERE schedule = 'minutely' AND verdict = 'identical'";
+    let before = service.ask(others);
+    service.until("others go on", || service.ask(others) > before + 1);
+    assert_eq!(service.ask(waits), 1);
+}
+
 /// What a process holds in memory, in kB.
 fn resident_kb(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();

@@ -3,8 +3,8 @@
 //! A finding says of one thing (a table, a link, a schedule) that it is wrong, or that it is right; the alert of that thing follows
 //! it. All is decided by pure functions here, so that tests need no service.
 //!
-//! Invariant: that a table is right is said only where a whole check found it identical on all nodes, or where it is no longer
-//! there. What could not be seen (a node that does not answer) says nothing about what could not be seen.
+//! Invariant: that a table is right is said only by a check that compared all of its rows and found it identical on all nodes, or after
+//! somebody has said that it is gone. What could not be seen (a node that does not answer) says nothing about what could not be seen.
 
 use crate::alerts::notice::{Notice, Severity};
 use crate::clock::rfc3339;
@@ -109,14 +109,14 @@ fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
 }
 
-/// What a check that has ended says: of each table it knows, and of its schedule. `suspected` are the tables of which an alert is
+/// What a check that has ended says: of each table that is known, and of its schedule. `suspected` are the tables of which an alert is
 /// open, `advice` is what `evensum` is to be given to look at or repair what a run found.
 pub fn of_check(run: &Run, tables: &[TableState], suspected: &[String], advice: &str) -> Vec<Finding> {
     let summary = run.summary_value().unwrap_or_default();
     let named = summary["different"].as_array().into_iter().flatten().filter_map(|name| name.as_str());
     let mut findings: BTreeMap<&str, Finding> = BTreeMap::new();
     for name in suspected {
-        // what nobody knows any more is gone; what differs is said again below
+        // what nobody knows any more was forgotten by somebody
         if tables.iter().all(|table| table.name != *name) {
             findings.insert(name, Finding::right(DIVERGENCE, &[("table", name)]));
         }
@@ -124,14 +124,18 @@ pub fn of_check(run: &Run, tables: &[TableState], suspected: &[String], advice: 
     for table in tables {
         let finding = match table.different_since {
             Some(_) => divergence(run, table, advice),
-            None if table.clean_at.is_some() => Finding::right(DIVERGENCE, &[("table", &table.name)]),
+            // this very check compared it to the end
+            None if table.run == run.run && table.verdict == "identical" => {
+                Finding::right(DIVERGENCE, &[("table", &table.name)])
+            }
             None => continue,
         };
         findings.insert(&table.name, finding);
     }
     // what this check found is told even if a later one has found it mended before anybody was
     for name in named {
-        if let Some(table) = tables.iter().find(|table| table.name == name) {
+        let mended = |table: &&TableState| table.name == name && table.different_since.is_none();
+        if let Some(table) = tables.iter().find(mended) {
             findings.insert(&table.name, divergence(run, table, advice));
         }
     }
@@ -214,7 +218,7 @@ pub fn of_repair(run: &Run) -> Vec<Finding> {
     match verdict {
         "identical" | "undone" => vec![Finding::right(REPAIR, &labels)],
         // a plan changes nothing, and what was never begun has not failed
-        "planned" | "cancelled" => Vec::new(),
+        "planned" | "stopped" | "cancelled" => Vec::new(),
         _ => {
             let left = summary["execution"].as_object().map_or(String::new(), |came| {
                 let each = came.iter().filter(|(what, rows)| **what != "mended" && rows.as_u64() > Some(0));
@@ -273,6 +277,8 @@ mod tests {
             summary: Some(summary.into()),
             report: None,
             arguments: None,
+            process: None,
+            stopped: None,
         }
     }
 
@@ -290,6 +296,7 @@ mod tests {
             reason: None,
             clean_at,
             different_since,
+            nodes: Vec::new(),
         }
     }
 
@@ -303,9 +310,11 @@ mod tests {
         let check = run("check", "different", r#"{"whole":true,"different":["shop.a"]}"#);
         let tables = [
             table("shop.a", Some(200), None),
-            table("shop.b", None, Some(200)),
+            TableState { verdict: "identical".into(), ..table("shop.b", None, Some(200)) },
             // never found identical, and not known to differ
-            table("shop.c", None, None),
+            TableState { verdict: "unsettled".into(), ..table("shop.c", None, None) },
+            // found identical by another check
+            TableState { run: "r0".into(), verdict: "identical".into(), ..table("shop.d", None, Some(100)) },
         ];
         let findings = of_check(&check, &tables, &["shop.gone".into(), "shop.b".into()], "--config c.toml");
         let table = |name: &str, right| (DIVERGENCE, name.to_owned(), right);

@@ -102,7 +102,7 @@ mod tests {
         let receiver = Receiver::start(vec![Answer::says(404, "no /ping/canary-check here")]);
         let url = Secret::new(receiver.url("/ping/canary-check"));
         let error = beat(&url, Beat::Ended { exit: 0 }, "no uuid", "").unwrap_err();
-        assert!(matches!(error, SendError::Never { .. }) && error.to_string().contains("404"), "{error:?}");
+        assert!(matches!(error, SendError::Later { .. }) && error.to_string().contains("404"), "{error:?}");
         assert_eq!(receiver.requests()[0].line, "POST /ping/canary-check/0 HTTP/1.1");
         let wrong = beat(&Secret::new("canary-check"), Beat::Start, RUN, "").unwrap_err();
         for error in [error, wrong] {

@@ -132,7 +132,8 @@ fn judge(answer: Response<ureq::Body>, address: &Address, call: &Call<'_>) -> Re
     if (300..400).contains(&code) {
         let why =
             format!("{shown} answered {code}, a redirect, which is not followed; name the final address");
-        return Err(SendError::Never { why });
+        // somebody stands in between, for now or until the address is corrected
+        return Err(SendError::Later { why, after: None });
     }
     let after = answer.headers().get("Retry-After").and_then(|value| value.to_str().ok());
     let after = after.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
@@ -146,9 +147,10 @@ fn judge(answer: Response<ureq::Body>, address: &Address, call: &Call<'_>) -> Re
         words => format!("{shown} answered {code}: {words}"),
     };
     match code {
-        // it took too long, it came too early, they were too many: the same may be taken another time
-        408 | 425 | 429 | 500.. => Err(SendError::Later { why, after }),
-        _ => Err(SendError::Never { why }),
+        // only who has understood the message and does not want it says so for good; a wrong address, a token that was changed, a
+        // proxy in between are put right some time, and an alert that was not told must not count as told
+        400 | 413 | 422 => Err(SendError::Never { why }),
+        _ => Err(SendError::Later { why, after }),
     }
 }
 

@@ -99,6 +99,19 @@ impl ScheduleCommand {
     }
 }
 
+/// `evensum table`.
+#[derive(Subcommand, Debug)]
+pub enum TableCommand {
+    /// Forget a table that differed and was dropped: its alert ends
+    Forget {
+        /// database.table
+        #[arg(value_name = "TABLE")]
+        name: String,
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+}
+
 /// `evensum run`.
 #[derive(Subcommand, Debug)]
 pub enum RunCommand {
@@ -209,6 +222,17 @@ pub enum AccountCommand {
         #[command(flatten)]
         place: PlaceArgs,
     },
+    /// Give an account another password; its sessions and tokens end
+    Password {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Read the password from the first line of this file
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
     /// Remove an account, with its sessions and tokens
     Remove {
         /// Its name
@@ -236,6 +260,7 @@ impl AccountCommand {
         match self {
             AccountCommand::List(place)
             | AccountCommand::Add { place, .. }
+            | AccountCommand::Password { place, .. }
             | AccountCommand::Remove { place, .. }
             | AccountCommand::Token { place, .. } => place,
         }

@@ -11,6 +11,7 @@ use crate::password;
 use crate::render;
 use crate::serve::access::{account_name, hash_password, random};
 use crate::state::{Pass, Role, State};
+use database::Secret;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -22,6 +23,9 @@ pub fn run(command: AccountCommand) -> Result<Outcome, Failure> {
             add(&name, role, password_file.as_deref(), &place)
         }
         AccountCommand::Remove { name, place } => remove(&name, &place),
+        AccountCommand::Password { name, password_file, place } => {
+            change_password(&name, password_file.as_deref(), &place)
+        }
         AccountCommand::Token { name, lasts, place } => {
             let state = place::open(&place)?.state;
             known(&state, &name)?;
@@ -66,14 +70,9 @@ fn list(args: &PlaceArgs) -> Result<Outcome, Failure> {
 fn add(name: &str, role: Role, file: Option<&Path>, args: &PlaceArgs) -> Result<Outcome, Failure> {
     account_name(name)?;
     let state = place::open(args)?.state;
-    let password = match file {
-        Some(path) => password::first_line(path)?,
-        None => password::ask("the page", name)?.ok_or_else(|| {
-            Failure::usage("there is nobody to ask for a password", "name a file with --password-file")
-        })?,
-    };
-    state.add_account(name, role, &hash_password(&password)?)?;
+    let kept = hash_password(&chosen(name, file)?)?;
     state.audit(&place::who(), "make account", name, role.word())?;
+    state.add_account(name, role, &kept)?;
     let document = json!({ "schema_version": 1, "name": name, "role": role.word() });
     said(args, &document, &format!("account {name} is there, as {}", role.word()))
 }
@@ -82,12 +81,38 @@ fn remove(name: &str, args: &PlaceArgs) -> Result<Outcome, Failure> {
     let state = place::open(args)?.state;
     known(&state, name)?;
     state.audit(&place::who(), "remove account", name, "")?;
-    state.remove_account(name)?;
+    if !state.remove_account(name)? {
+        let what = format!("{name} is the last account that may make others");
+        return Err(Failure::refused(
+            what,
+            "make another admin first, with evensum account add --role admin",
+        ));
+    }
     said(
         args,
         &json!({ "schema_version": 1, "name": name, "removed": true }),
         &format!("account {name} is gone"),
     )
+}
+
+fn change_password(name: &str, file: Option<&Path>, args: &PlaceArgs) -> Result<Outcome, Failure> {
+    let state = place::open(args)?.state;
+    known(&state, name)?;
+    let kept = hash_password(&chosen(name, file)?)?;
+    state.audit(&place::who(), "change password", name, "")?;
+    state.set_password(name, &kept)?;
+    let document = json!({ "schema_version": 1, "name": name, "changed": true });
+    said(args, &document, &format!("account {name} has another password; its sessions and tokens have ended"))
+}
+
+/// The password of a file, or one that somebody types.
+fn chosen(name: &str, file: Option<&Path>) -> Result<Secret, Failure> {
+    match file {
+        Some(path) => password::first_line(path),
+        None => password::ask("the page", name)?.ok_or_else(|| {
+            Failure::usage("there is nobody to ask for a password", "name a file with --password-file")
+        }),
+    }
 }
 
 /// Runs `evensum audit`.

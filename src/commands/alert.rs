@@ -102,13 +102,14 @@ fn said(args: &PlaceArgs, document: &Value, text: &str) -> Result<Outcome, Failu
 
 fn acknowledge(id: i64, why: &str, args: &PlaceArgs) -> Result<Outcome, Failure> {
     let (state, who) = (place::open(args)?.state, place::who());
-    if !state.acknowledge(id, &who, why)? {
+    if state.alert(id)?.is_none_or(|alert| !alert.notice.firing) {
         return Err(Failure::usage(
             format!("there is no open alert {id}"),
             "evensum alert list says which there are",
         ));
     }
     state.audit(&who, "acknowledge", &format!("alert {id}"), why)?;
+    state.acknowledge(id, &who, why)?;
     let document = json!({ "schema_version": 1, "alert": id, "acknowledged_by": who });
     said(
         args,
@@ -136,9 +137,10 @@ fn mute(pattern: &str, reason: &str, lasts: Duration, args: &PlaceArgs) -> Resul
 
 fn unmute(id: i64, args: &PlaceArgs) -> Result<Outcome, Failure> {
     let (state, who) = (place::open(args)?.state, place::who());
-    if !state.unmute(id)? {
+    if !state.mutes(clock::now_seconds())?.iter().any(|mute| mute.id == id) {
         return Err(Failure::usage(format!("there is no mute {id} that holds"), ""));
     }
     state.audit(&who, "unmute", &format!("mute {id}"), "")?;
+    state.unmute(id)?;
     said(args, &json!({ "schema_version": 1, "mute": id, "ended": true }), &format!("mute {id} has ended"))
 }

@@ -75,17 +75,18 @@ async fn run_and_say(args: CheckArgs) -> Result<Outcome, Failure> {
         render::json::without_ledger(&mut document);
     }
     state.keep_found(&report)?;
-    if scope.selection.filter.is_none() {
-        state.keep_tables(&cluster.name, &report, &scope.selection)?;
-    }
     let whole = is_whole(&report, &scope);
+    state.keep_tables(&cluster.name, &report, &scope.selection, whole)?;
     let summary = render::summary::check(&report, whole).to_string();
     state.finish(&run, &report.verdict().to_string(), &summary, &document.to_string())?;
     if report.interrupted {
         output::note(&format!("evensum: go on with --resume={run}"));
     } else {
         state.forget(&run)?;
-        state.prune(cluster.config.serve.runs_kept())?;
+        // where a service runs, it sees to that
+        if let Ok(_alone) = state.lock_service() {
+            state.prune(cluster.config.serve.runs_kept())?;
+        }
     }
     say(&args, &scope, &report, &document, &progress)?;
     for pattern in unmatched(&report, &scope) {

@@ -54,6 +54,8 @@ impl Place {
 
 /// Who types.
 pub fn who() -> String {
-    let name = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_default();
+    // who became the service's user to type this is meant
+    let named = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+    let name = named("SUDO_USER").or_else(|| named("USER")).or_else(|| named("LOGNAME")).unwrap_or_default();
     if name.is_empty() { "command".to_owned() } else { format!("command ({name})") }
 }

@@ -8,7 +8,7 @@ use crate::cli::{MetricsArgs, PluginArgs};
 use crate::clock;
 use crate::error::{Failure, Outcome};
 use crate::output;
-use crate::serve::metrics;
+use crate::serve::{metrics, view};
 use crate::state::TableState;
 use std::io::Write;
 
@@ -33,6 +33,10 @@ fn judge(args: &PluginArgs) -> Result<(u8, String), Failure> {
     let place = place::open(&args.place)?;
     let cluster = place.cluster()?;
     let tables = place.state.tables(&cluster)?;
+    let tables = match &place.setup {
+        Some(setup) => view::of_nodes(tables, &setup.nodes.names().collect::<Vec<_>>()),
+        None => tables,
+    };
     let limits = (args.warning.as_secs(), args.critical.as_secs());
     Ok(answer(&cluster, &tables, limits, clock::now_seconds()))
 }
@@ -126,6 +130,7 @@ mod tests {
             reason: None,
             clean_at: Some(100),
             different_since: (rows_different > 0).then_some(100),
+            nodes: Vec::new(),
         }
     }
 

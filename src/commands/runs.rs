@@ -2,7 +2,7 @@
 //! says whether a service could begin any.
 
 use super::place;
-use crate::cli::{PlaceArgs, RunCommand, RunsArgs};
+use crate::cli::{PlaceArgs, RunCommand, RunsArgs, TableCommand};
 use crate::clock::rfc3339;
 use crate::error::{Failure, Outcome};
 use crate::output;
@@ -37,10 +37,31 @@ pub fn one(command: RunCommand) -> Result<Outcome, Failure> {
                 return Err(Failure::usage(what, "end it where it was begun; Ctrl-C is safe"));
             }
             let who = place::who();
-            runner::ask_to_stop(&state, &run, &who)?;
             state.audit(&who, "stop", &run.run, "")?;
+            runner::ask_to_stop(&state, &run, &format!("stopped by {who}"))?;
             output::note(&format!("evensum: the run {} is told to stop after the chunk at hand", run.run));
         }
+    }
+    Ok(Outcome::Identical)
+}
+
+/// Runs `evensum table forget`.
+pub fn forget(command: TableCommand) -> Result<Outcome, Failure> {
+    let TableCommand::Forget { name, place: args } = command;
+    let mut place = place::open(&args)?;
+    let cluster = place.cluster()?;
+    if place.state.table(&cluster, &name)?.is_none() {
+        return Err(Failure::usage(format!("nothing is known of a table '{name}'"), "write database.table"));
+    }
+    place.state.audit(&place::who(), "forget", &name, "")?;
+    place.state.forget_table(&cluster, &name)?;
+    place.state.end_divergence(&cluster, &name)?;
+    if args.json {
+        output::print(&render::json::text(
+            &json!({ "schema_version": 1, "table": name, "forgotten": true }),
+        ))?;
+    } else {
+        output::print(&format!("{name} is forgotten; the next check that sees it begins anew\n"))?;
     }
     Ok(Outcome::Identical)
 }

@@ -30,12 +30,8 @@ pub async fn run(command: ScheduleCommand) -> Result<Outcome, Failure> {
     }
 }
 
-/// When a schedule is due next, with its jitter.
 fn due(setup: &Setup, plan: &Plan, count: usize) -> Vec<DateTime<Utc>> {
-    let schedule = &plan.schedule;
-    let offset = schedule.jitter_offset(&planner::salt(&setup.cluster));
-    let now = planner::moment(clock::now_seconds());
-    schedule.expression.times(schedule.zone, now - offset).take(count).map(|at| at + offset).collect()
+    planner::next(plan, &setup.cluster, clock::now_seconds(), count)
 }
 
 fn on_the_wall(plan: &Plan, at: DateTime<Utc>) -> String {

@@ -12,7 +12,7 @@ use crate::cli::{Firing, SyncArgs};
 use crate::clock;
 use crate::cluster::{Cluster, Connected, Scope, menders, named};
 use crate::commands::check::{compare, is_whole, outcome, unmatched};
-use crate::commands::run_name;
+use crate::commands::{place, run_name};
 use crate::config;
 use crate::error::{Failure, Outcome, without_secret};
 use crate::gentle::Watch;
@@ -98,8 +98,19 @@ impl Site {
         }
         self.refuse_too_much(&plan)?;
         approval::ask(&plan, self.args.yes, self.args.cluster.no_input)?;
+        self.note(&plan)?;
         let summary = self.execute(&plan).await?;
         self.finish(&plan, report.as_ref(), &summary)
+    }
+
+    /// Notes in the audit log who changes rows, before any is changed.
+    fn note(&self, plan: &Plan) -> Result<(), Failure> {
+        let action = if self.args.undo.is_some() { "undo" } else { "repair" };
+        // a run of the service is begun by whom its row names
+        let begun_by = self.state.find(&self.run)?.filter(|run| run.arguments.is_some()).map(|run| run.cause);
+        let hash = blake3::hash(plan.to_sql().as_bytes()).to_hex();
+        let detail = format!("{} edits, SQL {hash}", plan.steps.len());
+        self.state.audit(&begun_by.unwrap_or_else(place::who), action, &self.run, &detail)
     }
 
     /// The plan: from a file, from the journal of a run to undo, or from a check made now.
@@ -197,8 +208,10 @@ impl Site {
         below.iter().for_each(|line| output::note(&format!("evensum: {line}")));
         let mut document = render::repair::document(&self.run, plan, report, None);
         document["below"] = below.into();
+        // a repair that was stopped before it changed anything is no plan that somebody asked for
+        let verdict = if self.args.execute.is_some() { "stopped" } else { "planned" };
         let numbers = render::summary::repair(plan, None).to_string();
-        self.state.finish(&self.run, "planned", &numbers, &document.to_string())?;
+        self.state.finish(&self.run, verdict, &numbers, &document.to_string())?;
         if self.args.json {
             output::print(&render::json::text(&document))?;
         } else {
@@ -233,7 +246,7 @@ impl Site {
 
     fn refuse_too_much(&self, plan: &Plan) -> Result<(), Failure> {
         let most = self.args.max_rows.or(self.cluster.config.sync.max_rows).unwrap_or(MAX_ROWS);
-        let rows = plan.steps.len() as u64;
+        let rows = plan.rows();
         if rows <= most {
             return Ok(());
         }

@@ -58,6 +58,7 @@ pub fn repair(plan: &Plan, summary: Option<&Summary>) -> Value {
     let mut tables: Vec<String> = plan.steps.iter().map(|step| step.table.to_string()).collect();
     tables.sort();
     tables.dedup();
+    let count = tables.len();
     tables.truncate(NAMED_MAX);
     let came = summary.map(|summary| {
         json!({
@@ -68,5 +69,5 @@ pub fn repair(plan: &Plan, summary: Option<&Summary>) -> Value {
             "called_off": summary.count(|outcome| *outcome == Mending::CalledOff),
         })
     });
-    json!({ "steps": plan.steps.len(), "undecided": plan.undecided.len(), "repaired": tables, "execution": came })
+    json!({ "steps": plan.steps.len(), "rows": plan.rows(), "undecided": plan.undecided.len(), "repaired": tables, "tables": count, "execution": came })
 }

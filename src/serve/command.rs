@@ -44,11 +44,11 @@ pub fn check(config: &Path, tables: &[String]) -> Vec<String> {
 }
 
 /// What follows on a check of a schedule that found something, if anything does.
-pub fn follow_up(plan: &Plan, config: &Path, run: &str) -> Option<Vec<String>> {
+pub fn follow_up(plan: &Plan, config: &Path, run: &str, file: &Path) -> Option<Vec<String>> {
     let policy = plan.said.policy.as_deref()?;
     match plan.said.repair {
         Follow::Report => None,
-        Follow::Plan => Some(repair(config, run, policy, None)),
+        Follow::Plan => Some(plan_of_repair(config, run, policy, file)),
         Follow::Execute => Some(repair(config, run, policy, Some(plan.max_rows))),
     }
 }
@@ -63,6 +63,13 @@ pub fn repair(config: &Path, run: &str, policy: &str, max_rows: Option<u64>) -> 
         words.extend(["--execute".to_owned(), "--yes".to_owned()]);
         add(&mut words, "--max-rows", &rows.to_string());
     }
+    words
+}
+
+/// The plan of the repair of what a run found, kept in a file so that somebody may approve it.
+pub fn plan_of_repair(config: &Path, run: &str, policy: &str, file: &Path) -> Vec<String> {
+    let mut words = repair(config, run, policy, None);
+    add(&mut words, "--plan", &file.display().to_string());
     words
 }
 
@@ -95,7 +102,7 @@ mod tests {
              --window 01:00-05:00 --timezone Europe/Helsinki --intensity 0.3"
         );
         assert_eq!(
-            typed(&follow_up(&plan, config, "r1").unwrap()),
+            typed(&follow_up(&plan, config, "r1", Path::new("p")).unwrap()),
             "evensum sync --config /etc/evensum.toml --run r1 --policy majority --execute --yes --max-rows 7"
         );
     }
@@ -109,8 +116,10 @@ mod tests {
     #[test]
     fn nothing_follows_unless_it_was_asked_for() {
         let config = Path::new("c");
-        assert_eq!(follow_up(&plan("policy = 'majority'"), config, "r1"), None);
-        let planned = follow_up(&plan("policy = 'majority'\nrepair = 'plan'"), config, "r1").unwrap();
+        assert_eq!(follow_up(&plan("policy = 'majority'"), config, "r1", Path::new("p")), None);
+        let planned =
+            follow_up(&plan("policy = 'majority'\nrepair = 'plan'"), config, "r1", Path::new("p")).unwrap();
         assert!(!planned.contains(&"--execute".to_owned()), "{planned:?}");
+        assert!(planned.ends_with(&["--plan".to_owned(), "p".to_owned()]), "{planned:?}");
     }
 }

@@ -17,7 +17,7 @@ const AT_ONCE: u32 = 50;
 /// Takes in all runs that have ended since.
 pub fn digest(service: &Service, state: &mut State) -> Result<(), Failure> {
     let setup = service.setup();
-    for run in state.undigested(AT_ONCE)? {
+    for run in state.undigested(AT_ONCE)?.into_iter().filter(|run| !run.goes_on()) {
         let (findings, next) = match run.cluster == setup.cluster {
             true => take_in(&setup, state, &run)?,
             false => (Vec::new(), None),
@@ -38,18 +38,20 @@ fn take_in(setup: &Setup, state: &State, run: &Run) -> Result<(Vec<Finding>, Opt
     let suspected: Vec<String> =
         suspected.filter_map(|alert| alert.notice.labels.get("table").cloned()).collect();
     let advice = format!("--config {}", quoted(&setup.path.display().to_string()));
-    Ok((findings::of_check(run, &tables, &suspected, &advice), repair_after(setup, run)))
+    Ok((findings::of_check(run, &tables, &suspected, &advice), repair_after(setup, state, run)))
 }
 
-/// The repair that a schedule wants after a check that found something.
-fn repair_after(setup: &Setup, run: &Run) -> Option<Request> {
+/// The repair that a schedule wants after a check of its own that found something. What a person asked for is what was asked for:
+/// a check.
+fn repair_after(setup: &Setup, state: &State, run: &Run) -> Option<Request> {
     let schedule = run.schedule.as_deref()?;
-    if run.number("rows_different").unwrap_or(0) == 0 || run.arguments.is_none() {
+    if run.number("rows_different").unwrap_or(0) == 0 || run.planned_at.is_none() {
         return None;
     }
-    let arguments = command::follow_up(setup.plan(schedule)?, &setup.path, &run.run)?;
+    let name = format!("{}-repair", run.run);
+    let arguments = command::follow_up(setup.plan(schedule)?, &setup.path, &run.run, &state.plan(&name))?;
     Some(Request {
-        run: format!("{}-repair", run.run),
+        run: name,
         kind: "sync".to_owned(),
         cause: format!("schedule {schedule}, after {}", run.run),
         cluster: setup.cluster.clone(),
@@ -65,9 +67,13 @@ fn check_after(setup: &Setup, run: &Run) -> Option<Request> {
     let summary = run.summary_value()?;
     let mended = summary["execution"]["mended"].as_u64().unwrap_or(0);
     let repaired = summary["repaired"].as_array()?.iter().filter_map(|name| name.as_str());
-    let tables: Vec<String> = repaired.map(str::to_owned).collect();
+    let mut tables: Vec<String> = repaired.map(str::to_owned).collect();
     if mended == 0 || tables.is_empty() {
         return None;
+    }
+    if summary["tables"].as_u64() > Some(tables.len() as u64) {
+        // more than were named: all are checked
+        tables.clear();
     }
     Some(Request {
         run: format!("{}-check", run.run),

@@ -15,12 +15,14 @@ use crate::error::Failure;
 use crate::output;
 use database::mysql::{LinkState, Options};
 use futures_util::future::join_all;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// What is wrong is told after so many looks in a row.
 const WRONG_LOOKS: u32 = 2;
+/// How long a node may take to say how it replicates.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// The longest look.
 const LOOK_MAX: Duration = Duration::from_secs(30);
 
@@ -86,19 +88,20 @@ impl Looks {
 }
 
 impl NodeLook {
-    /// Whether it answers, and each link of it runs.
+    /// Whether it answers, and each link of it runs. Of a node that does not tell its links that is not known, so it is not.
     pub fn is_well(&self) -> bool {
         let runs = |links: &Vec<LinkLook>| links.iter().all(|link| link.running);
-        self.answer.as_ref().is_ok_and(|answer| answer.links.as_ref().is_none_or(runs))
+        self.answer.as_ref().is_ok_and(|answer| answer.links.as_ref().is_some_and(runs))
     }
 }
 
 /// Looks until the service ends.
 pub async fn watch(service: Arc<Service>) {
-    let (mut patience, mut names) = (Patience::default(), Names::default());
+    let (mut patience, mut names, mut seen) = (Patience::default(), Names::default(), Seen::default());
     while !service.stopping() {
         let setup = service.setup();
-        if let Ok(look) = tokio::time::timeout(LOOK_MAX, look(&service, &mut names)).await {
+        if let Ok(mut look) = tokio::time::timeout(LOOK_MAX, look(&service, &mut names)).await {
+            seen.miss(&mut look);
             let findings = patience.heed(findings(&look, setup.lag_told.as_secs()));
             let told = observe(&service, &setup.cluster, &look, findings);
             service.looks.set(look);
@@ -127,9 +130,10 @@ fn gone(notice: &Notice, look: &Look) -> Option<Finding> {
     let there = match (label("node"), label("from"), label("to")) {
         (Some(node), ..) => look.nodes.iter().any(|known| known.name == node),
         (None, Some(from), Some(to)) => look.nodes.iter().any(|known| {
-            // of a node that says nothing of its links they are still believed to be there
+            // between nodes of the cluster a link that is not listed any more was taken away, and that is no better than a stop
+            let own = look.nodes.iter().any(|node| node.name == from);
             let links = known.answer.as_ref().ok().and_then(|answer| answer.links.as_ref());
-            known.name == to && links.is_none_or(|links| links.iter().any(|link| link.from == from))
+            known.name == to && (own || links.is_none_or(|links| links.iter().any(|link| link.from == from)))
         }),
         _ => true,
     };
@@ -175,7 +179,11 @@ async fn look(service: &Service, names: &mut Names) -> Look {
 }
 
 async fn ask(mut node: Connected) -> Result<(NodeAnswer, Option<Vec<LinkState>>), String> {
-    let links = node.connection.replication().await.ok();
+    // one that hangs, behind a STOP SLAVE perhaps, must not keep the others from being seen
+    let asked = tokio::time::timeout(ANSWER_MAX, node.connection.replication()).await;
+    let links = asked
+        .map_err(|_| format!("it does not say within {} s how it replicates", ANSWER_MAX.as_secs()))?
+        .ok();
     let answer = NodeAnswer {
         version: node.identity.version,
         server_id: node.identity.server_id,
@@ -191,6 +199,36 @@ fn link_look(link: &LinkState, from: Option<String>) -> LinkLook {
         running: link.io_running && link.sql_running,
         lag_seconds: link.lag_seconds,
         last_error: link.last_error.clone(),
+    }
+}
+
+/// The links that were seen since the service began, by replica and source: one that is taken away is missed.
+#[derive(Default)]
+struct Seen(BTreeSet<(String, String)>);
+
+impl Seen {
+    /// Adds to a look the links that were there before and are not listed any more, as stopped.
+    fn miss(&mut self, look: &mut Look) {
+        let nodes: BTreeSet<String> = look.nodes.iter().map(|node| node.name.clone()).collect();
+        self.0.retain(|(to, from)| nodes.contains(to) && nodes.contains(from));
+        for node in &mut look.nodes {
+            let Some(links) = node.answer.as_mut().ok().and_then(|answer| answer.links.as_mut()) else {
+                continue;
+            };
+            let missed = self
+                .0
+                .iter()
+                .filter(|(to, from)| *to == node.name && links.iter().all(|link| link.from != *from));
+            let missed: Vec<LinkLook> = missed
+                .map(|(_, from)| LinkLook {
+                    from: from.clone(),
+                    last_error: "the link is no longer configured".to_owned(),
+                    ..LinkLook::default()
+                })
+                .collect();
+            self.0.extend(links.iter().map(|link| (node.name.clone(), link.from.clone())));
+            links.extend(missed);
+        }
     }
 }
 
@@ -303,10 +341,27 @@ mod tests {
         let well = look(node("n2", Ok(vec![link(false, None)])));
         assert!(gone(&link_of("n1"), &well).is_none(), "it is there");
         assert_eq!(gone(&link_of("n9"), &well).unwrap().fingerprint("c"), link_of("n9").fingerprint());
+        let both = Look { at: 0, nodes: vec![node("n1", Ok(vec![])), node("n2", Ok(vec![]))] };
+        assert!(gone(&link_of("n1"), &both).is_none(), "taken away, and both are nodes");
         assert!(gone(&link_of("n9"), &look(node("n2", Err("refused")))).is_none(), "nobody knows");
         assert!(gone(&link_of("n1"), &look(node("n3", Ok(vec![])))).is_some(), "n2 is no node any more");
         assert!(gone(&about(UNREACHABLE, &[("node", "n2")]), &look(node("n3", Ok(vec![])))).is_some());
         assert!(gone(&about("MasterDataDivergence", &[("table", "a.b")]), &well).is_none());
+    }
+
+    #[test]
+    fn a_link_that_is_taken_away_is_missed_until_it_is_there_again() {
+        let look = |links| Look { at: 0, nodes: vec![node("n1", Ok(vec![])), node("n2", Ok(links))] };
+        let mut seen = Seen::default();
+        let mut links_of = |mut look: Look| {
+            seen.miss(&mut look);
+            look.nodes.remove(1).answer.unwrap().links.unwrap()
+        };
+        assert!(links_of(look(vec![link(true, Some(0))]))[0].running);
+        let missed = links_of(look(vec![]));
+        assert!(missed.len() == 1 && !missed[0].running && missed[0].from == "n1", "{missed:?}");
+        assert_eq!(links_of(look(vec![])).len(), 1);
+        assert!(links_of(look(vec![link(true, Some(0))]))[0].running);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! `schedules::decide` decides; here what is known of each schedule is read from the state, and what was decided is written there,
 //! before anything begins. Not here: beginning a run (`runner`).
 
-use super::runner::Runner;
+use super::runner::{self, Runner};
 use super::{Service, command};
 use crate::clock;
 use crate::config::service::Plan;
@@ -14,7 +14,7 @@ use schedules::{Decision, LeftOut, Past, Schedule, Stopped};
 use std::collections::BTreeMap;
 
 /// Does what is due now.
-pub fn plan(service: &Service, state: &mut State, runner: &mut Runner) -> Result<(), Failure> {
+pub fn plan(service: &Service, state: &mut State, at_work: &Runner) -> Result<(), Failure> {
     let setup = service.setup();
     if setup.plans.is_empty() {
         return Ok(());
@@ -25,7 +25,7 @@ pub fn plan(service: &Service, state: &mut State, runner: &mut Runner) -> Result
     let (known, open) = (state.schedules()?, state.open_runs()?);
     let mut past = Vec::new();
     for name in &names {
-        past.extend(past_of(state, name, &known, &open)?);
+        past.extend(past_of(state, name, &known, &open, at_work)?);
     }
     let schedules: Vec<Schedule> = setup.plans.iter().map(|plan| plan.schedule.clone()).collect();
     for decision in schedules::decide(&schedules, &past, &salt(&setup.cluster), moment(now)) {
@@ -44,9 +44,8 @@ pub fn plan(service: &Service, state: &mut State, runner: &mut Runner) -> Result
                     Stopped::TooLong => "it has taken as long as its schedule allows",
                     Stopped::Replaced => "its schedule's next time has come",
                 };
-                let at_work = |run: &&Run| is_check_of(run, &schedule);
-                if let Some(run) = open.iter().find(at_work) {
-                    runner.stop(state, &run.run, why)?;
+                if let Some(run) = open.iter().find(|run| is_check_of(run, &schedule)) {
+                    runner::ask_to_stop(state, run, why)?;
                 }
             }
         }
@@ -64,19 +63,22 @@ fn past_of(
     name: &str,
     known: &BTreeMap<String, ScheduleState>,
     open: &[Run],
+    at_work: &Runner,
 ) -> Result<Option<Past>, Failure> {
     let Some(known) = known.get(name) else { return Ok(None) };
     let running = open.iter().find(|run| is_check_of(run, name));
     Ok(Some(Past {
         schedule: name.into(),
         planned_at: moment(known.planned_at),
-        running_since: running.map(|run| moment(run.started)),
+        // what waits has not taken any time yet
+        running_since: running
+            .map(|run| moment(at_work.begun_at(&run.run).unwrap_or_else(clock::now_seconds))),
         ended_at: state.last_ended(name)?.map(moment),
         paused: known.paused.is_some(),
     }))
 }
 
-/// The run of a planned time. Its name is that of its time, so that one time cannot have two runs.
+/// The run of a planned time.
 fn request(plan: &Plan, config: &std::path::Path, cluster: &str, planned_at: u64) -> Request {
     let name = &*plan.schedule.name;
     Request {
@@ -99,8 +101,16 @@ fn word(reason: LeftOut) -> &'static str {
     }
 }
 
+/// When a schedule is due next, with its jitter: so many times from `now` on.
+pub fn next(plan: &Plan, cluster: &str, now: u64, count: usize) -> Vec<DateTime<Utc>> {
+    let schedule = &plan.schedule;
+    // a time that has come may still be put off by the jitter
+    let offset = schedule.jitter_offset(&salt(cluster));
+    schedule.expression.times(schedule.zone, moment(now) - offset).take(count).map(|at| at + offset).collect()
+}
+
 /// What makes the jitter of this machine its own.
-pub fn salt(cluster: &str) -> String {
+fn salt(cluster: &str) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{} {cluster}", host.trim())
 }

@@ -9,7 +9,9 @@
 //! time; of what it says, the last [`LOG_BYTES_MAX`] bytes.
 
 use super::Service;
+use super::planner::moment;
 use crate::alerts::heartbeat::{Beat, beat};
+use crate::clock;
 use crate::error::Failure;
 use crate::output;
 use crate::state::{Run, State, Status};
@@ -32,6 +34,10 @@ const BUSY_MAX: Duration = Duration::from_secs(12 * 3_600);
 const STOP_MAX: Duration = Duration::from_secs(60);
 /// How much is kept of what a process says.
 const LOG_BYTES_MAX: usize = 20_000;
+/// How often runs without a process are looked after.
+const LOOK_AFTER_EVERY: Duration = Duration::from_secs(1);
+/// What a check says that cannot go on from what was kept.
+const NOT_RESUMED: &str = "cannot be resumed";
 /// The exit code of a run that met another one.
 const ALREADY_RUNNING: i32 = 5;
 
@@ -39,6 +45,8 @@ const ALREADY_RUNNING: i32 = 5;
 struct Working {
     run: Run,
     child: Child,
+    /// When it began, in seconds since 1970.
+    begun_at: u64,
     /// Closing it stops the run.
     input: Option<ChildStdin>,
     said: Arc<Mutex<VecDeque<u8>>>,
@@ -54,36 +62,37 @@ pub struct Runner {
     not_before: Option<Instant>,
     /// The run that met another one, and since when it waits.
     busy: Option<(String, Instant)>,
+    /// When runs without a process were last looked after.
+    looked: Option<Instant>,
 }
 
 impl Runner {
     /// With nothing at work.
     pub fn new(service: Arc<Service>) -> Runner {
-        Runner { service, working: None, not_before: None, busy: None }
+        Runner { service, working: None, not_before: None, busy: None, looked: None }
     }
 
-    /// Takes up what a service before this one left: its checks go on, its repairs have ended.
-    pub fn take_up(&self, state: &State) -> Result<(), Failure> {
-        for run in state
-            .open_runs()?
-            .into_iter()
-            .filter(|run| run.status == Status::Working && run.arguments.is_some())
-        {
-            output::note(&format!("evensum: the run {} was left at work when the service ended", run.run));
-            self.leftover(state, &run)?;
-        }
-        for run in state.undigested(u32::MAX)?.into_iter().filter(|run| run.arguments.is_some()) {
-            let interrupted = run.summary_value().is_some_and(|summary| summary["interrupted"] == true);
-            if interrupted && run.kind == "check" && state.stopped(&run.run)?.is_none() {
-                state.requeue(&run.run, false)?;
+    /// Looks after runs without a process, of this service or of one before it: checks go on, repairs have ended. A process that
+    /// outlived its service is waited for; it stops by itself.
+    pub fn look_after(&self, state: &State) -> Result<(), Failure> {
+        let at_work = self.working.as_ref().map(|working| working.run.run.as_str());
+        for run in state.open_runs()? {
+            let own =
+                run.status == Status::Working && run.arguments.is_some() && at_work != Some(run.run.as_str());
+            if own && !run.lives() {
+                output::note(&format!("evensum: the run {} was left at work", run.run));
+                self.leftover(state, &run)?;
             }
+        }
+        for run in state.undigested(u32::MAX)?.into_iter().filter(Run::goes_on) {
+            state.requeue(&run.run, false)?;
         }
         Ok(())
     }
 
     /// A run whose process is gone, though its row says that it works.
     fn leftover(&self, state: &State, run: &Run) -> Result<(), Failure> {
-        if run.kind == "check" && run.attempts < ATTEMPTS_MAX && state.stopped(&run.run)?.is_none() {
+        if run.kind == "check" && run.attempts < ATTEMPTS_MAX && run.stopped.is_none() {
             return state.requeue(&run.run, true);
         }
         let why = match run.kind.as_str() {
@@ -102,17 +111,15 @@ impl Runner {
         }
     }
 
-    /// Has a run stop: one at work after the chunk at hand, one that waits at once.
-    pub fn stop(&mut self, state: &State, run: &str, why: &str) -> Result<(), Failure> {
-        if state.cancel(run, why)? {
-            return Ok(());
-        }
-        state.note_stopped(run, why)
+    /// When the process of a run began, in seconds since 1970, if it is at work here.
+    pub fn begun_at(&self, run: &str) -> Option<u64> {
+        self.working.as_ref().filter(|working| working.run.run == run).map(|working| working.begun_at)
     }
 
     /// Looks after what is at work, and begins what waits.
     pub async fn tick(&mut self, state: &mut State) -> Result<(), Failure> {
         self.heed_stops(state)?;
+        self.heed_window();
         if let Some(working) = &mut self.working {
             if let Some((since, _)) = &working.stopped
                 && since.elapsed() >= STOP_MAX
@@ -122,13 +129,16 @@ impl Runner {
             let Ok(Some(status)) = working.child.try_wait() else { return Ok(()) };
             self.ended(state, status).await?;
         }
+        if self.looked.is_none_or(|at| at.elapsed() >= LOOK_AFTER_EVERY) {
+            self.looked = Some(Instant::now());
+            self.look_after(state)?;
+        }
         if self.not_before.is_some_and(|at| Instant::now() < at) || self.service.stopping() {
             return Ok(());
         }
-        let next = state
-            .open_runs()?
-            .into_iter()
-            .find(|run| run.status == Status::Queued && run.arguments.is_some());
+        let next = state.open_runs()?.into_iter().find(|run| {
+            run.status == Status::Queued && run.arguments.is_some() && self.opens_at(run).is_none()
+        });
         match next {
             Some(run) => self.begin(state, run),
             None => Ok(()),
@@ -139,13 +149,38 @@ impl Runner {
     fn heed_stops(&mut self, state: &State) -> Result<(), Failure> {
         if let Some(working) = &mut self.working
             && working.stopped.is_none()
-            && let Some(why) = state.stopped(&working.run.run)?
+            && let Some(why) = state.find(&working.run.run)?.and_then(|run| run.stopped)
         {
             output::note(&format!("evensum: stopping the run {}: {why}", working.run.run));
             drop(working.input.take());
             working.stopped = Some((Instant::now(), why));
         }
         Ok(())
+    }
+
+    /// When the window of a run's schedule opens, if it is closed.
+    fn opens_at(&self, run: &Run) -> Option<String> {
+        let setup = self.service.setup();
+        let window = setup.plan(run.schedule.as_deref()?)?.schedule.window?;
+        let opens = window.opens_at(moment(clock::now_seconds()))?;
+        (run.kind == "check").then(|| opens.format("%H:%M %Z").to_string())
+    }
+
+    /// A check whose window has closed makes room for others, and goes on when it opens.
+    fn heed_window(&mut self) {
+        let opens = self
+            .working
+            .as_ref()
+            .filter(|working| working.stopped.is_none())
+            .and_then(|working| self.opens_at(&working.run));
+        if let (Some(opens), Some(working)) = (opens, &mut self.working) {
+            output::note(&format!(
+                "evensum: the run {} pauses until its window opens at {opens}",
+                working.run.run
+            ));
+            drop(working.input.take());
+            working.stopped = Some((Instant::now(), "its window has closed".to_owned()));
+        }
     }
 
     fn begin(&mut self, state: &State, run: Run) -> Result<(), Failure> {
@@ -180,7 +215,8 @@ impl Runner {
         }
         self.heartbeat(&run, Beat::Start, String::new());
         let input = child.stdin.take();
-        self.working = Some(Working { run, child, input, said, stopped: None });
+        self.working =
+            Some(Working { run, child, begun_at: clock::now_seconds(), input, said, stopped: None });
         Ok(())
     }
 
@@ -194,14 +230,16 @@ impl Runner {
         let said = String::from_utf8_lossy(&said).into_owned();
         let Some(run) = state.find(&working.run.run)? else { return Ok(()) };
         match run.status {
-            Status::Ended if working.stopped.is_none() && self.service.stopping() => {
-                self.leave_for_later(state, &run)?
-            }
             Status::Ended => {}
             Status::Working => self.leftover(state, &run)?,
             // it never began
             Status::Queued if status.code() == Some(ALREADY_RUNNING) => {
                 return self.wait_for_other(state, &run);
+            }
+            // by another version, or after the configuration was changed
+            Status::Queued if said.contains(NOT_RESUMED) && !state.kept(&run.run)?.is_empty() => {
+                output::note(&format!("evensum: the run {} cannot go on, and begins anew", run.run));
+                return state.forget(&run.run);
             }
             Status::Queued => state.fail(&run.run, &Failure::system(complaint(&said, status))),
         }
@@ -211,12 +249,6 @@ impl Runner {
             self.heartbeat(&run, Beat::Ended { exit }, said);
         }
         Ok(())
-    }
-
-    /// A check that stopped because the service ends goes on when it comes back.
-    fn leave_for_later(&self, state: &State, run: &Run) -> Result<(), Failure> {
-        let interrupted = run.summary_value().is_some_and(|summary| summary["interrupted"] == true);
-        if interrupted && run.kind == "check" { state.requeue(&run.run, false) } else { Ok(()) }
     }
 
     fn wait_for_other(&mut self, state: &State, run: &Run) -> Result<(), Failure> {
@@ -262,25 +294,11 @@ impl Runner {
     }
 
     /// Has the run at work stop, and waits until it has.
-    pub async fn end(&mut self, state: &mut State) {
+    pub async fn end(&mut self) {
         let Some(working) = &mut self.working else { return };
         drop(working.input.take());
-        let status = match tokio::time::timeout(STOP_MAX, working.child.wait()).await {
-            Ok(status) => status.ok(),
-            Err(_) => {
-                let _ = working.child.start_kill();
-                None
-            }
-        };
-        let run = state.find(&working.run.run).ok().flatten();
-        if let (Some(run), true) = (run, working.stopped.is_none() && status.is_some()) {
-            let kept = match run.status {
-                Status::Ended => self.leave_for_later(state, &run),
-                _ => Ok(()),
-            };
-            if let Err(failure) = kept {
-                output::complain(&failure);
-            }
+        if tokio::time::timeout(STOP_MAX, working.child.wait()).await.is_err() {
+            let _ = working.child.start_kill();
         }
         self.working = None;
     }
@@ -311,16 +329,15 @@ fn uuid(run: &str) -> String {
     format!("{}-{}-4{}-8{}-{}", &hash[..8], &hash[8..12], &hash[13..16], &hash[17..20], &hash[20..32])
 }
 
-/// Asks the service that runs are told to stop, from another process.
-pub fn ask_to_stop(state: &State, run: &Run, who: &str) -> Result<(), Failure> {
-    let why = format!("stopped by {who}");
+/// Has a run stop: one that waits at once, one at work after the chunk at hand, as soon as the service sees it.
+pub fn ask_to_stop(state: &State, run: &Run, why: &str) -> Result<(), Failure> {
     if run.status == Status::Ended {
         return Err(Failure::usage(
             format!("the run {} has ended", run.run),
             "evensum runs lists what is at work",
         ));
     }
-    if state.cancel(&run.run, &why)? { Ok(()) } else { state.note_stopped(&run.run, &why) }
+    if state.cancel(&run.run, why)? { Ok(()) } else { state.note_stopped(&run.run, why) }
 }
 
 #[cfg(test)]

@@ -10,8 +10,10 @@ use crate::config::service::{Plan, plans};
 use crate::error::Failure;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
+use syncer::Policy;
 
 /// The configuration, understood.
 pub struct Setup {
@@ -31,6 +33,24 @@ pub struct Setup {
     pub look_interval: Duration,
     /// The lag from which on somebody is told.
     pub lag_told: Duration,
+}
+
+/// Refuses a policy that names no node: a repair would find out in the night of a divergence.
+fn known_nodes(plans: &[Plan], nodes: &Cluster) -> Result<(), Failure> {
+    for plan in plans {
+        let policy = plan.said.policy.as_deref().and_then(|text| Policy::from_str(text).ok());
+        let Some(mut policy) = policy else { continue };
+        if let Some(name) = policy.node()
+            && !nodes.has(name)
+        {
+            let (what, names) = (&plan.schedule.name, nodes.names().collect::<Vec<_>>().join(", "));
+            return Err(Failure::config(
+                format!("schedule {what}: its policy names {name}, which is no node of this cluster"),
+                format!("the nodes are {names}"),
+            ));
+        }
+    }
+    Ok(())
 }
 
 impl Setup {
@@ -60,8 +80,10 @@ impl Setup {
             return Err(Failure::config(what, "give each [[alert]] of one type a name of its own"));
         }
         config.serve.address()?;
+        let plans = plans(&config.schedules)?;
+        known_nodes(&plans, &nodes)?;
         Ok(Setup {
-            plans: plans(&config.schedules)?,
+            plans,
             look_interval: config.serve.look_interval()?,
             lag_told: config.serve.lag_told()?,
             cluster: nodes.name.clone(),

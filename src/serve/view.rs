@@ -57,7 +57,7 @@ impl Overview {
     /// Reads it.
     pub fn read(service: &Service, state: &State) -> Result<Overview, Failure> {
         let setup = service.setup();
-        let tables = state.tables(&setup.cluster)?;
+        let tables = of_nodes(state.tables(&setup.cluster)?, &setup.nodes.names().collect::<Vec<_>>());
         let alerts = state.open_alerts()?;
         let (health, sentence) = sentence(setup.nodes.len(), &tables, clock::now_seconds());
         Ok(Overview {
@@ -71,6 +71,19 @@ impl Overview {
             latest_runs: state.list(10)?,
         })
     }
+}
+
+/// What is known of tables on these nodes: one that was compared on others is not known to be identical on these.
+pub fn of_nodes(mut tables: Vec<TableState>, nodes: &[&str]) -> Vec<TableState> {
+    for table in &mut tables {
+        let same = table.nodes.len() == nodes.len()
+            && nodes.iter().all(|node| table.nodes.iter().any(|known| known == node));
+        if !same && table.verdict == "identical" {
+            table.verdict = "skipped".to_owned();
+            table.reason = Some("it was compared before the nodes of the cluster were changed".to_owned());
+        }
+    }
+    tables
 }
 
 /// The first sentence: what is known of all tables, and of when that is.
@@ -243,7 +256,17 @@ mod tests {
             reason: None,
             clean_at: None,
             different_since: (rows_different > 0).then_some(1_000_000),
+            nodes: Vec::new(),
         }
+    }
+
+    #[test]
+    fn what_was_compared_on_other_nodes_is_not_known_of_these() {
+        let known = TableState { nodes: vec!["n1".into(), "n2".into()], ..table("a.b", "identical", 0) };
+        let said = |nodes: &[&str]| sentence(nodes.len(), &of_nodes(vec![known.clone()], nodes), 1_000_060).0;
+        assert_eq!(said(&["n2", "n1"]), Health::Identical);
+        assert_eq!(said(&["n1", "n2", "n3"]), Health::Unknown);
+        assert_eq!(said(&["n1", "n9"]), Health::Unknown);
     }
 
     #[test]

@@ -156,6 +156,12 @@ impl State {
         Ok(removed)
     }
 
+    /// Gives an account another password; what opened the door until now does so no longer.
+    pub fn set_password(&self, name: &str, password_hash: &str) -> Result<(), Failure> {
+        self.change("UPDATE accounts SET password = ?2 WHERE name = ?1", &[&name, &password_hash])?;
+        self.change("DELETE FROM sessions WHERE account = ?1", &[&name])
+    }
+
     /// Lets `secret` open the door for an account.
     pub fn admit(&self, secret: &Secret, account: &str, pass: Pass, lasts: Duration) -> Result<(), Failure> {
         let now = seconds();

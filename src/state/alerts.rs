@@ -12,7 +12,7 @@ use super::{State, seconds};
 use crate::alerts::findings::{Finding, Word};
 use crate::alerts::notice::{Notice, Severity};
 use crate::error::Failure;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use std::collections::BTreeMap;
 
 /// How many alerts that have ended are kept.
@@ -148,7 +148,7 @@ impl State {
     /// Takes in what was found: opens, renews and ends alerts.
     pub fn observe(&mut self, cluster: &str, findings: &[Finding], now: u64) -> Result<(), Failure> {
         let observe = |runs: &mut Connection| {
-            let transaction = runs.transaction()?;
+            let transaction = runs.transaction_with_behavior(TransactionBehavior::Immediate)?;
             observe(&transaction, cluster, findings, now)?;
             transaction.commit()
         };
@@ -164,9 +164,12 @@ impl State {
         next: Option<&Request>,
         now: u64,
     ) -> Result<(), Failure> {
-        let transaction = self.runs.unchecked_transaction().map_err(|error| self.broken(&error))?;
+        let transaction = Transaction::new_unchecked(&self.runs, TransactionBehavior::Immediate)
+            .map_err(|error| self.broken(&error))?;
         observe(&transaction, cluster, findings, now).map_err(|error| self.broken(&error))?;
-        self.count(run)?;
+        if run.cluster == cluster {
+            self.count(run)?;
+        }
         if let Some(next) = next {
             // where no more can wait, the alert stays, and the next check comes here again
             match self.queue(next) {
@@ -176,6 +179,21 @@ impl State {
         }
         self.change("UPDATE runs SET digested = 1 WHERE run = ?1", &[&run.run])?;
         transaction.commit().map_err(|error| self.broken(&error))
+    }
+
+    /// Ends the alert of a table that somebody has said is gone.
+    pub fn end_divergence(&mut self, cluster: &str, table: &str) -> Result<(), Failure> {
+        let gone = Finding::right(crate::alerts::findings::DIVERGENCE, &[("table", table)]);
+        let now = unsigned(seconds());
+        self.observe(cluster, &[gone], now)
+    }
+
+    /// Ends the alerts of clusters that this service no longer watches: nobody would say that they are over.
+    pub fn end_others(&self, cluster: &str) -> Result<(), Failure> {
+        self.change(
+            "UPDATE alerts SET ended_at = ?2, updated_at = ?2 WHERE ended_at IS NULL AND cluster <> ?1",
+            &[&cluster, &seconds()],
+        )
     }
 
     /// The alerts that have not ended, the oldest first.

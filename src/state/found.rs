@@ -1,7 +1,8 @@
 //! What runs found: the keys of rows that were different or unsettled, so that a repair can look at these alone.
 //!
 //! In `runs.sqlite`, one row per run and table, with the keys as JSON and with how the table was defined: of a table that is defined
-//! otherwise by now nothing can be said by key. Bounds: the lists of a report have one; the [`FOUND_KEPT`] latest runs are kept.
+//! otherwise by now nothing can be said by key. Bounds: the lists of a report have one; the [`FOUND_KEPT`] latest runs are kept, and those
+//! that found what still differs.
 
 use super::State;
 use crate::error::Failure;
@@ -38,8 +39,8 @@ impl State {
                 )?;
             }
             self.runs.execute(
-                "DELETE FROM found WHERE run NOT IN
-                 (SELECT run FROM runs ORDER BY started DESC, rowid DESC LIMIT ?1)",
+                "DELETE FROM found WHERE run NOT IN (SELECT run FROM runs ORDER BY started DESC, rowid DESC LIMIT ?1)
+                 AND run NOT IN (SELECT run FROM tables WHERE different_since IS NOT NULL)",
                 [FOUND_KEPT],
             )
         };

@@ -3,23 +3,18 @@
 //! A run that the service is to begin is first a row that says what was asked for, so that it is not forgotten if the service is
 //! killed; who carries it out takes the row over by its name. A run by hand begins with its row at work.
 //!
-//! Bounds: [`QUEUED_MAX`] runs wait; of the latest [`REPORTS_KEPT`] runs the whole report is kept, of others the summary, and old
-//! runs go, with their journals, by [`State::prune`]. Invariant: a run is taken in by the service once (`digested`), also if it was
+//! Bounds: [`QUEUED_MAX`] runs wait. Not here: what is forgotten, and runs that were killed (`upkeep`). Invariant: a run is taken in by the service once (`digested`), also if it was
 //! begun by hand.
 
 use super::{State, seconds};
 use crate::error::Failure;
 use rusqlite::types::ToSql;
 use rusqlite::{OptionalExtension, Row, params};
-use std::path::Path;
 
 /// How many runs are kept by commands, for which no configuration may say it.
 pub const RUNS_KEPT: u32 = 1_000;
 /// The most runs that wait.
 pub const QUEUED_MAX: usize = 64;
-/// Of how many runs the whole report is kept.
-const REPORTS_KEPT: u32 = 200;
-
 /// How the service tells a command that it begins on whose behalf it does.
 pub const CAUSE: &str = "EVENSUM_CAUSE";
 
@@ -83,6 +78,10 @@ pub struct Run {
     pub report: Option<String>,
     /// What the service was asked to run: the words after `evensum`.
     pub arguments: Option<Vec<String>>,
+    /// The process that carries it out, or did.
+    pub process: Option<u32>,
+    /// Why it was told to stop, if it was.
+    pub stopped: Option<String>,
 }
 
 /// A run that the service is to begin.
@@ -105,7 +104,7 @@ pub struct Request {
 }
 
 /// The columns of a run without its report, in the order of [`read_run`].
-const COLUMNS: &str = "run, kind, cause, cluster, schedule, planned_at, status, attempts, started, finished, verdict, summary, arguments";
+const COLUMNS: &str = "run, kind, cause, cluster, schedule, planned_at, status, attempts, started, finished, verdict, summary, arguments, process, stopped";
 
 impl State {
     /// Notes that a run begins: a new one, or one that was asked for under this name.
@@ -176,34 +175,11 @@ impl State {
         }
     }
 
-    /// Marks the runs of commands that were killed: their process is gone, and nobody else will say so. What they kept they keep.
-    pub fn sweep(&self) -> Result<(), Failure> {
-        let list = || {
-            let mut statement = self.runs.prepare_cached(
-                "SELECT run, process FROM runs WHERE status <> 'ended' AND arguments IS NULL",
-            )?;
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            rows.collect::<rusqlite::Result<Vec<(String, Option<u32>)>>>()
-        };
-        for (run, process) in list().map_err(|error| self.broken(&error))? {
-            if process.is_some_and(lives) {
-                continue;
-            }
-            let summary = serde_json::json!({ "error": "its process is gone" }).to_string();
-            self.change(
-                "UPDATE runs SET status = 'ended', verdict = 'killed', summary = ?2, finished = ?3
-                 WHERE run = ?1 AND status <> 'ended' AND process IS ?4",
-                &[&run, &summary, &seconds(), &process],
-            )?;
-        }
-        Ok(())
-    }
-
     /// Has a run that has not come to its end wait to go on; `killed`: because its process was, which is counted.
     pub fn requeue(&self, run: &str, killed: bool) -> Result<(), Failure> {
         self.change(
             "UPDATE runs SET status = 'queued', finished = NULL, verdict = NULL, attempts = attempts + ?2
-             WHERE run = ?1 AND digested = 0",
+             WHERE run = ?1 AND digested = 0 AND status <> 'queued'",
             &[&run, &killed],
         )
     }
@@ -211,12 +187,6 @@ impl State {
     /// Notes that a run at work is to stop, and not to go on later.
     pub fn note_stopped(&self, run: &str, why: &str) -> Result<(), Failure> {
         self.change("UPDATE runs SET stopped = ?2 WHERE run = ?1 AND stopped IS NULL", &[&run, &why])
-    }
-
-    /// Why a run was told to stop, if it was.
-    pub fn stopped(&self, run: &str) -> Result<Option<String>, Failure> {
-        let row = self.runs.query_row("SELECT stopped FROM runs WHERE run = ?1", [run], |row| row.get(0));
-        Ok(row.optional().map_err(|error| self.broken(&error))?.flatten())
     }
 
     /// When the last check of a schedule ended, in seconds since 1970.
@@ -264,39 +234,16 @@ impl State {
             "SELECT {COLUMNS}, report FROM runs WHERE run = ?1 OR ?1 = 'last' ORDER BY started DESC, rowid DESC LIMIT 1"
         );
         self.runs
-            .query_row(&sql, [run], |row| Ok(Run { report: row.get(13)?, ..read_run(row)? }))
+            .query_row(&sql, [run], |row| Ok(Run { report: row.get(15)?, ..read_run(row)? }))
             .optional()
             .map_err(|error| self.broken(&error))
-    }
-
-    /// Forgets all runs that have ended but the latest so many, with their journals, and the reports of all but [`REPORTS_KEPT`] and
-    /// of those that found what still differs.
-    pub fn prune(&self, keep: u32) -> Result<(), Failure> {
-        let old = "WHERE status = 'ended' AND run NOT IN
-                   (SELECT run FROM runs ORDER BY started DESC, rowid DESC LIMIT ?1)";
-        for run in self.select(old, &[&keep])? {
-            // without its row nobody would find its files again, so they go first
-            let gone = |path: &Path| match std::fs::remove_file(path) {
-                Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-                Ok(()) => true,
-            };
-            if gone(&self.journal(&run.run)) && gone(&self.plan(&run.run)) {
-                self.change("DELETE FROM runs WHERE run = ?1", &[&run.run])?;
-            }
-        }
-        self.change(
-            "UPDATE runs SET report = NULL WHERE report IS NOT NULL
-             AND run NOT IN (SELECT run FROM runs ORDER BY started DESC, rowid DESC LIMIT ?1)
-             AND run NOT IN (SELECT run FROM tables WHERE different_since IS NOT NULL)",
-            &[&REPORTS_KEPT],
-        )
     }
 
     pub(super) fn change(&self, sql: &str, values: &[&dyn ToSql]) -> Result<(), Failure> {
         self.runs.execute(sql, values).map(drop).map_err(|error| self.broken(&error))
     }
 
-    fn select(&self, rest: &str, values: &[&dyn ToSql]) -> Result<Vec<Run>, Failure> {
+    pub(super) fn select(&self, rest: &str, values: &[&dyn ToSql]) -> Result<Vec<Run>, Failure> {
         let list = || {
             let mut statement = self.runs.prepare_cached(&format!("SELECT {COLUMNS} FROM runs {rest}"))?;
             let rows = statement.query_map(values, read_run)?;
@@ -304,13 +251,6 @@ impl State {
         };
         list().map_err(|error| self.broken(&error))
     }
-}
-
-/// Whether there is a process of this number on this machine.
-fn lives(process: u32) -> bool {
-    let number = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);
-    // one that is another user's lives too
-    number.is_some_and(|number| rustix::process::test_kill_process(number) != Err(rustix::io::Errno::SRCH))
 }
 
 /// Who begins a run: the service says so for its own, else it is a command.
@@ -345,10 +285,27 @@ fn read_run(row: &Row<'_>) -> rusqlite::Result<Run> {
         summary: row.get(11)?,
         report: None,
         arguments: arguments.and_then(|text| serde_json::from_str(&text).ok()),
+        process: row.get(13)?,
+        stopped: row.get(14)?,
     })
 }
 
 impl Run {
+    /// Whether it ended before it was through although nobody meant it to: it goes on as soon as it can.
+    pub fn goes_on(&self) -> bool {
+        let own = self.status == Status::Ended && self.arguments.is_some() && self.stopped.is_none();
+        own && match self.kind.as_str() {
+            "check" => self.summary_value().is_some_and(|summary| summary["interrupted"] == true),
+            // one that had not begun to change anything
+            _ => self.verdict.as_deref() == Some("stopped"),
+        }
+    }
+
+    /// Whether the process that carries it out is there.
+    pub fn lives(&self) -> bool {
+        self.process.is_some_and(super::upkeep::lives)
+    }
+
     /// A number of its summary.
     pub fn number(&self, field: &str) -> Option<u64> {
         self.summary_value()?.get(field)?.as_u64()
@@ -440,42 +397,10 @@ mod tests {
     }
 
     #[test]
-    fn a_run_whose_process_is_gone_is_marked_and_one_at_work_is_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = State::open(folder.path()).unwrap();
-        for run in ["own", "gone", "unknown"] {
-            state.begin(run, "check", "shop").unwrap();
-        }
-        let mut child = std::process::Command::new("true").spawn().unwrap();
-        child.wait().unwrap();
-        state.change("UPDATE runs SET process = ?1 WHERE run = 'gone'", &[&child.id()]).unwrap();
-        state.change("UPDATE runs SET process = NULL WHERE run = 'unknown'", &[]).unwrap();
-        state.sweep().unwrap();
-        let word = |run: &str| state.find(run).unwrap().unwrap().word().to_owned();
-        assert_eq!([word("own"), word("gone"), word("unknown")], ["working", "killed", "killed"]);
-    }
-
-    #[test]
     fn what_waits_has_a_bound() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(folder.path()).unwrap();
         (0..QUEUED_MAX).for_each(|n| state.queue(&request(&n.to_string())).unwrap());
         assert_eq!(state.queue(&request("more")).unwrap_err().outcome.code(), 5);
-    }
-
-    #[test]
-    fn old_runs_go_with_their_journals() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = State::open(folder.path()).unwrap();
-        for run in ["a", "b", "c", "d"] {
-            state.begin(run, "sync", "shop").unwrap();
-            state.finish(run, "identical", "{}", "{}").unwrap();
-            std::fs::write(state.journal(run), "x").unwrap();
-        }
-        state.begin("e", "check", "shop").unwrap();
-        state.prune(3).unwrap();
-        let names: Vec<String> = state.list(9).unwrap().into_iter().map(|run| run.run).collect();
-        assert_eq!(names, ["e", "d", "c"]);
-        assert!(!state.journal("a").exists() && state.journal("c").exists());
     }
 }

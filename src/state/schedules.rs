@@ -6,7 +6,7 @@
 use super::history::{Request, signed, unsigned};
 use super::{State, seconds};
 use crate::error::Failure;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use std::collections::BTreeMap;
 
 /// How many notes of left out times are kept of a schedule.
@@ -106,7 +106,8 @@ impl State {
     pub fn start_planned(&mut self, request: &Request, missed: u32) -> Result<(), Failure> {
         let (name, planned_at) =
             (request.schedule.clone().unwrap_or_default(), request.planned_at.unwrap_or(0));
-        let transaction = self.runs.unchecked_transaction().map_err(|error| self.broken(&error))?;
+        let transaction = Transaction::new_unchecked(&self.runs, TransactionBehavior::Immediate)
+            .map_err(|error| self.broken(&error))?;
         self.queue(request)?;
         self.change(
             "UPDATE schedules SET planned_at = ?2, starts = starts + 1, missed = missed + ?3 WHERE name = ?1",
@@ -175,7 +176,7 @@ impl State {
         Ok(changed.map_err(|error| self.broken(&error))? > 0)
     }
 
-    /// When the last check of a schedule began of those that compared all they were to compare, in seconds since 1970.
+    /// When the last check of a schedule ended of those that compared all they were to compare, in seconds since 1970.
     pub fn last_whole(&self, schedule: &str) -> Result<Option<u64>, Failure> {
         let sql = "SELECT MAX(finished) FROM runs WHERE schedule = ?1 AND kind = 'check' AND status = 'ended'
                    AND summary ->> 'whole' = 1";

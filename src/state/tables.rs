@@ -1,13 +1,14 @@
 //! What is known of each table: what the latest check that looked at all of its rows said, and since when it differs.
 //!
 //! Invariant: only a check of all rows of a table, in which it was found identical on all nodes, ends *different since*; a check that
-//! was stopped, was limited to some rows, or could not decide leaves it. Not here: alerts, which follow the same rule.
+//! was stopped, was limited to some rows, or could not decide leaves it; so does one to which the table is not visible, until
+//! somebody says that it is gone ([`State::forget_table`]). Not here: alerts, which follow the same rule.
 
 use super::history::{signed, unsigned};
 use super::{State, seconds};
 use crate::error::Failure;
 use checker::{Divergence, Report, Selection, TableReport, Verdict};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -17,7 +18,7 @@ pub(super) const LAYOUT: &str = "
         cluster TEXT NOT NULL, name TEXT NOT NULL, verdict TEXT NOT NULL, run TEXT NOT NULL, checked_at INTEGER NOT NULL,
         rows INTEGER NOT NULL, rows_different INTEGER NOT NULL, rows_unsettled INTEGER NOT NULL, missing INTEGER NOT NULL,
         extra INTEGER NOT NULL, changed INTEGER NOT NULL, chunks TEXT NOT NULL, reason TEXT, clean_at INTEGER,
-        different_since INTEGER, PRIMARY KEY (cluster, name)) STRICT, WITHOUT ROWID;";
+        different_since INTEGER, nodes TEXT NOT NULL, PRIMARY KEY (cluster, name)) STRICT, WITHOUT ROWID;";
 
 /// How many rows differ in which way, seen from the first node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub struct TableState {
     pub clean_at: Option<u64>,
     /// Since when it is known to differ.
     pub different_since: Option<u64>,
+    /// The nodes on which it was compared.
+    pub nodes: Vec<String>,
 }
 
 /// The kinds of the rows that a report lists, by table.
@@ -107,32 +110,52 @@ fn read_chunks(text: &str) -> Vec<(char, u64)> {
 }
 
 impl State {
-    /// Keeps what a check that looked at all rows of its tables says of them; also that a table is no longer there.
+    /// Keeps what a check says of its tables; `whole`: whether it compared all that it was to compare. Of one that was limited to
+    /// some rows only what differs is kept. A table that is no longer listed is forgotten if it was well; else it may be there
+    /// and not be visible, and stays as skipped.
     pub fn keep_tables(
         &mut self,
         cluster: &str,
         report: &Report,
         selection: &Selection,
+        whole: bool,
     ) -> Result<(), Failure> {
         let known: Vec<String> = self.tables(cluster)?.into_iter().map(|table| table.name).collect();
         let kinds = kinds(report);
+        let some_rows = selection.filter.is_some();
+        let listed = |name: &String| report.tables.iter().any(|table| table.table.to_string() == *name);
+        let selected = |name: &String| {
+            name.split_once('.').is_some_and(|(database, table)| selection.contains(database, table))
+        };
         let keep = |runs: &mut Connection| {
-            let transaction = runs.transaction()?;
+            let transaction = runs.transaction_with_behavior(TransactionBehavior::Immediate)?;
             for table in &report.tables {
-                let kinds = kinds.get(&table.table.to_string()).copied().unwrap_or_default();
-                keep_table(&transaction, cluster, &report.run, table, kinds, report.interrupted)?;
-            }
-            for name in known.iter().filter(|_| !report.interrupted) {
-                let gone =
-                    name.split_once('.').is_some_and(|(database, table)| selection.contains(database, table));
-                if gone && !report.tables.iter().any(|table| table.table.to_string() == *name) {
-                    transaction
-                        .execute("DELETE FROM tables WHERE cluster = ?1 AND name = ?2", [cluster, name])?;
+                if some_rows && table.verdict != Verdict::Different {
+                    continue;
                 }
+                let kinds = kinds.get(&table.table.to_string()).copied().unwrap_or_default();
+                keep_table(&transaction, cluster, report, table, kinds)?;
+            }
+            let unlisted = |name: &&String| whole && !some_rows && selected(name) && !listed(name);
+            for name in known.iter().filter(unlisted) {
+                transaction.execute(
+                    "DELETE FROM tables WHERE cluster = ?1 AND name = ?2 AND different_since IS NULL",
+                    [cluster, name],
+                )?;
+                transaction.execute(
+                    "UPDATE tables SET verdict = 'skipped', checked_at = ?3, reason = ?4 WHERE cluster = ?1 AND name = ?2",
+                    params![cluster, name, seconds(), NOT_LISTED],
+                )?;
             }
             transaction.commit()
         };
         keep(&mut self.runs).map_err(|error| self.broken(&error))
+    }
+
+    /// Forgets a table that is gone for good; whether it was known.
+    pub fn forget_table(&self, cluster: &str, name: &str) -> Result<bool, Failure> {
+        let gone = self.runs.execute("DELETE FROM tables WHERE cluster = ?1 AND name = ?2", [cluster, name]);
+        Ok(gone.map_err(|error| self.broken(&error))? > 0)
     }
 
     /// What is known of each table of a cluster, by name.
@@ -152,35 +175,38 @@ impl State {
     }
 }
 
+/// Why a table that differed is no longer compared.
+const NOT_LISTED: &str =
+    "no node lists it: it was dropped, or evensum's user may not see it; evensum table forget ends this";
+
 const SELECT: &str = "SELECT name, verdict, run, checked_at, rows, rows_different, rows_unsettled, missing, extra, changed, chunks,
-    reason, clean_at, different_since FROM tables";
+    reason, clean_at, different_since, nodes FROM tables";
 
 fn keep_table(
     runs: &Connection,
     cluster: &str,
-    run: &str,
+    report: &Report,
     table: &TableReport,
     kinds: Kinds,
-    interrupted: bool,
 ) -> rusqlite::Result<()> {
     // of a check that was stopped counts what it came to know
-    if interrupted && matches!(table.verdict, Verdict::Skipped | Verdict::Unsettled) {
+    if report.interrupted && matches!(table.verdict, Verdict::Skipped | Verdict::Unsettled) {
         return Ok(());
     }
     let now = seconds();
     let clean_at = (table.verdict == Verdict::Identical).then_some(now);
     let different = (table.verdict == Verdict::Different).then_some(now);
     runs.execute(
-        "INSERT INTO tables VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+        "INSERT INTO tables VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
          ON CONFLICT DO UPDATE SET verdict = ?3, run = ?4, checked_at = ?5, rows = ?6, rows_different = ?7,
-         rows_unsettled = ?8, missing = ?9, extra = ?10, changed = ?11, chunks = ?12, reason = ?13,
+         rows_unsettled = ?8, missing = ?9, extra = ?10, changed = ?11, chunks = ?12, reason = ?13, nodes = ?16,
          clean_at = COALESCE(?14, clean_at),
          different_since = CASE WHEN ?14 IS NOT NULL THEN NULL ELSE COALESCE(different_since, ?15) END",
         params![
             cluster,
             table.table.to_string(),
             table.verdict.to_string(),
-            run,
+            &*report.run,
             now,
             signed(table.rows),
             signed(table.rows_different),
@@ -191,7 +217,8 @@ fn keep_table(
             written(&table.chunk_verdicts),
             table.reason,
             clean_at,
-            different
+            different,
+            report.nodes.join("\n")
         ],
     )
     .map(drop)
@@ -213,6 +240,7 @@ fn read_table(row: &Row<'_>) -> rusqlite::Result<TableState> {
         reason: row.get(11)?,
         clean_at: moment(12)?,
         different_since: moment(13)?,
+        nodes: row.get::<_, String>(14)?.lines().map(str::to_owned).collect(),
     })
 }
 
@@ -230,7 +258,7 @@ mod tests {
         let all = Selection::new(&[], &[]).unwrap();
         let name = report.tables[0].table.to_string();
         let mut keep = |report: &Report| {
-            state.keep_tables("shop", report, &all).unwrap();
+            state.keep_tables("shop", report, &all, !report.interrupted).unwrap();
             state.table("shop", &name).unwrap()
         };
         report.tables[0].verdict = Verdict::Different;
@@ -247,11 +275,36 @@ mod tests {
         (report.tables[0].verdict, report.interrupted) = (Verdict::Identical, false);
         let table = keep(&report).unwrap();
         assert!(table.different_since.is_none() && table.clean_at.is_some());
-        // a table that is no longer there is forgotten, but not by a check that was stopped
-        report.tables.remove(0);
+        // a table that is no longer listed is forgotten, but not by a check that was stopped
+        let table = report.tables.remove(0);
         report.interrupted = true;
         assert!(keep(&report).is_some());
         report.interrupted = false;
         assert!(keep(&report).is_none());
+        // one that differs may only not be visible
+        report.tables.insert(0, TableReport { verdict: Verdict::Different, ..table });
+        assert!(keep(&report).is_some());
+        report.tables.remove(0);
+        let unseen = keep(&report).unwrap();
+        assert!(unseen.different_since.is_some() && unseen.verdict == "skipped", "{unseen:?}");
+        assert!(state.forget_table("shop", &name).unwrap() && !state.forget_table("shop", &name).unwrap());
+    }
+
+    #[test]
+    fn a_check_of_some_rows_finds_and_never_clears() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut state = State::open(folder.path()).unwrap();
+        let mut report = sample();
+        report.interrupted = false;
+        let mut some = Selection::new(&[], &[]).unwrap();
+        some.filter = Some("id > 5".into());
+        let name = report.tables[0].table.to_string();
+        let course = [(Verdict::Identical, false), (Verdict::Different, true), (Verdict::Identical, true)];
+        for (verdict, expected) in course {
+            report.tables[0].verdict = verdict;
+            state.keep_tables("shop", &report, &some, true).unwrap();
+            let known = state.table("shop", &name).unwrap();
+            assert_eq!(known.is_some_and(|table| table.different_since.is_some()), expected, "{verdict}");
+        }
     }
 }

@@ -219,6 +219,12 @@ struct Document {
 }
 
 impl Plan {
+    /// How many rows it changes: one for each step, and of a table without a key each copy that comes or goes.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.steps.iter().map(Step::rows).sum()
+    }
+
     /// The plan as SQL with comments, node by node.
     #[must_use]
     pub fn to_sql(&self) -> String {
@@ -282,6 +288,18 @@ impl Plan {
 }
 
 impl Step {
+    /// How many rows it changes.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        match self.table.counted() {
+            true => {
+                let (before, after) = self.edit().copies();
+                before.abs_diff(after).max(1)
+            }
+            false => 1,
+        }
+    }
+
     /// The edit as one statement.
     #[must_use]
     pub fn to_sql(&self) -> String {
@@ -352,6 +370,8 @@ mod tests {
         let divergence = Divergence::new(&Arc::new(table.as_multiset()), &key, &[row(2), row(3)], &nodes);
         assert_eq!(divergence.columns(), ["(copies)"]);
         let report = Report { divergences: vec![divergence], ..Report::of("r", &nodes) };
+        let many = Divergence::new(&Arc::new(table.as_multiset()), &key, &[row(2), row(900)], &nodes);
+        let many = Report { divergences: vec![many], ..report.clone() };
         let planned = nodes.map(|name| PlannedNode { identity: name.clone(), name });
         let plan = make_plan(&report, &planned, &[], |_| Decision::Winner(0));
         assert_eq!(
@@ -359,6 +379,9 @@ mod tests {
             "-- on n2 (1 rows), outside the binary log, each under its guard\n\
              DELETE FROM `shop`.`log` WHERE (`who` = 1 AND `what` IS NULL) LIMIT 1;  -- as on n1\n"
         );
+        assert_eq!(plan.rows(), 1);
+        let plan = make_plan(&many, &planned, &[], |_| Decision::Winner(0));
+        assert_eq!((plan.steps.len(), plan.rows()), (1, 898), "each copy is a row");
         let plan = make_plan(&report, &planned, &[], |_| Decision::Winner(1));
         let insert = ["INSERT", "INTO `shop`.`log` (`who`, `what`) VALUES (1, NULL);"].join(" ");
         assert!(plan.to_sql().contains(&insert), "{}", plan.to_sql());

@@ -41,7 +41,9 @@ pub async fn login(
     ConnectInfo(Visitor(from)): ConnectInfo<Visitor>,
     Fields(fields): Fields<LoginFields>,
 ) -> Answer {
-    let mut names = vec![format!("address {}", from.ip())];
+    // of visitors by way of a proxy on this machine the address says nothing: one must not lock out all
+    let proxied = from.ip().is_loopback() && !desk.service.setup().external_url().is_empty();
+    let mut names: Vec<String> = (!proxied).then(|| format!("address {}", from.ip())).into_iter().collect();
     // what can be no name is not remembered: it may be a password in the wrong place, and as long as a body
     names.extend(account_name(&fields.name).map(|name| format!("account {name}")).ok());
     let Ok(_turn) = desk.logins.turns.acquire().await else { return Err(refused()) };
@@ -80,7 +82,8 @@ fn admit(desk: &Desk, name: &str, status: StatusCode) -> Answer {
 }
 
 fn set_cookie(desk: &Desk, response: &mut Response, value: &str, seconds: u64) {
-    let secure = if desk.encrypted { "; Secure" } else { "" };
+    let encrypted = desk.encrypted || desk.service.setup().external_url().starts_with("https://");
+    let secure = if encrypted { "; Secure" } else { "" };
     let cookie = format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
     if let Ok(value) = HeaderValue::from_str(&cookie) {
         response.headers_mut().insert(header::SET_COOKIE, value);

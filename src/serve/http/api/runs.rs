@@ -118,7 +118,7 @@ pub async fn stop(
         return Err(Wrong::new(StatusCode::CONFLICT, what, "end it where it was begun"));
     }
     note(&desk, &caller.name, "stop", &run.run, "")?;
-    runner::ask_to_stop(&state, &run, &format!("account {}", caller.name))?;
+    runner::ask_to_stop(&state, &run, &format!("stopped by account {}", caller.name))?;
     desk.service.wake.notify_waiters();
     accepted(&run.run)
 }
@@ -150,9 +150,8 @@ pub async fn plan_repair(
     }
     let setup = desk.service.setup();
     let run = clock::run_name();
-    let mut arguments = command::repair(&setup.path, &found.run, &fields.policy, None);
-    let plan = desk.service.state()?.plan(&run);
-    arguments.extend(["--plan".to_owned(), plan.display().to_string()]);
+    let file = desk.service.state()?.plan(&run);
+    let arguments = command::plan_of_repair(&setup.path, &found.run, &fields.policy, &file);
     let request = Request {
         run,
         kind: "sync".to_owned(),
@@ -190,6 +189,15 @@ pub async fn execute_repair(
         ));
     }
     let tables = approval_word(&planned);
+    let summary = planned.summary_value().unwrap_or_default();
+    if summary["tables"].as_u64() > summary["repaired"].as_array().map(|named| named.len() as u64) {
+        let what = "the plan changes more tables than are named here";
+        return Err(Wrong::new(
+            StatusCode::CONFLICT,
+            what,
+            "carry it out by the command, or repair fewer tables at once",
+        ));
+    }
     if tables.is_empty() {
         return Err(Wrong::new(StatusCode::CONFLICT, "the plan changes nothing", ""));
     }
@@ -213,7 +221,7 @@ pub async fn execute_repair(
         return Err(Wrong::new(StatusCode::CONFLICT, what, &format!("see /api/v1/runs/{run}")));
     }
     let setup = desk.service.setup();
-    let rows = planned.number("steps").unwrap_or(0).to_string();
+    let rows = planned.number("rows").unwrap_or(0).to_string();
     let arguments = ["sync", "--config", &setup.path.display().to_string()].map(str::to_owned).into_iter();
     let arguments =
         arguments.chain([format!("--execute={}", path.display()), "--yes".into(), "--max-rows".into(), rows]);

@@ -7,8 +7,7 @@ use super::runs::ask;
 use super::{Fields, Part, text};
 use crate::clock;
 use crate::config::service::Plan;
-use crate::serve::planner::{moment, salt};
-use crate::serve::{Setup, command};
+use crate::serve::{Setup, command, planner};
 use crate::state::{Request, ScheduleState};
 use axum::Extension;
 use axum::extract::State;
@@ -40,9 +39,8 @@ pub async fn list(State(desk): State<Arc<Desk>>) -> Answer {
 
 fn document(setup: &Setup, plan: &Plan, known: Option<&ScheduleState>) -> Value {
     let schedule = &plan.schedule;
-    let now = moment(clock::now_seconds());
-    let offset = schedule.jitter_offset(&salt(&setup.cluster));
-    let next = schedule.expression.times(schedule.zone, now).take(NEXT).map(|at| (at + offset).to_rfc3339());
+    let next = planner::next(plan, &setup.cluster, clock::now_seconds(), NEXT);
+    let next = next.into_iter().map(|at| at.to_rfc3339());
     json!({
         "name": schedule.name,
         "cron": plan.said.cron,

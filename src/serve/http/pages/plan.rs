@@ -86,13 +86,14 @@ fn approval(visit: &Visit, run: &Run, steps: usize) -> Result<Markup, Wrong> {
     let path = visit.state.plan(&run.run);
     let config = visit.setup.path.display().to_string();
     let done = carried_out(visit, run)?;
+    let rows = run.number("rows").unwrap_or(0);
     let wish = Wish {
         method: "POST",
         address: execute_address(&run.run),
         then: Then::Run,
         button: "Carry out this plan",
         command: format!(
-            "evensum sync --config {} --execute={} --yes --max-rows {steps}",
+            "evensum sync --config {} --execute={} --yes --max-rows {rows}",
             quoted(&config),
             quoted(&path.display().to_string())
         ),

@@ -6,7 +6,7 @@ use super::frame::{Visit, part, when, word};
 use super::{calendar, commands};
 use crate::config::service::{Follow, Meeting, Missed, Plan};
 use crate::serve::command::{scheduled_check, typed};
-use crate::serve::planner::{moment, salt};
+use crate::serve::planner;
 use crate::state::ScheduleState;
 use maud::{Markup, html};
 use schedules::chrono::{DateTime, Utc};
@@ -93,8 +93,7 @@ fn facts(plan: &Plan, known: Option<&ScheduleState>) -> Markup {
 
 fn next(visit: &Visit, plan: &Plan, paused: bool) -> Markup {
     let schedule = &plan.schedule;
-    let offset = schedule.jitter_offset(&salt(&visit.setup.cluster));
-    let times = schedule.expression.times(schedule.zone, moment(visit.now)).take(NEXT).map(|at| at + offset);
+    let times = planner::next(plan, &visit.setup.cluster, visit.now, NEXT).into_iter();
     let times: Vec<DateTime<Utc>> = times.collect();
     html! {
         @if times.is_empty() { p.empty { "It is never due again." } }

@@ -103,8 +103,9 @@ async fn a_thousand_tables_of_a_hundred_thousand_chunks_are_a_page_of_bounded_si
         _ => vec![(Verdict::Identical, 100)],
     };
     let tables = (0..1_000).map(|n| table(&format!("table_{n:04}"), verdicts(n))).collect();
-    let report = checker::Report { tables, interrupted: false, ..sample() };
-    stage.state().keep_tables("shop", &report, &Selection::new(&[], &[]).unwrap()).unwrap();
+    let nodes = vec!["127.0.0.1:1".into(), "127.0.0.1:2".into()];
+    let report = checker::Report { tables, nodes, interrupted: false, ..sample() };
+    stage.state().keep_tables("shop", &report, &Selection::new(&[], &[]).unwrap(), true).unwrap();
 
     let began = Instant::now();
     let home = text(super::home(stage.visit(Role::Operator)).await).await;
@@ -125,7 +126,7 @@ async fn names_are_text_and_viewers_are_offered_nothing_that_they_may_not() {
     let stage = Stage::new();
     let name = "<script>alert(1)</script>";
     let report = checker::Report { tables: vec![table(name, vec![(Verdict::Different, 1)])], ..sample() };
-    stage.state().keep_tables("shop", &report, &Selection::new(&[], &[]).unwrap()).unwrap();
+    stage.state().keep_tables("shop", &report, &Selection::new(&[], &[]).unwrap(), true).unwrap();
     for role in [Role::Viewer, Role::Operator] {
         let path = || Path(format!("shop.{name}"));
         let pages = [
