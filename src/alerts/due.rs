@@ -13,6 +13,9 @@ use std::time::Duration;
 /// How long a receiver that wants to be told again and again is told that an alert has ended.
 pub const ENDED_AGAIN: Duration = Duration::from_secs(300);
 
+/// The longest mute: what is longer is a configuration.
+pub const MUTE_MAX: Duration = Duration::from_secs(30 * 86_400);
+
 /// How a sink wants to be told.
 #[derive(Clone, Copy, Debug)]
 pub struct Manner {

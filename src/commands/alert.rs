@@ -1,7 +1,7 @@
 //! `evensum alert`: what is wrong, who knows of it, and whether who should be told can be.
 
 use super::place;
-use crate::alerts::sink::send;
+use crate::alerts::due::MUTE_MAX;
 use crate::cli::{AlertCommand, PlaceArgs};
 use crate::clock::{self, rfc3339};
 use crate::error::{Failure, Outcome};
@@ -10,9 +10,6 @@ use crate::render;
 use crate::serve::{teller, view};
 use serde_json::{Value, json};
 use std::time::Duration;
-
-/// The longest mute.
-const MUTE_MAX: Duration = Duration::from_secs(30 * 86_400);
 
 /// Runs the command.
 pub async fn run(command: AlertCommand) -> Result<Outcome, Failure> {
@@ -60,20 +57,7 @@ async fn test(args: &PlaceArgs) -> Result<Outcome, Failure> {
         ));
     }
     let (mut results, mut well) = (Vec::new(), true);
-    for sink in &setup.sinks {
-        let mut error = None;
-        for firing in [true, false] {
-            let (sink, notification) =
-                (sink.clone(), teller::test_notification(&setup.cluster, &setup.external_url(), firing));
-            let sent =
-                tokio::task::spawn_blocking(move || send(&sink, &notification, clock::now_seconds())).await;
-            error = match sent {
-                Ok(Ok(())) => continue,
-                Ok(Err(error)) => Some(error.to_string()),
-                Err(error) => Some(error.to_string()),
-            };
-            break;
-        }
+    for (sink, error) in teller::test(setup).await {
         well &= error.is_none();
         if !args.json {
             let word = error

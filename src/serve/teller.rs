@@ -6,7 +6,7 @@
 //! Invariant: what was told is noted after it was taken, so that a service that is killed in between tells it twice and never
 //! forgets it. Receivers know the same alert by its fingerprint.
 
-use super::Service;
+use super::{Service, Setup};
 use crate::alerts::due::{Manner, due};
 use crate::alerts::findings;
 use crate::alerts::notice::{NOTICES_MAX, Notice, Notification, Severity};
@@ -132,8 +132,27 @@ fn pause(failures: u32) -> Duration {
     PAUSE.saturating_mul(1 << failures.min(16)).min(PAUSE_MAX)
 }
 
-/// What `evensum alert test` tells: an alert that says it is none.
-pub fn test_notification(cluster: &str, external_url: &str, firing: bool) -> Notification {
+/// Tells every sink a test, and then that it is over; why each could not be told, if it could not.
+pub async fn test(setup: &Setup) -> Vec<(Arc<Sink>, Option<String>)> {
+    let mut results = Vec::new();
+    for sink in &setup.sinks {
+        let (to, cluster, url) = (sink.clone(), setup.cluster.clone(), setup.external_url());
+        let told = move || {
+            let tell = |firing| send(&to, &test_notification(&cluster, &url, firing), clock::now_seconds());
+            tell(true).and_then(|()| tell(false))
+        };
+        let error = match tokio::task::spawn_blocking(told).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("it failed within".to_owned()),
+        };
+        results.push((sink.clone(), error));
+    }
+    results
+}
+
+/// An alert that says it is none.
+fn test_notification(cluster: &str, external_url: &str, firing: bool) -> Notification {
     let now = clock::now_seconds();
     let text = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
         pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()

@@ -4,7 +4,7 @@ use super::super::Desk;
 use super::super::answer::{Answer, Wrong, here};
 use super::super::guard::{Caller, note};
 use super::{Asked, Fields, Part, limit, line, text, time};
-use crate::alerts::sink::send;
+use crate::alerts::due::MUTE_MAX;
 use crate::clock;
 use crate::serve::{teller, view};
 use axum::Extension;
@@ -13,10 +13,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::time::Duration;
 
-/// The longest mute.
-const MUTE_MAX: Duration = Duration::from_secs(30 * 86_400);
 /// The longest reason, in characters.
 const REASON_MAX: usize = 500;
 
@@ -62,20 +59,11 @@ pub async fn acknowledge(
 /// Tells every receiver a test, and says which took it.
 pub async fn test(State(desk): State<Arc<Desk>>, Extension(caller): Extension<Caller>) -> Answer {
     note(&desk, &caller.name, "test", "alerts", "")?;
-    let setup = desk.service.setup();
-    let mut results: Vec<Value> = Vec::new();
-    for sink in setup.sinks.clone() {
-        let notification = teller::test_notification(&setup.cluster, &setup.external_url(), true);
-        let (name, kind) = (sink.name().to_owned(), sink.kind().to_owned());
-        let sent =
-            tokio::task::spawn_blocking(move || send(&sink, &notification, clock::now_seconds())).await;
-        let error = match sent {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("it failed within".to_owned()),
-        };
-        results.push(json!({ "sink": name, "type": kind, "sent": error.is_none(), "error": error }));
-    }
+    let told = teller::test(&desk.service.setup()).await;
+    let results = told.iter().map(|(sink, error)| {
+        json!({ "sink": sink.name(), "type": sink.kind(), "sent": error.is_none(), "error": error })
+    });
+    let results: Vec<Value> = results.collect();
     here(json!({ "sinks": results }))
 }
 
