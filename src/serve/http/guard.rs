@@ -8,14 +8,16 @@
 //! Invariant: a request that is refused changed nothing, and is refused alike whether or not its subject exists.
 
 use super::answer::Wrong;
-use super::{Desk, hosts, pages};
+use super::{BODY_BYTES_MAX, Desk, hosts, pages};
 use crate::output;
 use crate::serve::access::{Found, Need, find};
 use crate::state::{Pass, Role};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -24,6 +26,8 @@ use tokio::runtime::Handle;
 pub const OURS: &str = "x-evensum-request";
 /// The cookie of a session.
 pub const COOKIE: &str = "evensum_session";
+/// How long the body of a request may be on its way.
+const BODY_MAX: Duration = Duration::from_secs(10);
 /// How long an answer may take.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 /// Nothing but our own files, no script in a page, no frame around it.
@@ -47,20 +51,39 @@ impl Caller {
 }
 
 /// Lets a request pass, or answers it. Whatever asks the state waits for who writes there, for seconds if need be, and so it waits on
-/// a thread of its own: neither other visitors nor the parts of the service wait with it. The connection goes on meanwhile, as the
-/// body of the request may still be on its way.
+/// a thread of its own: neither other visitors nor the parts of the service wait with it. Threads are few, so a request is whole
+/// before it takes one: visitors who send slowly hold up themselves.
 pub async fn guard(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
+    let (request, inside) = (whole(request).await, desk.clone());
     let work = async move {
-        tokio::task::block_in_place(|| Handle::current().block_on(answer(&desk, request, next)))
+        tokio::task::block_in_place(|| Handle::current().block_on(answer(&inside, request, next)))
     };
-    tokio::spawn(work).await.unwrap_or_else(|_| {
+    let response = tokio::spawn(work).await.unwrap_or_else(|_| {
         Wrong::new(StatusCode::INTERNAL_SERVER_ERROR, "it went wrong within", "").into_response()
-    })
+    });
+    with_policy(&desk, response)
+}
+
+/// The request with all of its body, as much of it as came in time and is not too much; who takes it sees that it is too long or
+/// broken off.
+async fn whole(request: Request) -> Request {
+    let (parts, body) = request.into_parts();
+    let (mut bytes, mut stream) = (Vec::new(), body.into_data_stream());
+    let read = async {
+        while let Some(Ok(chunk)) = stream.next().await {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > BODY_BYTES_MAX {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(BODY_MAX, read).await;
+    Request::from_parts(parts, Body::from(bytes))
 }
 
 async fn answer(desk: &Desk, mut request: Request, next: Next) -> Response {
     let page = !request.uri().path().starts_with("/api/");
-    let mut response = match admit(desk, &mut request) {
+    match admit(desk, &mut request) {
         Ok(()) => match tokio::time::timeout(ANSWER_MAX, next.run(request)).await {
             Ok(response) => response,
             Err(_) => {
@@ -71,7 +94,11 @@ async fn answer(desk: &Desk, mut request: Request, next: Next) -> Response {
             pages::login(desk).into_response()
         }
         Err(wrong) => wrong.into_response(),
-    };
+    }
+}
+
+/// What a browser may do with an answer.
+fn with_policy(desk: &Desk, mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, POLICY),
