@@ -77,7 +77,7 @@ impl Service {
 
     /// The state folder, over a connection of one's own.
     pub fn state(&self) -> Result<State, Failure> {
-        State::open(&self.folder)
+        State::connect(&self.folder)
     }
 
     /// Whether the service is about to end.

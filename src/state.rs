@@ -37,7 +37,7 @@ pub use tables::{Kinds, TableState, kinds};
 
 use crate::clock;
 use crate::error::Failure;
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -76,9 +76,6 @@ impl State {
     /// Opens the folder, and makes it if it is not there.
     pub fn open(folder: &Path) -> Result<State, Failure> {
         let path = folder.join("runs.sqlite");
-        let broken = |why: &dyn std::fmt::Display| {
-            Failure::state(format!("the state file {} cannot be used: {why}", path.display()))
-        };
         // a folder that was there before is not ours to close: it may hold more than runs
         for folder in [folder.to_owned(), folder.join("journals"), folder.join("locks"), folder.join("plans")]
         {
@@ -86,10 +83,19 @@ impl State {
                 Failure::state(format!("cannot make the folder {}: {error}", folder.display()))
             })?;
         }
-        private_file(&path).map_err(|error| broken(&error))?;
-        let mut runs = Connection::open(&path).map_err(|error| broken(&error))?;
-        runs.busy_timeout(BUSY_TIMEOUT).map_err(|error| broken(&error))?;
-        layout::bring_up(&mut runs).map_err(|why| broken(&why))?;
+        private_file(&path).map_err(|error| unusable(&path, &error))?;
+        let mut state = State::connect(folder)?;
+        layout::bring_up(&mut state.runs).map_err(|why| unusable(&path, &why))?;
+        Ok(state)
+    }
+
+    /// One more connection to a folder that was opened before: for who asks often, as the service does with each request.
+    pub fn connect(folder: &Path) -> Result<State, Failure> {
+        let path = folder.join("runs.sqlite");
+        // one that is not there is not made, as it would be open to others and empty
+        let flags = OpenFlags::default() & !OpenFlags::SQLITE_OPEN_CREATE;
+        let runs = Connection::open_with_flags(&path, flags).map_err(|error| unusable(&path, &error))?;
+        runs.busy_timeout(BUSY_TIMEOUT).map_err(|error| unusable(&path, &error))?;
         Ok(State { folder: folder.to_owned(), runs })
     }
 
@@ -157,9 +163,12 @@ impl State {
     }
 
     fn broken(&self, error: &rusqlite::Error) -> Failure {
-        let path = self.folder.join("runs.sqlite");
-        Failure::state(format!("the state file {} cannot be used: {error}", path.display()))
+        unusable(&self.folder.join("runs.sqlite"), error)
     }
+}
+
+fn unusable(path: &Path, why: &dyn std::fmt::Display) -> Failure {
+    Failure::state(format!("the state file {} cannot be used: {why}", path.display()))
 }
 
 /// Makes a folder, with those above it, into which only this user can look.

@@ -66,18 +66,16 @@ fn execution(summary: &Summary) -> Value {
             document
         })
         .collect();
-    json!({
-        "mended": summary.count(|outcome| *outcome == Mending::Mended),
-        "already": summary.count(|outcome| *outcome == Mending::Already),
-        "moved": summary.count(|outcome| *outcome == Mending::Moved),
-        "refused": summary.count(|outcome| matches!(outcome, Mending::Refused(_))),
-        "called_off": summary.count(|outcome| *outcome == Mending::CalledOff),
-        "stalled": summary.stalled,
-        "rows_identical": summary.rows_identical,
-        "rows_unsettled": summary.rows_unsettled,
-        "different": summary.different.iter().map(super::json::divergence).collect::<Vec<_>>(),
-        "steps": steps,
-    })
+    let different: Vec<Value> = summary.different.iter().map(super::json::divergence).collect();
+    let mut document = super::summary::outcomes(summary);
+    document.extend([
+        ("stalled".to_owned(), json!(summary.stalled)),
+        ("rows_identical".to_owned(), json!(summary.rows_identical)),
+        ("rows_unsettled".to_owned(), json!(summary.rows_unsettled)),
+        ("different".to_owned(), different.into()),
+        ("steps".to_owned(), steps.into()),
+    ]);
+    document.into()
 }
 
 fn word(outcome: &Mending) -> &'static str {

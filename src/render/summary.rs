@@ -60,14 +60,18 @@ pub fn repair(plan: &Plan, summary: Option<&Summary>) -> Value {
     tables.dedup();
     let count = tables.len();
     tables.truncate(NAMED_MAX);
-    let came = summary.map(|summary| {
-        json!({
-            "mended": summary.count(|outcome| *outcome == Mending::Mended),
-            "already": summary.count(|outcome| *outcome == Mending::Already),
-            "moved": summary.count(|outcome| *outcome == Mending::Moved),
-            "refused": summary.count(|outcome| matches!(outcome, Mending::Refused(_))),
-            "called_off": summary.count(|outcome| *outcome == Mending::CalledOff),
-        })
-    });
+    let came = summary.map(outcomes);
     json!({ "steps": plan.steps.len(), "rows": plan.rows(), "undecided": plan.undecided.len(), "repaired": tables, "tables": count, "execution": came })
+}
+
+/// How many rows of a repair came to which end.
+pub fn outcomes(summary: &Summary) -> Map<String, Value> {
+    let counts = [
+        ("mended", summary.count(|outcome| *outcome == Mending::Mended)),
+        ("already", summary.count(|outcome| *outcome == Mending::Already)),
+        ("moved", summary.count(|outcome| *outcome == Mending::Moved)),
+        ("refused", summary.count(|outcome| matches!(outcome, Mending::Refused(_)))),
+        ("called_off", summary.count(|outcome| *outcome == Mending::CalledOff)),
+    ];
+    counts.into_iter().map(|(end, rows)| (end.to_owned(), json!(rows))).collect()
 }

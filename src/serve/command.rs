@@ -73,6 +73,20 @@ pub fn plan_of_repair(config: &Path, run: &str, policy: &str, file: &Path) -> Ve
     words
 }
 
+/// A repair exactly as it was planned, of so many rows.
+pub fn as_planned(config: &Path, file: &Path, rows: u64) -> Vec<String> {
+    let mut words = vec!["sync".to_owned()];
+    add(&mut words, "--config", &config.display().to_string());
+    words.extend([format!("--execute={}", file.display()), "--yes".to_owned()]);
+    add(&mut words, "--max-rows", &rows.to_string());
+    words
+}
+
+/// What the repair after a run is called: the one that follows on a check, or that carries out a plan.
+pub fn name_of_repair(run: &str) -> String {
+    format!("{run}-repair")
+}
+
 /// As one types it.
 pub fn typed(words: &[String]) -> String {
     let words = words.iter().map(|word| crate::render::text::quoted(word));
@@ -104,6 +118,16 @@ mod tests {
         assert_eq!(
             typed(&follow_up(&plan, config, "r1", Path::new("p")).unwrap()),
             "evensum sync --config /etc/evensum.toml --run r1 --policy majority --execute --yes --max-rows 7"
+        );
+    }
+
+    #[test]
+    fn a_plan_is_carried_out_within_its_own_rows() {
+        let words = as_planned(Path::new("/etc/evensum.toml"), Path::new("/var/p 1.json"), 7);
+        let typed = typed(&words);
+        assert_eq!(
+            typed,
+            "evensum sync --config /etc/evensum.toml '--execute=/var/p 1.json' --yes --max-rows 7"
         );
     }
 

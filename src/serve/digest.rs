@@ -48,7 +48,7 @@ fn repair_after(setup: &Setup, state: &State, run: &Run) -> Option<Request> {
     if run.number("rows_different").unwrap_or(0) == 0 || run.planned_at.is_none() {
         return None;
     }
-    let name = format!("{}-repair", run.run);
+    let name = command::name_of_repair(&run.run);
     let arguments = command::follow_up(setup.plan(schedule)?, &setup.path, &run.run, &state.plan(&name))?;
     Some(Request {
         run: name,

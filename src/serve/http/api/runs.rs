@@ -82,22 +82,33 @@ pub async fn begin(
         return Err(Wrong::unusable(&error.to_string()));
     }
     let setup = desk.service.setup();
-    let request = Request {
-        run: clock::run_name(),
-        kind: "check".to_owned(),
-        cause: format!("account {}", caller.name),
-        cluster: setup.cluster.clone(),
-        schedule: None,
-        planned_at: None,
-        arguments: command::check(&setup.path, &fields.tables),
-    };
-    ask(&desk, &caller, "check", &request)
+    let arguments = command::check(&setup.path, &fields.tables);
+    ask(&desk, &caller, "check", Wanted { run: clock::run_name(), schedule: None, arguments })
+}
+
+/// What somebody wants to be run.
+pub(super) struct Wanted {
+    /// Its name.
+    pub(super) run: String,
+    /// The schedule whose check it is.
+    pub(super) schedule: Option<String>,
+    /// The words after `evensum`.
+    pub(super) arguments: Vec<String>,
 }
 
 /// Has a run wait, notes who asked, and says where it is to be seen.
-pub(super) fn ask(desk: &Desk, caller: &Caller, action: &str, request: &Request) -> Answer {
+pub(super) fn ask(desk: &Desk, caller: &Caller, action: &str, wanted: Wanted) -> Answer {
+    let request = Request {
+        run: wanted.run,
+        kind: wanted.arguments.first().cloned().unwrap_or_default(),
+        cause: format!("account {}", caller.name),
+        cluster: desk.service.setup().cluster.clone(),
+        schedule: wanted.schedule,
+        planned_at: None,
+        arguments: wanted.arguments,
+    };
     note(desk, &caller.name, action, &request.run, &command::typed(&request.arguments))?;
-    desk.service.state()?.queue(request)?;
+    desk.service.state()?.queue(&request)?;
     desk.service.wake.notify_waiters();
     accepted(&request.run)
 }
@@ -152,16 +163,7 @@ pub async fn plan_repair(
     let run = clock::run_name();
     let file = desk.service.state()?.plan(&run);
     let arguments = command::plan_of_repair(&setup.path, &found.run, &fields.policy, &file);
-    let request = Request {
-        run,
-        kind: "sync".to_owned(),
-        cause: format!("account {}", caller.name),
-        cluster: setup.cluster.clone(),
-        schedule: None,
-        planned_at: None,
-        arguments,
-    };
-    ask(&desk, &caller, "plan", &request)
+    ask(&desk, &caller, "plan", Wanted { run, schedule: None, arguments })
 }
 
 /// The word that approves a plan.
@@ -215,28 +217,16 @@ pub async fn execute_repair(
             "plan the repair again",
         )
     })?;
-    let run = format!("{}-repair", planned.run);
+    let run = command::name_of_repair(&planned.run);
     if state.find(&run)?.is_some() {
         let what = "this plan was approved already";
         return Err(Wrong::new(StatusCode::CONFLICT, what, &format!("see /api/v1/runs/{run}")));
     }
-    let setup = desk.service.setup();
-    let rows = planned.number("rows").unwrap_or(0).to_string();
-    let arguments = ["sync", "--config", &setup.path.display().to_string()].map(str::to_owned).into_iter();
-    let arguments =
-        arguments.chain([format!("--execute={}", path.display()), "--yes".into(), "--max-rows".into(), rows]);
-    let request = Request {
-        run,
-        kind: "sync".to_owned(),
-        cause: format!("account {}", caller.name),
-        cluster: setup.cluster.clone(),
-        schedule: None,
-        planned_at: None,
-        arguments: arguments.collect(),
-    };
+    let rows = planned.number("rows").unwrap_or(0);
+    let arguments = command::as_planned(&desk.service.setup().path, &path, rows);
     let hash = blake3::hash(&bytes).to_hex();
     note(&desk, &caller.name, "approve", &planned.run, &format!("plan {hash}"))?;
-    ask(&desk, &caller, "repair", &request)
+    ask(&desk, &caller, "repair", Wanted { run, schedule: None, arguments })
 }
 
 /// What somebody types to approve a plan: the names of its tables.

@@ -3,12 +3,12 @@
 use super::super::Desk;
 use super::super::answer::{Answer, Wrong, here};
 use super::super::guard::{Caller, note};
-use super::runs::ask;
+use super::runs::{Wanted, ask};
 use super::{Fields, Part, text};
 use crate::clock;
 use crate::config::service::Plan;
 use crate::serve::{Setup, command, planner};
-use crate::state::{Request, ScheduleState};
+use crate::state::ScheduleState;
 use axum::Extension;
 use axum::extract::State;
 use serde::Deserialize;
@@ -69,16 +69,8 @@ pub async fn run(
 ) -> Answer {
     let setup = desk.service.setup();
     let plan = setup.plan(&name).ok_or_else(absent)?;
-    let request = Request {
-        run: clock::run_name(),
-        kind: "check".to_owned(),
-        cause: format!("account {}", caller.name),
-        cluster: setup.cluster.clone(),
-        schedule: Some(name.clone()),
-        planned_at: None,
-        arguments: command::scheduled_check(plan, &setup.path),
-    };
-    ask(&desk, &caller, "check", &request)
+    let arguments = command::scheduled_check(plan, &setup.path);
+    ask(&desk, &caller, "check", Wanted { run: clock::run_name(), schedule: Some(name), arguments })
 }
 
 /// Why a schedule is paused.

@@ -11,7 +11,7 @@ use super::forms::{Field, Then, Wish, command_of, field, form};
 use super::frame::{Visit, count, counted, to_run, word};
 use super::run::{carried_out, execute_address};
 use super::{commands, divergences};
-use crate::render::text::quoted;
+use crate::serve::command::{as_planned, typed};
 use crate::state::Run;
 use maud::{Markup, html};
 use serde_json::Value;
@@ -84,7 +84,6 @@ fn word_of(outcome: &str) -> Markup {
 fn approval(visit: &Visit, run: &Run, steps: usize) -> Result<Markup, Wrong> {
     let tables = approval_word(run);
     let path = visit.state.plan(&run.run);
-    let config = visit.setup.path.display().to_string();
     let done = carried_out(visit, run)?;
     let rows = run.number("rows").unwrap_or(0);
     let wish = Wish {
@@ -92,11 +91,7 @@ fn approval(visit: &Visit, run: &Run, steps: usize) -> Result<Markup, Wrong> {
         address: execute_address(&run.run),
         then: Then::Run,
         button: "Carry out this plan",
-        command: format!(
-            "evensum sync --config {} --execute={} --yes --max-rows {rows}",
-            quoted(&config),
-            quoted(&path.display().to_string())
-        ),
+        command: typed(&as_planned(&visit.setup.path, &path, rows)),
         grave: true,
     };
     let confirm = Field { name: "confirm", label: "Names of the tables", ..Field::default() };

@@ -5,7 +5,7 @@ use super::forms::{Then, Wish, command_of, form};
 use super::frame::{Visit, count, counted, length, part, to_table, when, word};
 use super::runs::{kind, summary};
 use super::{commands, divergences, plan, progress};
-use crate::serve::command::{repair, typed};
+use crate::serve::command::{name_of_repair, repair, typed};
 use crate::state::{Run, Status};
 use axum::extract::Path;
 use maud::{Markup, html};
@@ -172,7 +172,7 @@ pub fn repair_form(visit: &Visit, run: &str) -> Markup {
 
 /// The run that carries out a plan, if somebody asked for it.
 pub fn carried_out(visit: &Visit, plan: &Run) -> Result<Option<Run>, Wrong> {
-    Ok(visit.state.find(&format!("{}-repair", plan.run))?)
+    Ok(visit.state.find(&name_of_repair(&plan.run))?)
 }
 
 /// The address of a run in the API.
