@@ -105,14 +105,24 @@ impl Cluster {
 
     /// The same, with this password for root.
     pub fn with(count: usize, password: &'static str) -> Cluster {
+        let cluster = Cluster::apart(count, password, "innodb_flush_log_at_trx_commit = 2");
+        for n in 1..=count {
+            let source = if n == 1 { count } else { n - 1 };
+            cluster.link_to(n, cluster.nodes[source - 1].port);
+        }
+        cluster.settle();
+        cluster
+    }
+
+    /// Nodes that know nothing of each other, with these lines in their configuration.
+    pub fn apart(count: usize, password: &'static str, more: &str) -> Cluster {
         let mut cluster =
             Cluster { folder: tempfile::tempdir().unwrap(), nodes: Vec::new(), password, outside: OUTSIDE };
         for number in 1..=count {
             let (config, port) = (cluster.path(&format!("n{number}.toml")), free_port());
             let text = format!(
                 "datadir = \"{}\"\nport = {port}\nserver_id = {number}\nauto_increment_increment = {count}\n\
-                 auto_increment_offset = {number}\ninnodb_flush_log_at_trx_commit = 2\n\
-                 [[users]]\nname = \"root\"\npassword = \"{password}\"\n",
+                 auto_increment_offset = {number}\n{more}\n[[users]]\nname = \"root\"\npassword = \"{password}\"\n",
                 cluster.path(&format!("n{number}")).display()
             );
             std::fs::write(&config, text).unwrap();
@@ -120,20 +130,41 @@ impl Cluster {
             cluster.restart(number);
         }
         cluster.configure();
-        for n in 1..=count {
-            let source = if n == 1 { count } else { n - 1 };
-            let port = cluster.nodes[source - 1].port;
-            cluster.run(
-                n,
-                &format!(
-                    "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={port}, MASTER_USER='root', \
-                 MASTER_PASSWORD='{password}', MASTER_AUTO_POSITION=1"
-                ),
-            );
-            cluster.run(n, "START SLAVE");
-        }
-        cluster.settle();
         cluster
+    }
+
+    /// Starts one node more, which is empty and replicates from nobody; its number.
+    pub fn add(&mut self) -> usize {
+        let number = self.len() + 1;
+        let (config, port) = (self.path(&format!("n{number}.toml")), free_port());
+        let first = std::fs::read_to_string(self.path("n1.toml")).unwrap();
+        let text = first
+            .replace(&format!("port = {}\n", self.port(1)), &format!("port = {port}\n"))
+            .replace("server_id = 1\n", &format!("server_id = {number}\n"))
+            .replace("increment = ", "increment = 1") // there are numbers for ten and more
+            .replace("auto_increment_offset = 1\n", &format!("auto_increment_offset = {number}\n"))
+            .replace(
+                &self.path("n1").display().to_string(),
+                &self.path(&format!("n{number}")).display().to_string(),
+            );
+        std::fs::write(&config, text).unwrap();
+        self.nodes.push(Node { port, config, child: None });
+        self.restart(number);
+        self.configure();
+        number
+    }
+
+    /// Has a node replicate from whoever answers on this port.
+    pub fn link_to(&self, n: usize, port: u16) {
+        let password = self.password;
+        self.run(
+            n,
+            &format!(
+                "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={port}, MASTER_USER='root', \
+                 MASTER_PASSWORD='{password}', MASTER_AUTO_POSITION=1"
+            ),
+        );
+        self.run(n, "START SLAVE");
     }
 
     /// Servers that somebody else has started on these ports: all verbs but those that are about processes work on them too.

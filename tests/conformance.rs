@@ -7,8 +7,23 @@ use database::mysql::{Board, Connection, LedgerConnection, Options, PositionConn
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bundled_node_does_what_the_kit_asks() {
+    what_the_kit_asks("ROW").await;
+}
+
+/// Its log then tells texts, and has to know all the same which rows were changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bundled_node_does_what_the_kit_asks_when_it_logs_statements() {
+    what_the_kit_asks("STATEMENT").await;
+}
+
+async fn what_the_kit_asks(format: &'static str) {
     // the harness waits with runtimes of its own, so it works on a thread of its own
-    let cluster = tokio::task::spawn_blocking(|| Cluster::start(1)).await.unwrap();
+    let start = move || {
+        let cluster = Cluster::start(1);
+        cluster.run(1, &format!("SET GLOBAL binlog_format = {format}"));
+        cluster
+    };
+    let cluster = tokio::task::spawn_blocking(start).await.unwrap();
     let target: Target = cluster.url(1).parse().unwrap();
     let mut fixture = SqlFixture::connect(&target, None).await.unwrap();
     let outcome = conformance::run(&mut fixture).await;

@@ -375,3 +375,75 @@ fn a_broken_state_folder_touches_no_node() {
     let sql = "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'evensum'";
     assert_eq!(cluster.ask(1, sql)[0][0].as_deref(), Some("0"));
 }
+
+/// Nodes that log statements diverge as they do in life, and are checked and mended as others are: a repair's own
+/// statements do the same everywhere.
+#[test]
+fn nodes_that_log_statements_diverge_by_uuid_and_are_mended() {
+    let cluster = shop(2);
+    for n in 1..=2 {
+        cluster.run(n, "SET GLOBAL binlog_format = STATEMENT");
+    }
+    cluster.run(1, "UPDATE shop.products SET stock = stock + 1, name = CONCAT(NOW(6), name) WHERE id < 50");
+    cluster.settle();
+    assert_eq!(check(&cluster).0, 0);
+    cluster.run(1, "UPDATE shop.products SET name = UUID() WHERE id = 7");
+    cluster.run(2, "INSERT INTO shop.items VALUES (9001, 1, UUID())");
+    cluster.settle();
+    cluster.corrupt(2, &PLANTED);
+    let (code, report) = check(&cluster);
+    let uuids = ["products id=7", "items o=9001 line=1"];
+    let all: BTreeSet<String> = PLANTED_KEYS.iter().chain(&uuids).map(|&key| key.to_owned()).collect();
+    assert_eq!((code, named(&report)), (1, all));
+    cluster.repair(&["--tables", "shop.*", "--policy", "prefer=n1"]);
+    cluster.settle();
+    assert_eq!(check(&cluster).0, 0);
+    assert_eq!(contents(&cluster, 1), contents(&cluster, 2));
+    for n in 1..=2 {
+        assert_eq!(cluster.link(n, "Last_SQL_Errno"), "0");
+    }
+    cluster.run(1, "SET GLOBAL binlog_format = ROW");
+    cluster.run(1, "UPDATE shop.products SET name = UUID() WHERE id = 8");
+    cluster.settle();
+    assert_eq!(check(&cluster).0, 0);
+}
+
+#[test]
+fn a_pair_whose_logs_hold_only_their_own_writes_is_never_called_identical_nor_mended_wrongly() {
+    let more = "innodb_flush_log_at_trx_commit = 2\nlog_slave_updates = false";
+    let cluster = Cluster::apart(2, "", more);
+    for (n, source) in [(1, 2), (2, 1)] {
+        cluster.link_to(n, cluster.port(source));
+    }
+    cluster.run(1, "CREATE DATABASE shop");
+    cluster.run(1, "CREATE TABLE shop.t (id INT PRIMARY KEY, v INT)");
+    cluster.run(1, "INSERT INTO shop.t VALUES (1, 0), (2, 0), (3, 0)");
+    cluster.settle();
+    let (code, out, err) = said(&cluster.evensum(&["check", "--no-ledger"]));
+    assert_eq!(code, 0, "equal rows need no log: {out}{err}");
+    cluster.corrupt(2, &["UPDATE shop.t SET v = 7 WHERE id = 2"]);
+    let (code, out, err) = said(&cluster.evensum(&["check", "--no-ledger"]));
+    assert_ne!(code, 0, "{out}{err}");
+    // somebody goes on writing what the other's log does not hold
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let (mut session, mut n) = (cluster.session(1), 0);
+            while !over.load(Ordering::Relaxed) {
+                n += 1;
+                session.run(&format!("UPDATE shop.t SET v = {n} WHERE id = 3")).unwrap();
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            n
+        });
+        let (code, out, err) = said(&cluster.evensum(&["check", "--no-ledger"]));
+        over.store(true, Ordering::Relaxed);
+        let written = writer.join().unwrap();
+        assert!(code != 0 && !out.contains("id=3"), "{out}{err}");
+        cluster.settle();
+        for n in [1, 2] {
+            let row = cluster.ask(n, "SELECT v FROM shop.t WHERE id = 3");
+            assert_eq!(row[0][0], Some(written.to_string()), "n{n}");
+        }
+    });
+}

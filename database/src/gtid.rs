@@ -88,6 +88,18 @@ impl GtidSet {
             .flat_map(|(origin, intervals)| intervals.iter().map(move |&(a, b)| (origin.as_ref(), a, b)))
     }
 
+    /// How many transactions are in the set.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        let count = |(first, last): &(u64, u64)| last.saturating_sub(*first).saturating_add(1);
+        self.origins.values().flatten().map(count).fold(0, u64::saturating_add)
+    }
+
+    /// The nodes where transactions of the set began.
+    pub fn origins(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.origins.keys().map(AsRef::as_ref)
+    }
+
     /// Whether nothing is in the set.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -20,7 +20,23 @@ ok 0
 
 SELECT @x, @y, @nosuch
 ---
-5|6|NULL
+5|NULL|NULL
+
+SET @y = @x + 1, @x = 7, @x = @x + 10
+---
+ok 0
+
+SELECT @x, @y
+---
+15|6
+
+SET @x = 1, @y = (nosuch)
+---
+error 1054 Unknown column 'nosuch' in 'field list'
+
+SELECT @x
+---
+15
 
 /*!40101 SET NAMES utf8 */
 ---
@@ -150,7 +166,15 @@ error 1235 This version of evensum's node doesn't yet support 'FOREIGN KEY'
 
 LOCK TABLES u WRITE
 ---
-error 1235 This version of evensum's node doesn't yet support 'LOCK'
+ok 0
+
+DROP DATABASE other
+---
+error 1192 Can't execute the given command because you have active locked tables or an active transaction
+
+UNLOCK TABLES
+---
+ok 0
 
 DROP DATABASE other
 ---

@@ -87,11 +87,11 @@ t|CREATE TABLE `t` (
   `tm` time DEFAULT NULL,
   `y` year DEFAULT NULL,
   `e` enum('small','large') DEFAULT NULL,
-  `j` json,
+  `j` json DEFAULT NULL,
   `bo` tinyint(1) NOT NULL DEFAULT '1',
   `id` int NOT NULL AUTO_INCREMENT,
   PRIMARY KEY (`id`)
-) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci
+) ENGINE=InnoDB AUTO_INCREMENT=2 DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci
 
 SELECT u - u - 1 FROM t
 ---

@@ -30,7 +30,7 @@ INSERT INTO k (sku, n) VALUES ('a', 7) ON DUPLICATE KEY UPDATE n = n + VALUES(n)
 ---
 ok 2
 
-INSERT INTO k (sku, n) VALUES ('a', 1) AS new ON DUPLICATE KEY UPDATE n = new.n * 10, sku = CONCAT(new.sku, '!')
+INSERT INTO k (sku, n) VALUES ('a', 1) ON DUPLICATE KEY UPDATE n = VALUES(n) * 10, sku = CONCAT(VALUES(sku), '!')
 ---
 ok 2
 
@@ -139,3 +139,11 @@ error 1054 Unknown column 'c' in 'field list'
 INSERT INTO missing VALUES (1)
 ---
 error 1146 Table 'shop.missing' doesn't exist
+
+INSERT INTO k (sku, n) VALUES ('c', 1) AS new ON DUPLICATE KEY UPDATE n = new.n * 10, sku = CONCAT(new.sku, '!')
+---
+ok 2
+
+SELECT sku, n FROM k WHERE id = 3
+---
+c!|10

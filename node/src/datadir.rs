@@ -4,6 +4,7 @@
 //! that was killed leaves nothing behind that has to be removed. The file holds the process's number only for
 //! the message that the second node gives.
 
+use crate::SqlError;
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -55,7 +56,7 @@ impl Datadir {
     /// Creates the folder if there is none, and takes it.
     pub fn take(path: &Path) -> Result<Datadir, DatadirError> {
         let io = |error| DatadirError::Io(path.to_owned(), error);
-        fs::create_dir_all(path).map_err(io)?;
+        create(path).map_err(io)?;
         let name = path.join(LOCK_FILE);
         let mut lock =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(name).map_err(io)?;
@@ -84,6 +85,45 @@ impl Datadir {
     }
 }
 
+/// Creates the folder, for its owner alone, if there is none.
+fn create(path: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(path)
+}
+
+/// Makes a file of SQLite, new or old, one that its owner alone can read: it holds hashes of passwords, or all data. To be
+/// called before SQLite opens it, which gives the files beside it the same mode.
+pub fn only_for_owner(path: &Path) -> Result<(), SqlError> {
+    let failed = |error| SqlError::internal(format!("cannot protect {}: {error}", path.display()));
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(failed)?;
+    for ending in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        close_to_others(Path::new(&name)).map_err(failed)?;
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn close_to_others(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    match fs::set_permissions(path, fs::Permissions::from_mode(0o600)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+#[cfg(not(unix))]
+fn close_to_others(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,5 +140,25 @@ mod tests {
         assert!(refused.to_string().contains("is in use by another node (process "));
         drop(first);
         Datadir::take(dir.path()).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_looks_into_the_folder_and_its_files() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let dir = tempfile::tempdir().unwrap();
+        let own = dir.path().join("a/b");
+        Datadir::take(&own).unwrap();
+        assert_eq!((mode(&own), mode(&dir.path().join("a"))), (0o700, 0o700));
+        let file = own.join("x.sqlite");
+        fs::write(&file, "").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        only_for_owner(&file).unwrap();
+        let conn = rusqlite::Connection::open(&file).unwrap();
+        conn.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (a)").unwrap();
+        for name in ["x.sqlite", "x.sqlite-wal", "x.sqlite-shm"] {
+            assert_eq!(mode(&own.join(name)), 0o600, "{name}");
+        }
     }
 }

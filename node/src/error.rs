@@ -19,6 +19,12 @@ impl SqlError {
         SqlError { code, state, message: message.into() }
     }
 
+    /// Whether another try may not meet it: a lock wait, a deadlock, an interrupt, a full disk.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self.code, 1021 | 1205 | 1213 | 1317)
+    }
+
     /// 1064: the text is no statement that this node knows.
     pub fn syntax(message: impl Into<String>) -> SqlError {
         SqlError::new(1064, "42000", message)

@@ -8,10 +8,12 @@
 //! Invariant: a change is in the binary log if and only if it is in the tables, except where a client
 //! switched the log off with `sql_log_bin=0`, as in MySQL.
 
+pub mod accounts;
 pub mod change;
 pub mod config;
 mod datadir;
 pub mod error;
+mod live;
 pub mod node;
 pub mod protocol;
 pub mod replication;
@@ -20,6 +22,7 @@ pub mod server;
 pub mod session;
 pub mod sql;
 pub mod storage;
+pub mod tls;
 
 pub use config::Config;
 pub use error::SqlError;

@@ -3,32 +3,32 @@
 //! Started in that order and stopped in the other, so that nothing runs without what it needs. A node that is
 //! dropped stops. Not here: signals and messages; whoever starts a node decides about those.
 
-use crate::change::{Body, Transaction};
+use crate::accounts::Accounts;
+use crate::change::{Body, Change, Transaction};
 use crate::config::ConfigError;
 use crate::datadir::{Datadir, DatadirError};
-use crate::replication::binlog::Binlog;
-use crate::replication::link::{Apply, Context, Note, create_places};
+use crate::replication::binlog::{self, Binlog};
+use crate::replication::filters::Databases;
+use crate::replication::link::{Apply, Calling, Context, Interrupt, Note, create_places};
 use crate::replication::links::{Changes, Links, Threads};
-use crate::replication::statements::{Admin, Writes};
+use crate::replication::statements::{ADMIN_WRITE_WAIT, Admin, Writes};
 use crate::server::clients::Clients;
 use crate::server::{Server, Shared};
-use crate::session::variables::GlobalVariables;
 use crate::session::{Engine, Log, Session};
+use crate::storage::disk::{Disk, SyncLog};
+use crate::storage::keeper::Keeper;
 use crate::storage::writer_lock::{Holder, Patience};
 use crate::storage::{Store, StoreOptions, Synchronous};
-use crate::{Config, SqlError};
+use crate::{Config, SqlError, live, tls};
 use database::Gtid;
 use rusqlite::Connection;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
-
-/// How long a write of the administrator waits for the writer's lock.
-const ADMIN_WRITE_WAIT: Duration = Duration::from_secs(5);
 
 /// Why a node does not start.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub enum StartError {
     Datadir(DatadirError),
     /// The files in it cannot be used.
     Storage(SqlError),
+    /// The certificate cannot be read or made.
+    Tls(String),
     /// The address cannot be listened on.
     Listen(SocketAddr, io::Error),
 }
@@ -49,6 +51,7 @@ impl fmt::Display for StartError {
             StartError::Config(error) => write!(f, "configuration: {error}"),
             StartError::Datadir(error) => write!(f, "{error}"),
             StartError::Storage(error) => write!(f, "cannot open the node's files: {}", error.message),
+            StartError::Tls(why) => write!(f, "TLS: {why}"),
             StartError::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
         }
     }
@@ -66,29 +69,55 @@ impl From<SqlError> for StartError {
 pub struct Node {
     server: Server,
     links: Arc<Links>,
-    server_uuid: String,
+    store: Arc<Store>,
+    log: Arc<Binlog>,
     over: (Mutex<bool>, Condvar),
+    _keeper: Keeper,
     _datadir: Datadir,
 }
 
 impl Node {
     /// Starts a node.
     pub fn start(config: Config) -> Result<Node, StartError> {
+        Node::start_with(config, Disk::sync_of)
+    }
+
+    /// Starts a node with a way of its own to sync its log: a seam for tests that cut the power.
+    pub fn start_with(
+        config: Config,
+        sync_of: impl FnOnce(&Path) -> io::Result<SyncLog>,
+    ) -> Result<Node, StartError> {
         config.validate().map_err(StartError::Config)?;
         let datadir = Datadir::take(&config.datadir).map_err(StartError::Datadir)?;
         let address = SocketAddr::new(config.bind_address, config.port);
         let listener = TcpListener::bind(address).map_err(|error| StartError::Listen(address, error))?;
-        let synchronous = if config.durable() { Synchronous::Full } else { Synchronous::Normal };
-        let store = Arc::new(Store::open(datadir.path(), &StoreOptions { synchronous })?);
-        let log = Arc::new(open_log(&store, &config)?);
-        let assembled = assemble(&config, datadir.path(), &store, &log)?;
-        let shared = Arc::new(Shared::new(&config, assembled.engine, Arc::clone(&log), assembled.clients)?);
+        let assembled = Assembled::open(&config, datadir.path(), sync_of)?;
+        let log = assembled.log;
+        let files = tls::server::files(&config, datadir.path()).map_err(StartError::Tls)?;
+        let offered = tls::server::config(&files).map_err(StartError::Tls)?;
+        for (name, file) in
+            [("ssl_cert", Some(&files.cert)), ("ssl_key", Some(&files.key)), ("ssl_ca", files.ca.as_ref())]
+        {
+            let path = file.map(|file| file.display().to_string()).unwrap_or_default();
+            assembled.engine.variables.set(name, &path);
+        }
+        let variables = Arc::clone(&assembled.engine.variables);
+        let shared = Shared::new(&config, assembled.engine, Arc::clone(&log), assembled.clients, offered)?;
+        let shared = Arc::new(shared);
         let server = Server::start(listener, shared).map_err(|error| StartError::Listen(address, error))?;
+        if config.report_port == 0 {
+            let port = server.address().port();
+            assembled.links.context().calling.report_port.store(port, Ordering::Relaxed);
+            variables.set("report_port", &port.to_string());
+        }
+        let keeper = Keeper::start(&assembled.store)?;
         let node = Node {
             server,
             links: assembled.links,
-            server_uuid: log.server_uuid().to_owned(),
+            store: assembled.store,
+            log,
             over: (Mutex::new(false), Condvar::new()),
+            _keeper: keeper,
             _datadir: datadir,
         };
         node.begin_replication(&config)?;
@@ -108,9 +137,11 @@ impl Node {
                 ..Changes::default()
             };
             self.links.change(&name, changes)?;
-            self.links.start(&name, Threads { receiver: true, applier: true })?;
+            if !config.skip_slave_start {
+                self.links.start(&name, Threads { receiver: true, applier: true })?;
+            }
         }
-        self.links.resume()
+        if config.skip_slave_start { Ok(()) } else { self.links.resume() }
     }
 
     /// Where it listens.
@@ -120,14 +151,19 @@ impl Node {
 
     /// Its identity in GTIDs.
     pub fn server_uuid(&self) -> &str {
-        &self.server_uuid
+        self.log.server_uuid()
     }
 
     /// Stops it: no new clients, links end, open transactions are rolled back. May be called again.
     pub fn stop(&self) {
         self.links.shutdown();
         self.server.stop();
-        *self.over.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        let before =
+            std::mem::replace(&mut *self.over.0.lock().unwrap_or_else(PoisonError::into_inner), true);
+        if !before {
+            // A log without this last word is one of a node that was killed, and as good.
+            let _ = write(&self.store, ADMIN_WRITE_WAIT, &|conn| self.log.end(conn));
+        }
         self.over.1.notify_all();
     }
 
@@ -144,16 +180,42 @@ impl Drop for Node {
     }
 }
 
-struct Assembled {
-    engine: Arc<Engine>,
-    clients: Arc<Clients>,
-    links: Arc<Links>,
+/// A node's files and what works on them: without a door, and with nothing running.
+pub(crate) struct Assembled {
+    pub(crate) store: Arc<Store>,
+    pub(crate) log: Arc<Binlog>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) clients: Arc<Clients>,
+    pub(crate) links: Arc<Links>,
+}
+
+impl Assembled {
+    /// Opens the files in `dir`, creating what is missing; the log is synced in this way.
+    pub(crate) fn open(
+        config: &Config,
+        dir: &Path,
+        sync_of: impl FnOnce(&Path) -> io::Result<SyncLog>,
+    ) -> Result<Assembled, SqlError> {
+        let synchronous = if config.durable() { Synchronous::Full } else { Synchronous::Normal };
+        let store = Arc::new(Store::open_with(dir, &StoreOptions { synchronous }, sync_of)?);
+        let log = Arc::new(open_log(&store, config)?);
+        assemble(config, dir, &store, &log)
+    }
 }
 
 fn open_log(store: &Store, config: &Config) -> Result<Binlog, SqlError> {
     let conn = store.connect()?;
     conn.execute_batch("BEGIN IMMEDIATE")?;
-    let log = Binlog::open(&conn, &config.log_bin, config.max_binlog_size)?;
+    let options = binlog::Options {
+        base: config.log_bin.clone(),
+        max_file_bytes: config.max_binlog_size,
+        enabled: !config.skip_log_bin,
+        log_replica_updates: config.log_slave_updates,
+        databases: Databases::new(&config.binlog_do_db, &config.binlog_ignore_db),
+        expire_seconds: config.binlog_expire_logs_seconds,
+    };
+    let log = Binlog::open_with(&conn, options)?;
+    log.begin(&conn)?;
     create_places(&conn)?;
     conn.execute_batch("COMMIT")?;
     Ok(log)
@@ -176,55 +238,46 @@ fn assemble(
             move || store.connect()
         }),
         applies: Box::new({
-            let late = Arc::clone(&late);
+            let (late, errors) = (Arc::clone(&late), config.slave_skip_errors.clone());
             move || {
                 let engine = late.get().and_then(Weak::upgrade);
                 let engine = engine.ok_or_else(|| SqlError::internal("the node is about to end"))?;
-                Ok(Box::new(Session::new(engine, 0, "system user".to_owned(), false)?))
+                let session = Session::new(engine, 0, "system user".to_owned(), false)?;
+                Ok(Box::new(session.passing_over(errors.clone())))
             }
         }),
         skip_errors: config.slave_skip_errors.clone(),
+        filters: config.filters().map_err(SqlError::internal)?,
+        gtid_mode: config.gtid_mode,
+        relay_log: config.relay_log.clone(),
+        read_lock: Arc::clone(&store.read_lock),
         relay_limit_bytes: config.relay_log_space_limit,
         delay_ms: (AtomicU64::new(0), AtomicU64::new(0)),
+        calling: Calling {
+            net_timeout_s: AtomicU64::new(config.slave_net_timeout.into()),
+            report_host: config.report_host.clone(),
+            report_port: AtomicU16::new(config.report_port),
+        },
     };
     let links = Arc::new(Links::open(dir, Arc::new(context))?);
     let write_to = Arc::clone(store);
     let clients = Arc::<Clients>::default();
-    let write: Box<Writes> = Box::new(move |work| write(&write_to, work));
+    let write: Box<Writes> = Box::new(move |wait, work| write(&write_to, wait, work));
     let admin = Arc::new(Admin::new(Arc::clone(&links), write, Arc::clone(&clients)));
+    let accounts = Arc::new(Accounts::new(&config.users));
+    accounts.reload(&store.connect()?)?;
     let engine = Arc::new(Engine {
         store: Arc::clone(store),
         log: Arc::<Binlog>::clone(log),
-        variables: Arc::new(variables(config)),
+        variables: Arc::new(live::variables(config, store, links.context())),
         server_id: config.server_id,
         server_uuid: log.server_uuid().to_owned(),
         admin,
+        accounts,
+        counters: Arc::default(),
     });
     late.get_or_init(|| Arc::downgrade(&engine));
-    Ok(Assembled { engine, clients, links })
-}
-
-/// The variables that the configuration decides.
-fn variables(config: &Config) -> GlobalVariables {
-    let variables = GlobalVariables::default();
-    let switch = |on: bool| if on { "ON" } else { "OFF" }.to_owned();
-    for (name, value) in [
-        ("auto_increment_increment", config.auto_increment_increment.to_string()),
-        ("auto_increment_offset", config.auto_increment_offset.to_string()),
-        ("innodb_lock_wait_timeout", config.innodb_lock_wait_timeout.to_string()),
-        ("innodb_flush_log_at_trx_commit", config.innodb_flush_log_at_trx_commit.to_string()),
-        ("sync_binlog", config.sync_binlog.to_string()),
-        ("max_allowed_packet", config.max_allowed_packet.to_string()),
-        ("max_binlog_size", config.max_binlog_size.to_string()),
-        ("max_connections", config.max_connections.to_string()),
-        ("port", config.port.to_string()),
-        ("read_only", switch(config.read_only)),
-        ("log_bin_basename", config.log_bin.clone()),
-        ("datadir", config.datadir.display().to_string()),
-    ] {
-        variables.set(name, &value);
-    }
-    variables
+    Ok(Assembled { store: Arc::clone(store), log: Arc::clone(log), engine, clients, links })
 }
 
 impl Log for Binlog {
@@ -235,8 +288,12 @@ impl Log for Binlog {
         server_id: u32,
         committed_at_ms: u64,
         body: &Body,
-    ) -> Result<Gtid, SqlError> {
+    ) -> Result<Option<Gtid>, SqlError> {
         Binlog::append(self, conn, gtid, server_id, committed_at_ms, body)
+    }
+
+    fn touched(&self, conn: &Connection, changes: &[Change]) -> Result<(), SqlError> {
+        Binlog::touched(self, conn, changes)
     }
 
     fn committed(&self) {
@@ -247,6 +304,15 @@ impl Log for Binlog {
 impl Apply for Session {
     fn apply(&mut self, transaction: &Transaction, note: Note<'_>) -> Result<(), SqlError> {
         Session::apply(self, transaction, note)
+    }
+
+    fn settle(&mut self) -> Result<(), SqlError> {
+        Session::settle(self)
+    }
+
+    fn stopper(&self) -> Interrupt {
+        let stopper = Session::stopper(self);
+        Box::new(move || stopper.stop())
     }
 }
 
@@ -262,15 +328,16 @@ impl Holder for Unmoved {
 }
 
 /// Runs one write under the writer's lock, in a transaction of its own.
-fn write(store: &Store, work: &dyn Fn(&Connection) -> Result<(), SqlError>) -> Result<(), SqlError> {
+fn write(
+    store: &Store,
+    wait: Duration,
+    work: &dyn Fn(&Connection) -> Result<(), SqlError>,
+) -> Result<(), SqlError> {
+    let patience = Patience { wait, lease: ADMIN_WRITE_WAIT, ahead: false };
+    let _turn = store.writer.turn(Arc::new(Unmoved), patience)?;
+    // Closed, and so rolled back, before the turn is over.
     let conn = store.connect()?;
-    let patience = Patience { wait: ADMIN_WRITE_WAIT, lease: ADMIN_WRITE_WAIT };
-    let ticket = store.writer.acquire(Arc::new(Unmoved), patience)?;
-    let result = conn.execute_batch("BEGIN IMMEDIATE").map_err(SqlError::from).and_then(|()| {
-        work(&conn)?;
-        Ok(conn.execute_batch("COMMIT")?)
-    });
-    drop(conn);
-    store.writer.release(ticket);
-    result
+    conn.execute_batch("BEGIN IMMEDIATE")?;
+    work(&conn)?;
+    Ok(conn.execute_batch("COMMIT")?)
 }

@@ -10,19 +10,19 @@ mod connection;
 mod login;
 
 use self::clients::Clients;
-use crate::config::User;
 use crate::protocol::packets::PacketWriter;
 use crate::protocol::results::put_error;
 use crate::replication::binlog::Binlog;
 use crate::session::Engine;
 use crate::{Config, SqlError};
 use rusqlite::Connection;
+use rustls::ServerConfig;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A client's thread has this much stack: an expression can nest deeply.
 const STACK_BYTES: usize = 16 << 20;
@@ -30,6 +30,9 @@ const STACK_BYTES: usize = 16 << 20;
 const STOP_SECONDS: u64 = 10;
 /// The wait after an accept that failed (too many open files), so that it does not spin.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+/// The length of the key by which a name is hashed, in bytes.
+const KEY_BYTES: usize = 32;
 
 /// What every client's thread shares.
 pub struct Shared {
@@ -39,15 +42,18 @@ pub struct Shared {
     pub log: Arc<Binlog>,
     /// Who is connected.
     pub clients: Arc<Clients>,
-    users: Vec<User>,
+    /// What the port offers of TLS.
+    tls: Arc<ServerConfig>,
+    /// Whether a client has to use it.
+    only_tls: bool,
     max_packet_bytes: usize,
     max_clients: usize,
-    started: Instant,
     next_id: AtomicU32,
-    questions: AtomicU64,
     stopping: AtomicBool,
     /// SQLite's source of random bytes, for salts.
     random: Mutex<Connection>,
+    /// Decides how users log in that there are not. New with each start.
+    key: [u8; KEY_BYTES],
 }
 
 impl Shared {
@@ -57,19 +63,22 @@ impl Shared {
         engine: Arc<Engine>,
         log: Arc<Binlog>,
         clients: Arc<Clients>,
+        tls: Arc<ServerConfig>,
     ) -> Result<Shared, SqlError> {
+        let random = Connection::open_in_memory()?;
+        let key = random.query_row("SELECT randomblob(32)", [], |row| row.get(0))?;
         Ok(Shared {
+            key,
             engine,
             log,
             clients,
-            users: config.users.clone(),
+            tls,
+            only_tls: config.require_secure_transport,
             max_packet_bytes: config.max_allowed_packet,
             max_clients: usize::try_from(config.max_connections).unwrap_or(usize::MAX),
-            started: Instant::now(),
             next_id: AtomicU32::new(1),
-            questions: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
-            random: Mutex::new(Connection::open_in_memory()?),
+            random: Mutex::new(random),
         })
     }
 
@@ -82,9 +91,9 @@ impl Shared {
     fn statistics(&self) -> String {
         format!(
             "Uptime: {}  Threads: {}  Questions: {}  Slow queries: 0",
-            self.started.elapsed().as_secs(),
+            self.engine.counters.uptime(),
             self.clients.count(),
-            self.questions.load(Ordering::Relaxed)
+            self.engine.counters.questions.load(Ordering::Relaxed)
         )
     }
 }
@@ -154,12 +163,15 @@ fn listen(listener: &TcpListener, shared: &Arc<Shared>) {
 fn admit(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let id = shared.next_id.fetch_add(1, Ordering::Relaxed);
+    shared.engine.counters.connections.fetch_add(1, Ordering::Relaxed);
     if !shared.clients.enter(id, &stream, peer, shared.max_clients)? {
         let mut packets = PacketWriter::new(stream);
         put_error(packets.open(), &SqlError::new(1040, "08004", "Too many connections"));
         packets.finish()?;
         return packets.flush();
     }
+    let most = u64::try_from(shared.clients.count()).unwrap_or(u64::MAX);
+    shared.engine.counters.max_used_connections.fetch_max(most, Ordering::Relaxed);
     let for_thread = Arc::clone(shared);
     let spawned =
         std::thread::Builder::new().name(format!("client {id}")).stack_size(STACK_BYTES).spawn(move || {

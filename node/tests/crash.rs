@@ -1,6 +1,7 @@
-//! A replica that is killed again and again applies every transaction exactly once.
+//! A replica that is killed again and again applies every transaction exactly once, and a node that is killed under eight
+//! clients has all that it acknowledged.
 //!
-//! The replica is this test program once more, in a process of its own, so that it can be killed as `kill -9` does.
+//! The node that is killed is this test program once more, in a process of its own, so that it can be killed as `kill -9` does.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test ends where something is not as it has to be
 
@@ -11,10 +12,16 @@ use node::Node;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 const FOLDER: &str = "EVENSUM_TEST_CRASH_FOLDER";
 const KILLS: usize = 4;
 const ROWS_BETWEEN_KILLS: usize = 60;
+const CLIENTS: usize = 8;
+/// A node is killed when it has acknowledged this many commits.
+const COMMITS_BETWEEN_KILLS: usize = 300;
 
 /// Not a test: the replica's process.
 #[test]
@@ -72,7 +79,15 @@ fn a_replica_that_is_killed_applies_each_transaction_once() {
                 .run(&["INSERT INTO shop.t (n) VALUES (1)", "UPDATE shop.t SET n = n + 1 WHERE id = 1"]);
         }
         let mut client = Client::root(address);
-        wait(|| client.text("SELECT COUNT(*) FROM shop.t") != "0", || "nothing arrives".into());
+        // At first the table itself has still to arrive.
+        wait(
+            || {
+                client
+                    .query("SELECT COUNT(*) FROM shop.t")
+                    .is_ok_and(|rows| rows[0][0].as_deref() != Some("0"))
+            },
+            || "nothing arrives".into(),
+        );
         replica.kill().unwrap();
         replica.wait().unwrap();
         (replica, address) = start(folder.path());
@@ -82,10 +97,64 @@ fn a_replica_that_is_killed_applies_each_transaction_once() {
     let all = "SELECT COUNT(*), SUM(n), MAX(n) FROM shop.t";
     let expected = source.client.text(all);
     client.wait_for(all, &expected);
-    let logged = client.query("SHOW BINLOG EVENTS").unwrap().len();
+    let logged = client.logged();
     assert_eq!(logged, 3 + 2 * KILLS * ROWS_BETWEEN_KILLS);
     assert_eq!(client.text("SELECT @@gtid_executed"), source.executed());
     assert_eq!(client.replica("Last_SQL_Errno"), "0");
     replica.kill().unwrap();
     replica.wait().unwrap();
+}
+
+/// Inserts rows until the connection breaks; gives the names of those that were acknowledged.
+fn insert_until_killed(address: SocketAddr, client: usize, acknowledged: &AtomicUsize) -> Vec<String> {
+    let mut connection = Client::root(address);
+    let mut names = Vec::new();
+    for n in 0.. {
+        let name = format!("{client}-{n}");
+        if connection.query(&format!("INSERT INTO shop.t (name) VALUES ('{name}')")).is_err() {
+            break;
+        }
+        names.push(name);
+        acknowledged.fetch_add(1, Ordering::SeqCst);
+    }
+    names
+}
+
+#[test]
+fn a_node_that_is_killed_under_eight_clients_has_all_that_it_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut node, mut address) = start(folder.path());
+    Client::root(address).run(&[
+        "CREATE DATABASE shop",
+        "CREATE TABLE shop.t (id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(20))",
+    ]);
+    let mut names = Vec::new();
+    for kill in 0..KILLS {
+        let acknowledged = Arc::<AtomicUsize>::default();
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|client| {
+                let acknowledged = Arc::clone(&acknowledged);
+                thread::spawn(move || insert_until_killed(address, kill * CLIENTS + client, &acknowledged))
+            })
+            .collect();
+        wait(
+            || acknowledged.load(Ordering::SeqCst) >= COMMITS_BETWEEN_KILLS,
+            || "the clients do not come forward".into(),
+        );
+        node.kill().unwrap();
+        node.wait().unwrap();
+        names.extend(clients.into_iter().flat_map(|client| client.join().unwrap()));
+        (node, address) = start(folder.path());
+    }
+    let mut client = Client::root(address);
+    let rows = client.query("SELECT name FROM shop.t").unwrap();
+    let kept: Vec<&str> = rows.iter().map(|row| row[0].as_deref().unwrap()).collect();
+    for name in &names {
+        assert_eq!(kept.iter().filter(|kept| *kept == name).count(), 1, "{name} was acknowledged");
+    }
+    // One more for each client and kill may have been committed without an answer, and all of them are in the log.
+    assert!(kept.len() <= names.len() + KILLS * CLIENTS, "{} of {}", kept.len(), names.len());
+    assert_eq!(client.logged(), 2 + kept.len());
+    node.kill().unwrap();
+    node.wait().unwrap();
 }

@@ -23,9 +23,9 @@ fn only_who_knows_the_password_comes_in() {
     let mut client = Client::login(node.address(), "app", "secret").unwrap();
     assert_eq!(client.text("SELECT 1"), "1");
     let wrong = refused(Client::login(node.address(), "app", "Secret"));
-    assert_eq!(wrong, Refused(1045, "Access denied for user 'app'@'127.0.0.1' (using password: YES)".into()));
+    assert_eq!(wrong, Refused(1045, "Access denied for user 'app'@'localhost' (using password: YES)".into()));
     let none = refused(Client::login(node.address(), "app", ""));
-    assert_eq!(none, Refused(1045, "Access denied for user 'app'@'127.0.0.1' (using password: NO)".into()));
+    assert_eq!(none, Refused(1045, "Access denied for user 'app'@'localhost' (using password: NO)".into()));
     assert_eq!(refused(Client::login(node.address(), "root", "")).0, 1045);
 }
 
@@ -110,4 +110,46 @@ fn a_running_statement_can_be_killed_and_the_list_shows_it() {
     let (result, after) = running.join().unwrap();
     assert_eq!(result.unwrap_err().0, 1317);
     assert_eq!(after, "still here");
+}
+
+/// Kills a client that sleeps in a transaction, by that form of KILL; what its SLEEP answers, and the statement after it.
+fn killed_asleep(node: &mut Member, form: &str) -> (u16, Result<String, u16>) {
+    let mut sleeper = Client::root(node.node.address());
+    let id = sleeper.text("SELECT CONNECTION_ID()");
+    sleeper.run(&["BEGIN", "INSERT INTO shop.t VALUES (1)"]);
+    let running = std::thread::spawn(move || {
+        let slept = sleeper.query("SELECT SLEEP(100)").unwrap_err().0;
+        let after = sleeper.query("SELECT COUNT(*) FROM shop.t").map_err(|refused| refused.0);
+        (slept, after.map(|_| sleeper.text("SELECT COUNT(*) FROM shop.t")))
+    });
+    let list = "SHOW FULL PROCESSLIST";
+    wait(|| node.client.text(list).contains("SLEEP(100)"), || "the sleeper is not shown".into());
+    node.client.run(&[&format!("{form} {id}")]);
+    running.join().unwrap()
+}
+
+#[test]
+fn a_sleeper_is_woken_with_its_transaction_or_ended_with_it() {
+    let mut node = Member::new(1, 1);
+    node.client.run(&["CREATE DATABASE shop", "CREATE TABLE shop.t (id INT PRIMARY KEY)"]);
+    assert_eq!(killed_asleep(&mut node, "KILL QUERY"), (1317, Ok("1".to_owned())));
+    assert_eq!(killed_asleep(&mut node, "KILL CONNECTION"), (2013, Err(2013)));
+    assert_eq!(killed_asleep(&mut node, "kill"), (2013, Err(2013)));
+    // nothing of the three is left, and nobody waits for them
+    node.client.run(&["INSERT INTO shop.t VALUES (2)"]);
+    assert_eq!(node.client.text("SELECT id FROM shop.t"), "2");
+}
+
+#[test]
+fn who_kills_himself_is_told_so() {
+    let mut node = Member::new(1, 1);
+    let id = node.client.text("SELECT CONNECTION_ID()");
+    assert_eq!(node.client.query(&format!("KILL QUERY {id}")).unwrap_err().0, 1317);
+    assert_eq!(node.client.text("SELECT 1"), "1");
+    let mut other = Client::root(node.node.address());
+    let id = other.text("SELECT CONNECTION_ID()");
+    assert_eq!(other.query(&format!("KILL {id}")).unwrap_err().0, 1927);
+    assert_eq!(other.query("SELECT 1").unwrap_err().0, 2013);
+    let list = "SHOW PROCESSLIST";
+    wait(|| !node.client.text(list).contains(&format!("{id},root")), || "he is still here".into());
 }

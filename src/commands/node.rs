@@ -17,6 +17,14 @@ pub async fn run(args: NodeArgs) -> Result<Outcome, Failure> {
     let config = read(&args)?;
     let mut signals = Signals::listen()?;
     let (number, port) = (config.server_id, config.port);
+    for warning in &config.warnings {
+        output::note(&format!("evensum: {warning}"));
+    }
+    if config.skip_log_bin {
+        output::note(
+            "evensum: log_bin is not set, so there is no binary log and no node can replicate from this one",
+        );
+    }
     for key in &config.without_effect {
         output::note(&format!("evensum: {key} is read and changes nothing on this node"));
     }

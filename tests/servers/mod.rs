@@ -5,6 +5,7 @@
 
 mod crashes;
 mod doctor;
+mod formats;
 mod galera;
 mod gentle;
 mod grants;
@@ -15,8 +16,13 @@ mod mending;
 mod mysql;
 mod pt;
 mod refusals;
-mod server;
+pub mod server;
 mod service;
 mod silent;
 mod surroundings;
 mod topologies;
+
+/// Whether no MariaDB is installed; it says so.
+pub fn mariadb_is_missing() -> bool {
+    server::Program::mariadb().is_none()
+}

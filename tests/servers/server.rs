@@ -219,6 +219,11 @@ impl Server {
         let _ = self.child.wait();
     }
 
+    /// Waits until it has ended by itself.
+    pub fn ended(&mut self) {
+        assert!(self.child.wait().unwrap().success());
+    }
+
     /// Starts it again as it was, and does not wait for it.
     pub fn start_again(&mut self) {
         self.child = self.command.spawn().unwrap();

@@ -3,14 +3,14 @@
 //! `mysql_native_password`: the client proves that it knows the password by
 //! `SHA1(password) XOR SHA1(salt + SHA1(SHA1(password)))`, over a salt that is new for each connection. A client
 //! that begins with another method is asked to switch. The same functions serve the client side of a
-//! replication link. Not here: TLS, so the proof is safe to overhear but the session is not.
+//! replication link. A client that wants TLS says so before its login (`wants_tls`); what follows travels encrypted.
 
 use super::capability;
 use super::wire::{Fields, Malformed, put_bytes, put_terminated};
 use database::Secret;
 use sha1::{Digest, Sha1};
 
-/// The one authentication method.
+/// The authentication method that a greeting offers.
 pub const NATIVE_PASSWORD: &str = "mysql_native_password";
 /// The salt's length; fixed by the method.
 pub const SALT_BYTES: usize = 20;
@@ -23,8 +23,15 @@ const ERROR_MARK: u8 = 0xff;
 
 /// The greeting's payload.
 #[must_use]
-pub fn greeting(version: &str, connection_id: u32, salt: &[u8; SALT_BYTES], status: u16) -> Vec<u8> {
-    let [c0, c1, c2, c3] = capability::OFFERED.to_le_bytes();
+pub fn greeting(
+    version: &str,
+    connection_id: u32,
+    salt: &[u8; SALT_BYTES],
+    status: u16,
+    tls: bool,
+) -> Vec<u8> {
+    let offered = if tls { capability::OFFERED | capability::SSL } else { capability::OFFERED };
+    let [c0, c1, c2, c3] = offered.to_le_bytes();
     let mut out = vec![10];
     put_terminated(&mut out, version.as_bytes());
     out.extend_from_slice(&connection_id.to_le_bytes());
@@ -47,6 +54,8 @@ pub struct Greeting {
     pub salt: Vec<u8>,
     /// The authentication method that it would like.
     pub plugin: Vec<u8>,
+    /// Whether it offers TLS.
+    pub tls: bool,
 }
 
 /// Reads a greeting on the client's side. An ERR packet is not a greeting: look for it first.
@@ -58,11 +67,13 @@ pub fn read_greeting(payload: &[u8]) -> Result<Greeting, Malformed> {
     let version = String::from_utf8_lossy(fields.terminated()?).into_owned();
     fields.u32()?;
     let mut salt = fields.bytes(SALT_HEAD_BYTES)?.to_vec();
-    fields.bytes(1 + 2 + 1 + 2 + 2 + 1 + 10)?;
+    fields.u8()?;
+    let tls = u32::from(fields.u16()?) & capability::SSL != 0;
+    fields.bytes(1 + 2 + 2 + 1 + 10)?;
     salt.extend_from_slice(fields.bytes(SALT_BYTES - SALT_HEAD_BYTES)?);
     fields.u8()?;
     let plugin = fields.terminated().unwrap_or(NATIVE_PASSWORD.as_bytes()).to_vec();
-    Ok(Greeting { version, salt, plugin })
+    Ok(Greeting { version, salt, plugin, tls })
 }
 
 /// What a client answers to the greeting.
@@ -80,32 +91,20 @@ pub struct Login {
     pub plugin: Option<Vec<u8>>,
 }
 
-/// Why a login cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoginError {
-    /// It is no login packet of protocol 4.1.
-    Malformed,
-    /// The client wants TLS, which is not offered.
-    WantsTls,
-}
-
-impl From<Malformed> for LoginError {
-    fn from(_: Malformed) -> LoginError {
-        LoginError::Malformed
-    }
+/// Whether the client's first answer asks to go on encrypted; its login then follows.
+#[must_use]
+pub fn wants_tls(payload: &[u8]) -> bool {
+    Fields::new(payload).u32().is_ok_and(|wanted| wanted & capability::SSL != 0)
 }
 
 /// Reads the client's answer.
-pub fn read_login(payload: &[u8]) -> Result<Login, LoginError> {
+pub fn read_login(payload: &[u8]) -> Result<Login, Malformed> {
     let mut fields = Fields::new(payload);
     let wanted = fields.u32()?;
     if wanted & capability::PROTOCOL_41 == 0 {
-        return Err(LoginError::Malformed);
+        return Err(Malformed);
     }
     fields.bytes(4 + 1 + 23)?;
-    if wanted & capability::SSL != 0 {
-        return Err(LoginError::WantsTls);
-    }
     let user = String::from_utf8_lossy(fields.terminated()?).into_owned();
     let proof = if wanted & capability::PLUGIN_AUTH_LENENC != 0 {
         fields.counted()?.to_vec()
@@ -127,29 +126,65 @@ pub fn read_login(payload: &[u8]) -> Result<Login, LoginError> {
     Ok(Login { capabilities: wanted & capability::OFFERED, user, proof, database, plugin })
 }
 
-/// The login that a replication link sends.
-#[must_use]
-pub fn login(user: &str, proof: &[u8]) -> Vec<u8> {
-    let wanted = capability::LONG_PASSWORD
-        | capability::PROTOCOL_41
-        | capability::SECURE_CONNECTION
-        | capability::PLUGIN_AUTH
-        | capability::PLUGIN_AUTH_LENENC;
+/// Reads what follows the command's byte of COM_CHANGE_USER, from a client with these capabilities.
+pub fn read_change_user(payload: &[u8], capabilities: u32) -> Result<Login, Malformed> {
+    let mut fields = Fields::new(payload);
+    let user = String::from_utf8_lossy(fields.terminated()?).into_owned();
+    let proof = if capabilities & capability::SECURE_CONNECTION != 0 {
+        let count = usize::from(fields.u8()?);
+        fields.bytes(count)?.to_vec()
+    } else {
+        fields.terminated()?.to_vec()
+    };
+    let name = String::from_utf8_lossy(fields.terminated()?).into_owned();
+    let database = Some(name).filter(|name| !name.is_empty());
+    let mut plugin = None;
+    if !fields.is_empty() {
+        fields.u16()?; // the character set, which is utf8mb4 here in any case
+        if capabilities & capability::PLUGIN_AUTH != 0 && !fields.is_empty() {
+            plugin = Some(fields.terminated()?.to_vec());
+        }
+    }
+    Ok(Login { capabilities, user, proof, database, plugin })
+}
+
+/// What a replication link wants.
+const WANTED_BY_LINKS: u32 = capability::LONG_PASSWORD
+    | capability::PROTOCOL_41
+    | capability::SECURE_CONNECTION
+    | capability::PLUGIN_AUTH
+    | capability::PLUGIN_AUTH_LENENC;
+
+/// The beginning of every answer to a greeting; alone, with the capability SSL, it asks for TLS.
+fn answer_head(wanted: u32) -> Vec<u8> {
     let mut out = wanted.to_le_bytes().to_vec();
     out.extend_from_slice(&u32::MAX.to_le_bytes());
     out.push(COLLATION);
     out.extend_from_slice(&[0; 23]);
+    out
+}
+
+/// Asks the source to go on encrypted.
+#[must_use]
+pub fn tls_request() -> Vec<u8> {
+    answer_head(WANTED_BY_LINKS | capability::SSL)
+}
+
+/// The login that a replication link sends.
+#[must_use]
+pub fn login(user: &str, proof: &[u8]) -> Vec<u8> {
+    let mut out = answer_head(WANTED_BY_LINKS);
     put_terminated(&mut out, user.as_bytes());
     put_bytes(&mut out, proof);
     put_terminated(&mut out, NATIVE_PASSWORD.as_bytes());
     out
 }
 
-/// Asks the client to prove its password by the native method.
+/// Asks the client to prove its password by that method.
 #[must_use]
-pub fn switch_request(salt: &[u8; SALT_BYTES]) -> Vec<u8> {
+pub fn switch_request(plugin: &str, salt: &[u8]) -> Vec<u8> {
     let mut out = vec![0xfe];
-    put_terminated(&mut out, NATIVE_PASSWORD.as_bytes());
+    put_terminated(&mut out, plugin.as_bytes());
     put_terminated(&mut out, salt);
     out
 }
@@ -179,13 +214,6 @@ pub fn proof(password: &Secret, salt: &[u8]) -> Vec<u8> {
     once.iter().zip(salted).map(|(a, b)| a ^ b).collect()
 }
 
-/// Whether `given` proves `password`. All bytes are looked at, so that the time tells nothing.
-#[must_use]
-pub fn proves(password: &Secret, salt: &[u8], given: &[u8]) -> bool {
-    let expected = proof(password, salt);
-    expected.len() == given.len() && expected.iter().zip(given).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,19 +227,16 @@ mod tests {
         let made = proof(&secret, &SALT);
         let hex: String = made.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, "8817c50fa779daef010ee7577825b0847df9842e");
-        assert!(proves(&secret, &SALT, &made));
-        assert!(!proves(&Secret::new("Secret"), &SALT, &made));
-        assert!(!proves(&secret, b"abcdefghijklmnopqrsu", &made));
-        assert!(!proves(&secret, &SALT, b""));
-        assert!(proves(&Secret::default(), &SALT, b""));
-        assert!(!proves(&Secret::default(), &SALT, &made));
+        assert!(proof(&Secret::default(), &SALT).is_empty());
     }
 
     #[test]
     fn a_greeting_and_a_login_come_back() {
-        let greeted = read_greeting(&greeting("8.0.99", 7, &SALT, 2)).unwrap();
+        let greeted = read_greeting(&greeting("8.0.99", 7, &SALT, 2, true)).unwrap();
         assert_eq!((greeted.version.as_str(), greeted.salt.as_slice()), ("8.0.99", &SALT[..]));
         assert_eq!(greeted.plugin, NATIVE_PASSWORD.as_bytes());
+        assert!(greeted.tls && !read_greeting(&greeting("8", 7, &SALT, 2, false)).unwrap().tls);
+        assert!(wants_tls(&tls_request()) && !wants_tls(&login("repl", b"")) && !wants_tls(b"\x00\x08"));
         let read = read_login(&login("repl", &[1, 2, 3])).unwrap();
         assert_eq!((read.user.as_str(), read.proof.as_slice()), ("repl", &[1, 2, 3][..]));
         assert_eq!(read.database, None);
@@ -222,6 +247,25 @@ mod tests {
         let whole = login("repl", &[1, 2, 3]);
         for cut in 0..whole.len() - NATIVE_PASSWORD.len() - 1 {
             assert!(read_login(&whole[..cut]).is_err(), "{cut} bytes were taken");
+        }
+    }
+
+    #[test]
+    fn a_change_of_user_is_read_and_refused_where_it_is_cut_off() {
+        let all = capability::SECURE_CONNECTION | capability::PLUGIN_AUTH;
+        let whole = b"app\0\x03abcshop\0\x2d\0mysql_native_password\0attributes";
+        let read = read_change_user(whole, all).unwrap();
+        assert_eq!((read.user.as_str(), &read.proof[..]), ("app", &b"abc"[..]));
+        assert_eq!(
+            (read.database.as_deref(), read.plugin.as_deref()),
+            (Some("shop"), Some(NATIVE_PASSWORD.as_bytes()))
+        );
+        // What comes behind the database is up to the client.
+        let short = read_change_user(&whole[..13], all).unwrap();
+        assert_eq!((short.database.as_deref(), short.plugin), (Some("shop"), None));
+        let to_the_plugin = whole.len() - "\0attributes".len();
+        for cut in (0..13).chain([14]).chain(16..=to_the_plugin) {
+            assert!(read_change_user(&whole[..cut], all).is_err(), "{cut} bytes were taken");
         }
     }
 

@@ -32,6 +32,7 @@ pub mod command {
     pub const SET_OPTION: u8 = 0x1b;
     pub const BINLOG_DUMP_GTID: u8 = 0x1e;
     pub const RESET_CONNECTION: u8 = 0x1f;
+    pub const CLONE: u8 = 0x20;
 }
 
 /// Capability flags of the login.

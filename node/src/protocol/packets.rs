@@ -2,11 +2,12 @@
 //!
 //! A payload of 16 MiB - 1 or more travels in several packets; the last one is shorter (maybe empty). The
 //! writer builds packets in one buffer that is kept for the life of the connection, so that a row costs no
-//! allocation. Invariant: a reader never holds more than its `limit` of one payload.
+//! allocation. Invariant: a reader never holds more than its `limit` of one payload, and of that not more than a
+//! small multiple of what has arrived.
 
 use super::wire::Malformed;
 use std::fmt;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 
 /// The longest payload of one packet.
 const PACKET_BYTES: usize = 0xff_ffff;
@@ -86,6 +87,17 @@ impl<R: Read> PacketReader<R> {
         self.inner.get_ref()
     }
 
+    /// What has arrived and is not read yet.
+    #[must_use]
+    pub fn buffered(&self) -> &[u8] {
+        self.inner.buffer()
+    }
+
+    /// Goes on reading from another stream; what has arrived on the old one and is not read is forgotten.
+    pub fn replace(&mut self, inner: R) {
+        self.inner = BufReader::with_capacity(READ_BYTES, inner);
+    }
+
     /// Whether the next packet (or a part of it) has already arrived.
     #[must_use]
     pub fn has_buffered(&self) -> bool {
@@ -128,13 +140,31 @@ impl<R: Read> PacketReader<R> {
             if self.payload.len() + length > self.limit {
                 return Err(PacketError::TooLarge(self.limit));
             }
-            let start = self.payload.len();
-            self.payload.resize(start + length, 0);
-            self.inner.read_exact(&mut self.payload[start..])?;
+            self.read_part(length)?;
             if length < PACKET_BYTES {
                 return Ok(Some(&self.payload));
             }
         }
+    }
+
+    /// The next bytes of the payload. A length is only a promise: memory is taken as the bytes come.
+    fn read_part(&mut self, length: usize) -> io::Result<()> {
+        let mut missing = length;
+        while missing > 0 {
+            let arrived = match self.inner.fill_buf() {
+                Ok(arrived) => &arrived[..arrived.len().min(missing)],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            if arrived.is_empty() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.payload.extend_from_slice(arrived);
+            let count = arrived.len();
+            self.inner.consume(count);
+            missing -= count;
+        }
+        Ok(())
     }
 
     /// False if the stream ended before the first byte.
@@ -153,19 +183,41 @@ impl<R: Read> PacketReader<R> {
     }
 }
 
+/// What has to be over before anything is sent. Its error ends the connection.
+pub type Barrier = Box<dyn Fn() -> io::Result<()> + Send>;
+
 /// Builds packets in a buffer and sends it when it is full or flushed.
-#[derive(Debug)]
 pub struct PacketWriter<W> {
     inner: W,
+    hold: Option<Barrier>,
     buffer: Vec<u8>,
     start: usize,
     sequence: u8,
+    sent: u64,
+}
+
+impl<W: fmt::Debug> fmt::Debug for PacketWriter<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PacketWriter").field("inner", &self.inner).finish_non_exhaustive()
+    }
 }
 
 impl<W: Write> PacketWriter<W> {
     /// A writer to `inner`, which needs no buffer of its own.
     pub fn new(inner: W) -> PacketWriter<W> {
-        PacketWriter { inner, buffer: Vec::with_capacity(FLUSH_BYTES + READ_BYTES), start: 0, sequence: 0 }
+        PacketWriter {
+            inner,
+            hold: None,
+            buffer: Vec::with_capacity(FLUSH_BYTES + READ_BYTES),
+            start: 0,
+            sequence: 0,
+            sent: 0,
+        }
+    }
+
+    /// From now on `hold` is waited for before each send, so that no byte goes out while it says no.
+    pub fn hold(&mut self, hold: Barrier) {
+        self.hold = Some(hold);
     }
 
     /// The next packet carries this sequence number.
@@ -182,6 +234,11 @@ impl<W: Write> PacketWriter<W> {
     /// The stream below.
     pub fn inner(&self) -> &W {
         &self.inner
+    }
+
+    /// Goes on writing to another stream. What was written has to be flushed before.
+    pub fn replace(&mut self, inner: W) {
+        self.inner = inner;
     }
 
     /// Opens a packet: what is appended to the answer is its payload, until [`PacketWriter::finish`].
@@ -225,7 +282,17 @@ impl<W: Write> PacketWriter<W> {
         self.sequence = self.sequence.wrapping_add(1);
     }
 
+    /// How many bytes went out so far.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
     fn send(&mut self) -> io::Result<()> {
+        if let Some(hold) = self.hold.as_ref().filter(|_| !self.buffer.is_empty()) {
+            hold()?;
+        }
+        self.sent += self.buffer.len() as u64;
         let result = self.inner.write_all(&self.buffer);
         self.buffer.clear();
         self.buffer.shrink_to(KEEP_BYTES);
@@ -237,12 +304,16 @@ impl<W: Write> PacketWriter<W> {
         let payload = self.buffer.split_off(self.start + HEADER_BYTES);
         self.buffer.truncate(self.start);
         self.send()?;
+        if let Some(hold) = &self.hold {
+            hold()?;
+        }
         let full = payload.chunks_exact(PACKET_BYTES);
         let last = full.remainder();
         for part in full.chain([last]) {
             let [a, b, c, ..] = part.len().to_le_bytes();
             self.inner.write_all(&[a, b, c, self.sequence])?;
             self.inner.write_all(part)?;
+            self.sent += (HEADER_BYTES + part.len()) as u64;
             self.sequence = self.sequence.wrapping_add(1);
         }
         Ok(())

@@ -4,6 +4,8 @@
 //! statement, like the long values that it sent in parts. Invariant: the long values of one statement are at
 //! most `max_allowed_packet` bytes together.
 
+use std::collections::BTreeMap;
+
 use super::temporal;
 use super::wire::{Fields, Malformed};
 use crate::results::Param;
@@ -13,7 +15,7 @@ use crate::results::Param;
 pub struct Parameters {
     count: usize,
     types: Vec<[u8; 2]>,
-    long: Vec<Option<Vec<u8>>>,
+    long: BTreeMap<usize, Vec<u8>>,
     long_bytes: usize,
 }
 
@@ -21,24 +23,29 @@ impl Parameters {
     /// For a statement with this number of parameters.
     #[must_use]
     pub fn new(count: usize) -> Parameters {
-        Parameters { count, types: Vec::new(), long: vec![None; count], long_bytes: 0 }
+        Parameters { count, ..Parameters::default() }
     }
 
     /// Takes a part of a long value. False if there is no such parameter or the bound (in bytes) is passed.
     pub fn append_long(&mut self, parameter: u16, data: &[u8], limit: usize) -> bool {
         self.long_bytes = self.long_bytes.saturating_add(data.len());
-        match self.long.get_mut(usize::from(parameter)) {
-            Some(value) if self.long_bytes <= limit => {
-                value.get_or_insert_default().extend_from_slice(data);
-                true
-            }
-            _ => false,
+        let parameter = usize::from(parameter);
+        let taken = parameter < self.count && self.long_bytes <= limit;
+        if taken {
+            self.long.entry(parameter).or_default().extend_from_slice(data);
         }
+        taken
+    }
+
+    /// How many bytes of long values are kept.
+    #[must_use]
+    pub fn long_bytes(&self) -> usize {
+        self.long_bytes
     }
 
     /// Forgets long values (COM_STMT_RESET, and after each execution).
     pub fn reset(&mut self) {
-        self.long.iter_mut().for_each(|value| *value = None);
+        self.long.clear();
         self.long_bytes = 0;
     }
 
@@ -59,7 +66,7 @@ impl Parameters {
         }
         let mut values = Vec::with_capacity(self.count);
         for (n, &[kind, flags]) in self.types.iter().enumerate() {
-            let value = if let Some(long) = self.long[n].take() {
+            let value = if let Some(long) = self.long.remove(&n) {
                 text_or_bytes(&long, kind)
             } else if nulls[n / 8] & (1 << (n % 8)) != 0 {
                 Param::Null

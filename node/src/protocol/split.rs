@@ -40,8 +40,29 @@ pub fn statements(text: &[u8]) -> Vec<&[u8]> {
     found
 }
 
+/// Where the quoted texts and names of `text` begin and end, with their quotes.
+pub fn quoted(text: &[u8]) -> Vec<(usize, usize)> {
+    let (mut at, mut found) = (0, Vec::new());
+    while at < text.len() {
+        at = match (text[at], after_comment(text, at)) {
+            (quote @ (b'\'' | b'"' | b'`'), _) => {
+                let end = after_quote(text, at, quote);
+                let joined = found.last().is_some_and(|&(_, last)| last == at);
+                match (found.last_mut(), joined) {
+                    (Some(last), true) => last.1 = end,
+                    _ => found.push((at, end)),
+                }
+                end
+            }
+            (_, Some(end)) => end,
+            (_, None) => at + 1,
+        };
+    }
+    found
+}
+
 /// Where the quoted text that opens at `open` is over. A doubled quote opens it again, which is the same.
-fn after_quote(text: &[u8], open: usize, quote: u8) -> usize {
+pub(crate) fn after_quote(text: &[u8], open: usize, quote: u8) -> usize {
     let mut at = open + 1;
     while at < text.len() {
         match text[at] {

@@ -5,18 +5,29 @@
 //! cached, so a transaction that is rolled back leaves no trace. Writers are serial (SQLite has one), so rows
 //! become visible in the order of their places.
 //!
-//! Invariant: places and own sequence numbers grow without a gap in commit order. Not here: who may write.
+//! The log can be off; then own transactions have no GTID, and those of sources are noted as executed and no more.
+//!
+//! Invariant: places and own sequence numbers grow without a gap in commit order. Not here: who may write, and the
+//! files (`files`).
 
+mod files;
+
+pub use self::files::{
+    History, LogFile, Reading, STOP_BYTES, files, first_place, head, history, is_boundary, rotate,
+    transaction_around,
+};
+use super::filters::Databases;
 use super::gtids::{self, EXECUTED, PURGED};
-use super::position::{FIRST_POS, HEADER_BYTES, LogPosition};
+use super::position::{DATA_POS, HEADER_BYTES, LogPosition};
 use super::record::Record;
-use super::{encoding, failed, number, stored};
+use super::{encoding, failed, now_ms, number, stored};
 use crate::SqlError;
-use crate::change::Body;
+use crate::change::{Body, Change};
 use database::{Gtid, GtidSet};
 use rusqlite::{Connection, OptionalExtension, params};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How many transactions [`Binlog::read`] gives at once, at most.
@@ -24,43 +35,111 @@ const BATCH_ROWS: usize = 512;
 /// How many bytes of payload [`Binlog::read`] gives at once: it stops after the transaction that passes this.
 const BATCH_BYTES: usize = 4 << 20;
 
+/// What the configuration says of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The base name of the files.
+    pub base: String,
+    /// A file ends when it is this long (bytes).
+    pub max_file_bytes: u64,
+    /// Whether there is a log at all.
+    pub enabled: bool,
+    /// Whether what comes from sources is logged.
+    pub log_replica_updates: bool,
+    /// Which databases are logged.
+    pub databases: Databases,
+    /// Files that this node wrote last longer ago go when a new one begins (seconds); 0 for never.
+    pub expire_seconds: u64,
+}
+
+impl Options {
+    /// A log with these files, for everything and for ever.
+    #[must_use]
+    pub fn plain(base: &str, max_file_bytes: u64) -> Options {
+        Options {
+            base: base.to_owned(),
+            max_file_bytes,
+            enabled: true,
+            log_replica_updates: true,
+            databases: Databases::default(),
+            expire_seconds: 0,
+        }
+    }
+}
+
+/// How many commits there were, and how many wait for more.
+#[derive(Debug, Default)]
+struct Commits {
+    count: u64,
+    waiting: u32,
+}
+
 /// The log of one node. It holds no connection: callers bring theirs.
 #[derive(Debug)]
 pub struct Binlog {
     base: String,
     server_uuid: Box<str>,
-    max_file_bytes: u64,
-    commits: Mutex<u64>,
+    enabled: bool,
+    log_replica_updates: bool,
+    databases: Databases,
+    max_file_bytes: AtomicU64,
+    expire_seconds: AtomicU64,
+    /// Files up to this one take no more transactions.
+    full: AtomicU64,
+    readers: files::Readers,
+    commits: Mutex<Commits>,
     grown: Condvar,
     closed: AtomicBool,
 }
 
-/// A file of the log: its number, its length, and so its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogFile {
-    /// Its number.
-    pub file: u64,
-    /// Its length in bytes.
-    pub bytes: u64,
-}
-
 impl Binlog {
+    /// As [`Binlog::open_with`], with [`Options::plain`].
+    pub fn open(conn: &Connection, base: &str, max_file_bytes: u64) -> Result<Binlog, SqlError> {
+        Binlog::open_with(conn, Options::plain(base, max_file_bytes))
+    }
+
     /// Creates the tables where they are missing and reads (or makes) the node's uuid. The connection must be
     /// free to write.
-    pub fn open(conn: &Connection, base: &str, max_file_bytes: u64) -> Result<Binlog, SqlError> {
+    pub fn open_with(conn: &Connection, options: Options) -> Result<Binlog, SqlError> {
         create(conn).map_err(failed)?;
         let server_uuid: String =
             conn.query_row("SELECT uuid FROM _evensum_server", [], |row| row.get(0)).map_err(failed)?;
-        let base = base.to_owned();
-        let server_uuid = server_uuid.into();
         Ok(Binlog {
-            base,
-            server_uuid,
-            max_file_bytes,
-            commits: Mutex::new(0),
+            base: options.base,
+            server_uuid: server_uuid.into(),
+            enabled: options.enabled,
+            log_replica_updates: options.log_replica_updates,
+            databases: options.databases,
+            max_file_bytes: AtomicU64::new(options.max_file_bytes),
+            expire_seconds: AtomicU64::new(options.expire_seconds),
+            full: AtomicU64::new(0),
+            readers: files::Readers::default(),
+            commits: Mutex::default(),
             grown: Condvar::new(),
             closed: AtomicBool::new(false),
         })
+    }
+
+    /// Whether there is a log.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// Which databases are logged.
+    #[must_use]
+    pub fn databases(&self) -> &Databases {
+        &self.databases
+    }
+
+    /// A file ends when it is this long (bytes), from now on.
+    pub fn set_max_file_bytes(&self, bytes: u64) {
+        self.max_file_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Files older than this go (seconds), from the next file on; 0 for never.
+    pub fn set_expire_seconds(&self, seconds: u64) {
+        self.expire_seconds.store(seconds, Ordering::Relaxed);
     }
 
     /// The identity of this node in GTIDs.
@@ -74,7 +153,8 @@ impl Binlog {
         position.file_name(&self.base)
     }
 
-    /// Writes a transaction in the caller's transaction. Without a GTID it gets the next one of this node.
+    /// Writes a transaction in the caller's transaction. Without a GTID it is this node's own and gets the next one.
+    /// Gives the GTID if it is logged, and none if the log is off or leaves it out.
     ///
     /// A GTID that has been executed here already is an error, so that nothing is ever executed twice.
     pub fn append(
@@ -84,21 +164,30 @@ impl Binlog {
         server_id: u32,
         committed_at_ms: u64,
         body: &Body,
-    ) -> Result<Gtid, SqlError> {
-        let gtid = match gtid {
-            Some(gtid) => gtid,
-            None => {
-                let sequence = gtids::highest(conn, EXECUTED, &self.server_uuid)? + 1;
-                Gtid { origin: self.server_uuid.clone(), sequence }
-            }
-        };
-        if !gtids::insert(conn, EXECUTED, &gtid)? {
-            return Err(SqlError::internal(format!("transaction {gtid} has already been executed")));
+    ) -> Result<Option<Gtid>, SqlError> {
+        let own = gtid.is_none();
+        if own && self.hides(body) || !own && (!self.log_replica_updates || self.hides(body)) {
+            self.skipped(conn, own)?;
         }
-        let payload = encoding::encode(body);
+        let Some(body) = self.logged(body, own) else { return Ok(None) };
+        let gtid = match gtid {
+            Some(gtid) if gtids::insert(conn, EXECUTED, &gtid)? => gtid,
+            Some(gtid) => {
+                return Err(SqlError::internal(format!("transaction {gtid} has already been executed")));
+            }
+            // Replicas know the numbers from before a RESET MASTER, and would take another transaction of theirs for executed.
+            None => gtids::insert_next(conn, EXECUTED, &self.server_uuid, history(conn)?.used)?,
+        };
+        if !self.enabled || !own && !self.log_replica_updates {
+            // A replica that asks for it must hear that it cannot have it here.
+            gtids::insert(conn, PURGED, &gtid)?;
+            return Ok(None);
+        }
+        let payload = encoding::encode(&body);
         let mut at = head(conn)?;
-        if at.pos >= self.max_file_bytes {
-            at = rotate(conn)?;
+        let full = at.file <= self.full.load(Ordering::Relaxed);
+        if full || at.pos >= self.max_file_bytes.load(Ordering::Relaxed) {
+            at = self.rotate(conn)?;
         }
         let end_pos = at.pos + HEADER_BYTES + payload.len() as u64;
         conn.prepare_cached(
@@ -116,18 +205,70 @@ impl Binlog {
             payload
         ])
         .map_err(failed)?;
-        conn.prepare_cached("UPDATE _evensum_binlog_files SET bytes = ?2 WHERE file = ?1")
-            .and_then(|mut update| {
-                update.execute(params![stored(at.file).unwrap_or(0), stored(end_pos).unwrap_or(0)])
-            })
-            .map_err(failed)?;
-        Ok(gtid)
+        conn.prepare_cached(
+            "UPDATE _evensum_binlog_files SET bytes = ?2, written_at_ms = ?3 WHERE file = ?1",
+        )
+        .map_err(failed)?
+        .execute([stored(at.file)?, stored(end_pos)?, stored(now_ms())?])
+        .map_err(failed)?;
+        Ok(Some(gtid))
+    }
+
+    /// Whether the log leaves something of a body out that writes a table of a database that it does not leave out: a
+    /// statement counts by the default database.
+    fn hides(&self, body: &Body) -> bool {
+        !self.databases.is_empty() && self.databases.hides(body)
+    }
+
+    /// What of a body is logged. Of a source's transaction at least its GTID.
+    fn logged<'a>(&self, body: &'a Body, own: bool) -> Option<Cow<'a, Body>> {
+        if own && !self.enabled {
+            return None;
+        }
+        if self.databases.is_empty() {
+            return Some(Cow::Borrowed(body));
+        }
+        match self.databases.leave(body) {
+            Some(left) => Some(Cow::Owned(left)),
+            None if own => None,
+            None => Some(Cow::Owned(Body::Rows(Vec::new()))),
+        }
+    }
+
+    /// Keeps which rows the statements of the transaction appended last changed here, for `SHOW BINLOG CHANGES`. They
+    /// stay beside the log: another node that runs these statements changes rows of its own.
+    pub fn touched(&self, conn: &Connection, changes: &[Change]) -> Result<(), SqlError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        conn.prepare_cached(
+            "INSERT INTO _evensum_binlog_rows (n, payload) SELECT max(n), ?1 FROM _evensum_binlog",
+        )
+        .and_then(|mut insert| insert.execute([encoding::encode_rows(changes)]))
+        .map(drop)
+        .map_err(failed)
+    }
+
+    /// Keeps that a transaction which the log does not wholly hold was committed here. One of this node's own, or not.
+    pub(super) fn skipped(&self, conn: &Connection, own: bool) -> Result<(), SqlError> {
+        let at = head(conn)?.key();
+        conn.prepare_cached(
+            "INSERT INTO _evensum_binlog_skipped (n, own) VALUES (?1, ?2)
+             ON CONFLICT (n) DO UPDATE SET own = max(own, excluded.own)",
+        )
+        .and_then(|mut insert| insert.execute(params![at, own]))
+        .map(drop)
+        .map_err(failed)
     }
 
     /// A commit with a call of [`Binlog::append`] in it is done: those who wait look again.
     pub fn committed(&self) {
-        *self.commits.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.grown.notify_all();
+        let mut commits = self.count();
+        commits.count += 1;
+        // A wake costs a call of the kernel, and mostly nobody waits.
+        if commits.waiting > 0 {
+            self.grown.notify_all();
+        }
     }
 
     /// The node is about to end: nobody waits for commits any more.
@@ -143,13 +284,19 @@ impl Binlog {
 
     /// How many commits there were; a caller reads the log, then waits for more than this.
     pub fn commits(&self) -> u64 {
-        *self.commits.lock().unwrap_or_else(PoisonError::into_inner)
+        self.count().count
+    }
+
+    fn count(&self) -> MutexGuard<'_, Commits> {
+        self.commits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until there were more commits than `seen`, or for `timeout`.
     pub fn wait(&self, seen: u64, timeout: Duration) {
-        let commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.grown.wait_timeout_while(commits, timeout, |commits| *commits <= seen));
+        let mut commits = self.count();
+        commits.waiting += 1;
+        let waited = self.grown.wait_timeout_while(commits, timeout, |commits| commits.count <= seen);
+        waited.unwrap_or_else(PoisonError::into_inner).0.waiting -= 1;
     }
 
     /// Waits until everything in `wanted` has been executed. False if the deadline passed first, or the node ends.
@@ -195,6 +342,17 @@ impl Binlog {
         Ok(records)
     }
 
+    /// The transaction before this place, if there is one.
+    pub fn last_before(&self, conn: &Connection, place: LogPosition) -> Result<Option<Gtid>, SqlError> {
+        conn.query_row(
+            "SELECT origin, sequence FROM _evensum_binlog WHERE n < ?1 ORDER BY n DESC LIMIT 1",
+            [place.key()],
+            |row| Ok(Gtid { origin: row.get::<_, String>(0)?.into(), sequence: number(row.get(1)?) }),
+        )
+        .optional()
+        .map_err(failed)
+    }
+
     /// The first place whose transaction is not in `known`; the log's end if there is none.
     pub fn first_unknown(&self, conn: &Connection, known: &GtidSet) -> Result<LogPosition, SqlError> {
         let end = head(conn)?;
@@ -211,32 +369,6 @@ impl Binlog {
         }
         Ok(end)
     }
-
-    /// Forgets the files before `file`; what they held is purged.
-    pub fn purge_before(&self, conn: &Connection, file: u64) -> Result<(), SqlError> {
-        let end = LogPosition { file, pos: 0 }.key();
-        let mut query =
-            conn.prepare("SELECT origin, sequence FROM _evensum_binlog WHERE n < ?1").map_err(failed)?;
-        let mut rows = query.query([end]).map_err(failed)?;
-        while let Some(row) = rows.next().map_err(failed)? {
-            let origin: String = row.get(0).map_err(failed)?;
-            let sequence = number(row.get(1).map_err(failed)?);
-            gtids::insert(conn, PURGED, &Gtid { origin: origin.into(), sequence })?;
-        }
-        drop(rows);
-        conn.execute("DELETE FROM _evensum_binlog WHERE n < ?1", [end]).map_err(failed)?;
-        conn.execute("DELETE FROM _evensum_binlog_files WHERE file < ?1", [stored(file)?]).map_err(failed)?;
-        Ok(())
-    }
-
-    /// Forgets the whole log and every GTID (RESET MASTER).
-    pub fn reset(&self, conn: &Connection) -> Result<(), SqlError> {
-        conn.execute_batch(&format!(
-            "DELETE FROM _evensum_binlog; DELETE FROM _evensum_binlog_files; DELETE FROM {EXECUTED}; DELETE FROM {PURGED};
-             INSERT INTO _evensum_binlog_files (file, bytes) VALUES (1, {FIRST_POS});"
-        ))
-        .map_err(failed)
-    }
 }
 
 /// A row of the log.
@@ -252,65 +384,29 @@ pub(super) fn record(row: &rusqlite::Row<'_>) -> rusqlite::Result<Record> {
     })
 }
 
-/// Where the next transaction goes.
-pub fn head(conn: &Connection) -> Result<LogPosition, SqlError> {
-    conn.prepare_cached("SELECT file, bytes FROM _evensum_binlog_files ORDER BY file DESC LIMIT 1")
-        .and_then(|mut query| {
-            query.query_row([], |row| Ok(LogPosition { file: number(row.get(0)?), pos: number(row.get(1)?) }))
-        })
-        .map_err(failed)
-}
-
-/// Begins a new file (FLUSH LOGS) and says where.
-pub fn rotate(conn: &Connection) -> Result<LogPosition, SqlError> {
-    let next = LogPosition { file: head(conn)?.file + 1, pos: FIRST_POS };
-    conn.execute(
-        "INSERT INTO _evensum_binlog_files (file, bytes) VALUES (?1, ?2)",
-        params![stored(next.file)?, stored(next.pos)?],
-    )
-    .map_err(failed)?;
-    Ok(next)
-}
-
-/// The files, oldest first.
-pub fn files(conn: &Connection) -> Result<Vec<LogFile>, SqlError> {
-    let mut query =
-        conn.prepare("SELECT file, bytes FROM _evensum_binlog_files ORDER BY file").map_err(failed)?;
-    query
-        .query_map([], |row| Ok(LogFile { file: number(row.get(0)?), bytes: number(row.get(1)?) }))
-        .and_then(Iterator::collect)
-        .map_err(failed)
-}
-
-/// Whether a transaction begins at this place, or the log (or its file) ends there.
-pub fn is_boundary(conn: &Connection, position: LogPosition) -> Result<bool, SqlError> {
-    if position.pos == FIRST_POS {
-        return Ok(files(conn)?.iter().any(|file| file.file == position.file));
-    }
-    conn.query_row(
-        "SELECT EXISTS (SELECT 1 FROM _evensum_binlog WHERE n = ?1)
-             OR EXISTS (SELECT 1 FROM _evensum_binlog_files WHERE file = ?2 AND bytes = ?3)",
-        params![position.key(), stored(position.file)?, stored(position.pos)?],
-        |row| row.get(0),
-    )
-    .map_err(failed)
-}
-
 fn create(conn: &Connection) -> rusqlite::Result<()> {
     conn.execute_batch(
         "CREATE TABLE IF NOT EXISTS _evensum_binlog (n INTEGER PRIMARY KEY, end_pos INTEGER NOT NULL,
             origin TEXT NOT NULL, sequence INTEGER NOT NULL, server_id INTEGER NOT NULL,
             committed_at_ms INTEGER NOT NULL, payload BLOB NOT NULL);
-         CREATE TABLE IF NOT EXISTS _evensum_binlog_files (file INTEGER PRIMARY KEY, bytes INTEGER NOT NULL);
+         CREATE TABLE IF NOT EXISTS _evensum_binlog_rows (n INTEGER PRIMARY KEY, payload BLOB NOT NULL);
+         CREATE TABLE IF NOT EXISTS _evensum_binlog_skipped (n INTEGER PRIMARY KEY, own INTEGER NOT NULL);
+         CREATE TABLE IF NOT EXISTS _evensum_binlog_files (file INTEGER PRIMARY KEY, bytes INTEGER NOT NULL,
+            written_at_ms INTEGER NOT NULL);
          CREATE TABLE IF NOT EXISTS _evensum_server (uuid TEXT NOT NULL);",
     )?;
+    files::add_times(conn)?;
+    files::add_history(conn)?;
     gtids::create(conn)?;
     let known: Option<i64> =
         conn.query_row("SELECT 1 FROM _evensum_server", [], |row| row.get(0)).optional()?;
     if known.is_none() {
         let uuid = new_uuid(conn)?;
         conn.execute("INSERT INTO _evensum_server (uuid) VALUES (?1)", [uuid])?;
-        conn.execute("INSERT OR IGNORE INTO _evensum_binlog_files (file, bytes) VALUES (1, ?1)", [4])?;
+        conn.execute(
+            "INSERT OR IGNORE INTO _evensum_binlog_files (file, bytes, written_at_ms) VALUES (1, ?1, ?2)",
+            [stored(DATA_POS).unwrap_or(0), stored(now_ms()).unwrap_or(0)],
+        )?;
     }
     Ok(())
 }

@@ -2,9 +2,13 @@
 //!
 //! Reads only the tail of the log, on the caller's connection and so in its snapshot: what the caller's
 //! transaction sees in the table, it sees in the log too. A statement that may have touched the table makes the
-//! answer impossible, and that is said instead of guessed.
+//! answer impossible, and that is said instead of guessed. So does a transaction that was committed here and left out of the
+//! log, wholly or in part: the log keeps that there was one. A statement that wrote rows and is logged by its text does not
+//! tell which: for that the rows that it changed on this node lie beside the log. They differ from node to node, as the
+//! tables do.
 
-use super::encoding::{BodyRef, RowRef, open};
+use super::encoding::{BodyRef, Changes, RowRef, open};
+use super::parts::PartRef;
 use super::position::LogPosition;
 use super::{binlog, failed};
 use crate::SqlError;
@@ -33,18 +37,36 @@ pub fn changed_keys(
     whose: Whose,
 ) -> Result<Vec<Vec<Value>>, SqlError> {
     check_place(conn, from)?;
+    let skipped: bool = conn
+        .query_row(
+            "SELECT EXISTS (SELECT 1 FROM _evensum_binlog_skipped WHERE n >= ?1 AND own >= ?2)",
+            rusqlite::params![from.key(), whose == Whose::Own],
+            |row| row.get(0),
+        )
+        .map_err(failed)?;
+    if skipped {
+        return Err(SqlError::internal(
+            "not all that was written here behind this position is in the log (log_slave_updates, binlog_do_db, \
+             binlog_ignore_db, log_bin)",
+        ));
+    }
     let sql = match whose {
-        Whose::Anybodys => "SELECT payload FROM _evensum_binlog WHERE n >= ?1 ORDER BY n",
+        Whose::Anybodys => {
+            "SELECT log.payload, here.payload FROM _evensum_binlog AS log
+             LEFT JOIN _evensum_binlog_rows AS here ON here.n = log.n WHERE log.n >= ?1 ORDER BY log.n"
+        }
         Whose::Own => {
-            "SELECT payload FROM _evensum_binlog
-             WHERE n >= ?1 AND origin = (SELECT uuid FROM _evensum_server) ORDER BY n"
+            "SELECT log.payload, here.payload FROM _evensum_binlog AS log
+             LEFT JOIN _evensum_binlog_rows AS here ON here.n = log.n
+             WHERE log.n >= ?1 AND log.origin = (SELECT uuid FROM _evensum_server) ORDER BY log.n"
         }
     };
     let mut query = conn.prepare_cached(sql).map_err(failed)?;
     let mut rows = query.query([from.key()]).map_err(failed)?;
-    let (mut keys, mut seen, mut count) = (Vec::new(), BTreeSet::new(), 0);
+    let mut found = Found { database, table, key, keys: Vec::new(), seen: BTreeSet::new(), count: 0 };
     while let Some(row) = rows.next().map_err(failed)? {
         let payload = row.get_ref(0).and_then(|value| value.as_blob().map_err(Into::into)).map_err(failed)?;
+        let here = row.get_ref(1).and_then(|value| value.as_blob_or_null().map_err(Into::into));
         match open(payload).map_err(damaged)? {
             BodyRef::Statement { sql, database: default } => {
                 if may_touch(sql, default, database, table) {
@@ -53,30 +75,58 @@ pub fn changed_keys(
                     )));
                 }
             }
-            BodyRef::Rows(changes) => {
-                for change in changes {
-                    let change = change.map_err(damaged)?;
-                    if change.table != table || change.database != database {
-                        continue;
+            BodyRef::Rows(changes) => found.add(changes)?,
+            BodyRef::Parts(parts) => {
+                for part in parts {
+                    // what a statement changed here is kept beside the log
+                    if let PartRef::Rows(changes) = part.map_err(damaged)? {
+                        found.add(changes)?;
                     }
-                    count += 1;
-                    if count > MAX_CHANGES {
-                        return Err(SqlError::internal(format!(
-                            "more than {MAX_CHANGES} changes behind this position"
-                        )));
-                    }
-                    let (before, after) = change.rows().map_err(damaged)?;
-                    for row in [before, after].into_iter().flatten() {
-                        let values = key_of(&row, key)?;
-                        if seen.insert(identity(&values)) {
-                            keys.push(values);
-                        }
-                    }
+                }
+                if let Some(here) = here.map_err(failed)?
+                    && let BodyRef::Rows(changes) = open(here).map_err(damaged)?
+                {
+                    found.add(changes)?;
                 }
             }
         }
     }
-    Ok(keys)
+    Ok(found.keys)
+}
+
+/// The keys of one table that were met.
+struct Found<'f> {
+    database: &'f str,
+    table: &'f str,
+    key: &'f [usize],
+    keys: Vec<Vec<Value>>,
+    seen: BTreeSet<Vec<u8>>,
+    count: usize,
+}
+
+impl Found<'_> {
+    fn add(&mut self, changes: Changes<'_>) -> Result<(), SqlError> {
+        for change in changes {
+            let change = change.map_err(damaged)?;
+            if change.table != self.table || change.database != self.database {
+                continue;
+            }
+            self.count += 1;
+            if self.count > MAX_CHANGES {
+                return Err(SqlError::internal(format!(
+                    "more than {MAX_CHANGES} changes behind this position"
+                )));
+            }
+            let (before, after) = change.rows().map_err(damaged)?;
+            for row in [before, after].into_iter().flatten() {
+                let values = key_of(&row, self.key)?;
+                if self.seen.insert(identity(&values)) {
+                    self.keys.push(values);
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// 1236 if the log does not reach back to the place, or forward to it.
@@ -135,7 +185,7 @@ fn damaged(_: crate::protocol::wire::Malformed) -> SqlError {
 mod tests {
     use super::super::binlog::Binlog;
     use super::*;
-    use crate::change::{Body, Change};
+    use crate::change::{Body, Change, Context, Part, Query};
     use database::Gtid;
 
     fn row(id: i64, name: &str) -> Option<Vec<Value>> {
@@ -168,6 +218,40 @@ mod tests {
         assert_eq!(keys(&conn, from).unwrap().len(), 4);
         let own = changed_keys(&conn, ("shop", "orders"), &[0], from, Whose::Own).unwrap();
         assert_eq!(own, expected);
+    }
+
+    #[test]
+    fn a_text_has_the_keys_that_it_changed_on_this_node() {
+        let conn = Connection::open_in_memory().unwrap();
+        let log = Binlog::open(&conn, "mysql-bin", 1 << 30).unwrap();
+        let query = |sql: &str| {
+            let table = ("shop".into(), "orders".into());
+            Part::Query(Query {
+                database: "shop".into(),
+                sql: sql.into(),
+                table,
+                context: Context::default(),
+            })
+        };
+        let rows = Part::Rows(vec![change("orders", None, row(1, "a"))]);
+        log.append(&conn, None, 1, 0, &Body::Parts(vec![rows, query("update orders set name = 'x'")]))
+            .unwrap();
+        log.touched(&conn, &[change("orders", row(5, "a"), row(5, "x")), change("other", None, row(6, "x"))])
+            .unwrap();
+        log.append(&conn, None, 1, 0, &Body::Parts(vec![query("update orders set name = 'y'")])).unwrap();
+        log.touched(&conn, &[]).unwrap();
+        let foreign = Some(Gtid { origin: "elsewhere".into(), sequence: 7 });
+        log.append(&conn, foreign, 2, 0, &Body::Parts(vec![query("delete from orders")])).unwrap();
+        log.touched(&conn, &[change("orders", row(9, "a"), None)]).unwrap();
+        let expected = |ids: &[i64]| ids.iter().map(|&id| vec![Value::Integer(id)]).collect::<Vec<_>>();
+        assert_eq!(keys(&conn, LogPosition::START).unwrap(), expected(&[1, 5, 9]));
+        let own = changed_keys(&conn, ("shop", "orders"), &[0], LogPosition::START, Whose::Own).unwrap();
+        assert_eq!(own, expected(&[1, 5]));
+        let next = binlog::rotate(&conn).unwrap();
+        log.purge_before(&conn, next.file).unwrap();
+        let left: i64 =
+            conn.query_row("SELECT count(*) FROM _evensum_binlog_rows", [], |row| row.get(0)).unwrap();
+        assert_eq!((left, keys(&conn, next)), (0, Ok(vec![])));
     }
 
     #[test]

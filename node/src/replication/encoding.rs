@@ -7,11 +7,13 @@
 //!   row     = count  value*
 //!   value   = 0 | 1 zigzag | 2 f64 | 3 text | 4 blob
 //! kind 2    = database  sql
+//! kind 3    = parts, see `parts`
 //! ```
 //! Integers, counts and lengths are the protocol's length-encoded integers, texts stand behind their length. The length of a
 //! change lets a reader that looks for one table pass over the others. Reading checks everything and copies
 //! nothing until it is asked to. Invariant: `decode(encode(body)) == body` for every body.
 
+use super::parts::{self, Parts};
 use crate::change::{Body, Change};
 use crate::protocol::wire::{Fields, Malformed, put_bytes, put_length};
 use rusqlite::types::{Value, ValueRef};
@@ -19,6 +21,7 @@ use rusqlite::types::{Value, ValueRef};
 const VERSION: u8 = 1;
 const ROWS: u8 = 1;
 const STATEMENT: u8 = 2;
+const PARTS: u8 = 3;
 const SAME_TABLE: u8 = 1;
 const HAS_BEFORE: u8 = 2;
 const HAS_AFTER: u8 = 4;
@@ -28,25 +31,38 @@ const HAS_AFTER: u8 = 4;
 pub fn encode(body: &Body) -> Vec<u8> {
     let mut out = vec![VERSION];
     match body {
+        Body::Rows(changes) => return encode_rows(changes),
         Body::Statement { database, sql } => {
             out.push(STATEMENT);
             put_bytes(&mut out, database.as_bytes());
             put_bytes(&mut out, sql.as_bytes());
         }
-        Body::Rows(changes) => {
-            out.push(ROWS);
-            let mut one = Vec::new();
-            let mut last: Option<(&str, &str)> = None;
-            for change in changes {
-                let table = (&*change.database, &*change.table);
-                one.clear();
-                put_change(&mut one, change, last == Some(table));
-                put_bytes(&mut out, &one);
-                last = Some(table);
-            }
+        Body::Parts(all) => {
+            out.push(PARTS);
+            parts::put(&mut out, all);
         }
     }
     out
+}
+
+/// The bytes of a body of these changes.
+#[must_use]
+pub fn encode_rows(changes: &[Change]) -> Vec<u8> {
+    let mut out = vec![VERSION, ROWS];
+    put_changes(&mut out, changes);
+    out
+}
+
+pub(super) fn put_changes(out: &mut Vec<u8>, changes: &[Change]) {
+    let mut one = Vec::new();
+    let mut last: Option<(&str, &str)> = None;
+    for change in changes {
+        let table = (&*change.database, &*change.table);
+        one.clear();
+        put_change(&mut one, change, last == Some(table));
+        put_bytes(out, &one);
+        last = Some(table);
+    }
 }
 
 fn put_change(out: &mut Vec<u8>, change: &Change, same_table: bool) {
@@ -89,11 +105,11 @@ pub(super) fn put_value(out: &mut Vec<u8>, value: &Value) {
 }
 
 /// Small numbers of either sign become small numbers without one.
-fn zigzag(number: i64) -> u64 {
+pub(super) fn zigzag(number: i64) -> u64 {
     u64::from_le_bytes((number << 1 ^ number >> 63).to_le_bytes())
 }
 
-fn unzigzag(number: u64) -> i64 {
+pub(super) fn unzigzag(number: u64) -> i64 {
     let half = i64::from_le_bytes((number >> 1).to_le_bytes());
     if number & 1 == 0 { half } else { !half }
 }
@@ -110,6 +126,8 @@ pub enum BodyRef<'a> {
         /// Its text.
         sql: &'a str,
     },
+    /// Statements and rows.
+    Parts(Parts<'a>),
 }
 
 /// Opens a body.
@@ -119,7 +137,8 @@ pub fn open(payload: &[u8]) -> Result<BodyRef<'_>, Malformed> {
         return Err(Malformed);
     }
     match fields.u8()? {
-        ROWS => Ok(BodyRef::Rows(Changes { fields, database: "", table: "" })),
+        ROWS => Ok(BodyRef::Rows(Changes::new(fields))),
+        PARTS => Ok(BodyRef::Parts(Parts::new(fields))),
         STATEMENT => Ok(BodyRef::Statement { database: text(&mut fields)?, sql: text(&mut fields)? }),
         _ => Err(Malformed),
     }
@@ -153,6 +172,28 @@ impl<'a> Iterator for Changes<'a> {
 }
 
 impl<'a> Changes<'a> {
+    pub(super) fn new(fields: Fields<'a>) -> Changes<'a> {
+        Changes { fields, database: "", table: "" }
+    }
+
+    /// All of them, as own copies.
+    pub fn own(self) -> Result<Vec<Change>, Malformed> {
+        let own = |row: RowRef<'_>| {
+            row.into_iter().map(|value| value.try_into()).collect::<Result<Vec<Value>, _>>()
+        };
+        let changes = self.map(|change| {
+            let change = change?;
+            let (before, after) = change.rows()?;
+            Ok(Change {
+                database: change.database.into(),
+                table: change.table.into(),
+                before: before.map(own).transpose().map_err(|_| Malformed)?,
+                after: after.map(own).transpose().map_err(|_| Malformed)?,
+            })
+        });
+        changes.collect()
+    }
+
     fn read(&mut self) -> Result<ChangeRef<'a>, Malformed> {
         let mut rows = Fields::new(self.fields.counted()?);
         let flags = rows.u8()?;
@@ -181,7 +222,7 @@ fn row<'a>(fields: &mut Fields<'a>) -> Result<RowRef<'a>, Malformed> {
     (0..count).map(|_| value(fields)).collect()
 }
 
-fn value<'a>(fields: &mut Fields<'a>) -> Result<ValueRef<'a>, Malformed> {
+pub(super) fn value<'a>(fields: &mut Fields<'a>) -> Result<ValueRef<'a>, Malformed> {
     Ok(match fields.u8()? {
         0 => ValueRef::Null,
         1 => ValueRef::Integer(unzigzag(fields.length()?)),
@@ -192,39 +233,38 @@ fn value<'a>(fields: &mut Fields<'a>) -> Result<ValueRef<'a>, Malformed> {
     })
 }
 
-fn text<'a>(fields: &mut Fields<'a>) -> Result<&'a str, Malformed> {
+pub(super) fn text<'a>(fields: &mut Fields<'a>) -> Result<&'a str, Malformed> {
     std::str::from_utf8(fields.counted()?).map_err(|_| Malformed)
+}
+
+/// A value, as an own copy.
+pub(super) fn own_value(fields: &mut Fields<'_>) -> Result<Value, Malformed> {
+    value(fields)?.try_into().map_err(|_| Malformed)
+}
+
+/// A row, as an own copy.
+pub(super) fn own_row(fields: &mut Fields<'_>) -> Result<Vec<Value>, Malformed> {
+    let count = fields.length()?;
+    (0..count).map(|_| own_value(fields)).collect()
 }
 
 /// The body of these bytes, as an own copy.
 pub fn decode(payload: &[u8]) -> Result<Body, Malformed> {
-    let changes = match open(payload)? {
+    match open(payload)? {
         BodyRef::Statement { database, sql } => {
-            return Ok(Body::Statement { database: database.into(), sql: sql.into() });
+            Ok(Body::Statement { database: database.into(), sql: sql.into() })
         }
-        BodyRef::Rows(changes) => changes,
-    };
-    let own =
-        |row: RowRef<'_>| row.into_iter().map(|value| value.try_into()).collect::<Result<Vec<Value>, _>>();
-    let changes = changes.map(|change| {
-        let change = change?;
-        let (before, after) = change.rows()?;
-        Ok(Change {
-            database: change.database.into(),
-            table: change.table.into(),
-            before: before.map(own).transpose().map_err(|_| Malformed)?,
-            after: after.map(own).transpose().map_err(|_| Malformed)?,
-        })
-    });
-    changes.collect::<Result<Vec<Change>, Malformed>>().map(Body::Rows)
+        BodyRef::Rows(changes) => changes.own().map(Body::Rows),
+        BodyRef::Parts(parts) => parts.map(|part| part?.own()).collect::<Result<_, _>>().map(Body::Parts),
+    }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn values() -> impl Strategy<Value = Vec<Value>> {
+    pub(in super::super) fn values() -> impl Strategy<Value = Vec<Value>> {
         let one = prop_oneof![
             Just(Value::Null),
             any::<i64>().prop_map(Value::Integer),
@@ -236,7 +276,7 @@ mod tests {
         proptest::collection::vec(one, 0..6)
     }
 
-    fn change() -> impl Strategy<Value = Change> {
+    pub(in super::super) fn change() -> impl Strategy<Value = Change> {
         let names = ("[ab]", "[xy]");
         (names, proptest::option::of(values()), proptest::option::of(values())).prop_map(
             |((database, table), before, after)| Change {

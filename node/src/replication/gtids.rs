@@ -6,7 +6,7 @@
 use super::{failed, number, stored};
 use crate::SqlError;
 use database::{Gtid, GtidSet};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 /// What has been executed here.
 pub const EXECUTED: &str = "_evensum_gtid_executed";
@@ -41,6 +41,20 @@ pub fn read(conn: &Connection, table: &str) -> Result<GtidSet, SqlError> {
     Ok(set)
 }
 
+/// Puts a set in the place of the one that was there.
+pub fn write(conn: &Connection, table: &str, set: &GtidSet) -> Result<(), SqlError> {
+    run(conn, &format!("DELETE FROM {table}"), &[])?;
+    for (origin, first, last) in set.intervals() {
+        let (first, last) = (stored(first)?, stored(last)?);
+        run(
+            conn,
+            &format!("INSERT INTO {table} (origin, first, last) VALUES (?1, ?2, ?3)"),
+            params![origin, first, last],
+        )?;
+    }
+    Ok(())
+}
+
 /// Whether the set holds this transaction.
 pub fn contains(conn: &Connection, table: &str, gtid: &Gtid) -> Result<bool, SqlError> {
     conn.prepare_cached(&format!(
@@ -58,6 +72,30 @@ pub fn highest(conn: &Connection, table: &str, origin: &str) -> Result<u64, SqlE
         .and_then(|mut query| query.query_row([origin], |row| row.get(0)))
         .map(number)
         .map_err(failed)
+}
+
+/// Adds the transaction behind the highest of this origin and behind `used`, and gives it.
+pub fn insert_next(conn: &Connection, table: &str, origin: &str, used: u64) -> Result<Gtid, SqlError> {
+    // Nothing lies behind the last interval, so it only grows: one statement where `insert` has to look first.
+    let grown: Option<i64> = conn
+        .prepare_cached(&format!(
+            "UPDATE {table} SET last = last + 1 WHERE origin = ?1 AND last < {} AND last >= ?2
+                AND first = (SELECT max(first) FROM {table} WHERE origin = ?1) RETURNING last",
+            i64::MAX
+        ))
+        .and_then(|mut update| {
+            update.query_row(params![origin, stored(used).unwrap_or(i64::MAX)], |row| row.get(0)).optional()
+        })
+        .map_err(failed)?;
+    if let Some(sequence) = grown {
+        return Ok(Gtid { origin: origin.into(), sequence: number(sequence) });
+    }
+    let gtid =
+        Gtid { origin: origin.into(), sequence: highest(conn, table, origin)?.max(used).saturating_add(1) };
+    if !insert(conn, table, &gtid)? {
+        return Err(SqlError::internal(format!("transaction {gtid} has already been executed")));
+    }
+    Ok(gtid)
 }
 
 /// Adds one transaction. False if it was there already.
@@ -122,6 +160,12 @@ mod tests {
                 prop_assert_eq!(contains(&conn, EXECUTED, &gtid).unwrap(), model.contains(&gtid));
                 prop_assert_eq!(insert(&conn, EXECUTED, &gtid).unwrap(), !model.contains(&gtid));
                 model.insert(&gtid);
+            }
+            for (origin, used) in [("a", 0), ("b", 12), ("c", 12)] {
+                let sequence = model.highest(origin).max(used) + 1;
+                let next = Gtid { origin: origin.into(), sequence };
+                prop_assert_eq!(insert_next(&conn, EXECUTED, origin, used).unwrap(), next.clone());
+                model.insert(&next);
             }
             prop_assert_eq!(read(&conn, EXECUTED).unwrap(), model.clone());
             prop_assert_eq!(highest(&conn, EXECUTED, "a").unwrap(), model.highest("a"));

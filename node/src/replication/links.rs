@@ -7,8 +7,10 @@
 use super::link::{Context, Link, Settings, State};
 use super::position::LogPosition;
 use super::relay_log::{self, RelayLog};
+use super::until::Until;
 use super::{failed, number, stored};
 use crate::SqlError;
+use crate::datadir::only_for_owner;
 use database::Secret;
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
@@ -41,6 +43,13 @@ pub struct Changes {
     pub auto_position: Option<bool>,
     pub connect_retry_s: Option<u64>,
     pub delay_s: Option<u64>,
+    pub retry_count: Option<u64>,
+    pub ignore_server_ids: Option<Vec<u32>>,
+    pub ssl: Option<bool>,
+    pub ssl_ca: Option<String>,
+    pub ssl_cert: Option<String>,
+    pub ssl_key: Option<String>,
+    pub ssl_verify: Option<bool>,
 }
 
 /// The links.
@@ -55,16 +64,18 @@ impl Links {
     /// Reads the links that are kept in `dir`. Nothing runs yet.
     pub fn open(dir: &Path, context: Arc<Context>) -> Result<Links, SqlError> {
         let path = dir.join(FILE);
-        let file = Connection::open(&path).map_err(failed)?;
         only_for_owner(&path)?;
+        let file = Connection::open(&path).map_err(failed)?;
         file.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
              CREATE TABLE IF NOT EXISTS links (name TEXT PRIMARY KEY, host TEXT NOT NULL, port INTEGER NOT NULL,
                 user TEXT NOT NULL, password TEXT NOT NULL, auto_position INTEGER NOT NULL, place INTEGER,
                 connect_retry_s INTEGER NOT NULL, delay_s INTEGER NOT NULL, run_receiver INTEGER NOT NULL,
-                run_applier INTEGER NOT NULL)",
+                run_applier INTEGER NOT NULL);
+             CREATE TABLE IF NOT EXISTS link_tls (name TEXT PRIMARY KEY, tls TEXT NOT NULL)",
         )
         .map_err(failed)?;
+        add_columns(&file).map_err(failed)?;
         let kept = read(&file).map_err(failed)?;
         let links = Links { dir: dir.to_owned(), context, file: Mutex::new(file), links: Mutex::default() };
         for (name, settings) in kept {
@@ -102,7 +113,7 @@ impl Links {
     }
 
     fn create(&self, name: &str, settings: Settings) -> Result<Arc<Link>, SqlError> {
-        let relay = RelayLog::open(&self.relay_path(name), self.context.relay_limit_bytes)?;
+        let relay = RelayLog::open(&self.relay_path(name), self.context.relay_limit_bytes, settings.epoch)?;
         let link = Link::new(name, Arc::clone(&self.context), relay, settings)?;
         self.lock().insert(name.to_owned(), Arc::clone(&link));
         Ok(link)
@@ -134,7 +145,19 @@ impl Links {
             return Err(SqlError::internal(format!("a node has at most {MAX_LINKS} links")));
         }
         let old = known.as_ref().map(|link| link.settings()).unwrap_or_default();
-        let (settings, moved) = merge(&old, changes)?;
+        let base = changes.log_file.as_deref().and_then(|name| Some(name.rsplit_once('.')?.0.to_owned()));
+        let (mut settings, moved) = merge(&old, changes)?;
+        if settings.auto_position && !self.context.gtid_mode {
+            return Err(SqlError::new(
+                1777,
+                "HY000",
+                "CHANGE REPLICATION SOURCE TO SOURCE_AUTO_POSITION = 1 cannot be executed because @@GLOBAL.GTID_MODE = OFF.",
+            ));
+        }
+        if moved {
+            settings.epoch = self.new_epoch()?;
+        }
+        // What is kept comes first: a relay log of another epoch is void, also if this node ends before the next line.
         self.keep(name, &settings)?;
         let link = match known {
             Some(link) => link,
@@ -142,8 +165,9 @@ impl Links {
         };
         link.set_settings(settings.clone());
         if moved {
-            // A place is always written: without one the receiver would trust the place noted for the old source.
-            link.relay.clear(Some(settings.from.unwrap_or(LogPosition::START)))?;
+            link.relay.begin(settings.epoch)?;
+            // Until the source says it itself, its files have the names that the administrator gives them.
+            link.relay.set_source_base(&base.unwrap_or_default())?;
             link.update(|state| {
                 *state = State { read: settings.from, skip_counter: state.skip_counter, ..State::default() };
             });
@@ -153,6 +177,36 @@ impl Links {
 
     /// START SLAVE.
     pub fn start(&self, name: &str, threads: Threads) -> Result<(), SqlError> {
+        self.start_until(name, threads, None)
+    }
+
+    /// START SLAVE, maybe UNTIL something is reached.
+    pub fn start_until(&self, name: &str, threads: Threads, until: Option<Until>) -> Result<(), SqlError> {
+        let link = self.to_run(name, threads)?;
+        if threads.receiver {
+            link.start_receiver()?;
+        }
+        if threads.applier {
+            let ends = link.update(|state| {
+                if !state.applying {
+                    state.until.clone_from(&until);
+                }
+                until.is_none() || state.until == until
+            });
+            if !ends {
+                return Err(SqlError::new(
+                    1254,
+                    "HY000",
+                    "Replica is already running: the condition of UNTIL counts from the next start of the SQL thread",
+                ));
+            }
+            link.start_applier()?;
+        }
+        Ok(())
+    }
+
+    /// Keeps that these threads are to run.
+    pub(super) fn to_run(&self, name: &str, threads: Threads) -> Result<Arc<Link>, SqlError> {
         let link = self.get(name)?;
         let mut settings = link.settings();
         if settings.host.is_empty() {
@@ -166,13 +220,7 @@ impl Links {
         settings.run_applier |= threads.applier;
         self.keep(&link.name, &settings)?;
         link.set_settings(settings);
-        if threads.receiver {
-            link.start_receiver()?;
-        }
-        if threads.applier {
-            link.start_applier()?;
-        }
-        Ok(())
+        Ok(link)
     }
 
     /// STOP SLAVE; returns when the threads are gone.
@@ -200,8 +248,7 @@ impl Links {
         }
         let mut settings = link.settings();
         settings.from = None;
-        link.relay.clear(Some(LogPosition::START))?;
-        link.update(|state| *state = State::default());
+        settings.epoch = self.new_epoch()?;
         if all {
             self.lock().remove(&link.name);
             let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
@@ -211,6 +258,8 @@ impl Links {
             return relay_log::remove(&path);
         }
         self.keep(&link.name, &settings)?;
+        link.relay.begin(settings.epoch)?;
+        link.update(|state| *state = State::default());
         link.set_settings(settings);
         Ok(())
     }
@@ -237,13 +286,22 @@ impl Links {
         }
     }
 
+    /// A number that no settings had before.
+    fn new_epoch(&self) -> Result<i64, SqlError> {
+        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.query_row("SELECT random()", [], |row| row.get(0)).map_err(failed)
+    }
+
     fn keep(&self, name: &str, settings: &Settings) -> Result<(), SqlError> {
-        self.file
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .execute(
+        let tls = serde_json::to_string(&settings.tls).map_err(SqlError::internal)?;
+        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let both = file.unchecked_transaction().map_err(failed)?;
+        both.execute("INSERT OR REPLACE INTO link_tls (name, tls) VALUES (?1, ?2)", [name, &tls])
+            .map_err(failed)?;
+        both.execute(
                 "INSERT OR REPLACE INTO links (name, host, port, user, password, auto_position, place, connect_retry_s,
-                    delay_s, run_receiver, run_applier) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                    delay_s, run_receiver, run_applier, retry_count, ignore_server_ids, epoch)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
                 params![
                     name,
                     settings.host,
@@ -255,11 +313,14 @@ impl Links {
                     stored(settings.connect_retry_s)?,
                     stored(settings.delay_s)?,
                     settings.run_receiver,
-                    settings.run_applier
+                    settings.run_applier,
+                    stored(settings.retry_count)?,
+                    settings.ignore_server_ids.iter().map(u32::to_string).collect::<Vec<_>>().join(","),
+                    settings.epoch
                 ],
             )
-            .map(drop)
-            .map_err(failed)
+            .map_err(failed)?;
+        both.commit().map_err(failed)
     }
 }
 
@@ -305,15 +366,41 @@ fn merge(old: &Settings, changes: Changes) -> Result<(Settings, bool), SqlError>
     new.password = changes.password.unwrap_or(new.password);
     new.auto_position = changes.auto_position.unwrap_or(new.auto_position);
     new.connect_retry_s = changes.connect_retry_s.unwrap_or(new.connect_retry_s).max(1);
+    new.tls.on = changes.ssl.unwrap_or(new.tls.on);
+    new.tls.ca = changes.ssl_ca.unwrap_or(new.tls.ca);
+    new.tls.cert = changes.ssl_cert.unwrap_or(new.tls.cert);
+    new.tls.key = changes.ssl_key.unwrap_or(new.tls.key);
+    new.tls.verify = changes.ssl_verify.unwrap_or(new.tls.verify);
     new.delay_s = changes.delay_s.unwrap_or(new.delay_s);
+    new.retry_count = changes.retry_count.unwrap_or(new.retry_count);
+    new.ignore_server_ids = changes.ignore_server_ids.unwrap_or(new.ignore_server_ids);
     let moved = elsewhere || placed || new.auto_position != old.auto_position;
     Ok((new, moved))
+}
+
+/// Adds what a file of an older node does not have yet.
+fn add_columns(file: &Connection) -> rusqlite::Result<()> {
+    for (name, definition) in [
+        ("retry_count", "INTEGER NOT NULL DEFAULT 86400"),
+        ("ignore_server_ids", "TEXT NOT NULL DEFAULT ''"),
+        ("epoch", "INTEGER NOT NULL DEFAULT 0"),
+    ] {
+        let known: bool = file.query_row(
+            "SELECT EXISTS (SELECT 1 FROM pragma_table_info('links') WHERE name = ?1)",
+            [name],
+            |row| row.get(0),
+        )?;
+        if !known {
+            file.execute_batch(&format!("ALTER TABLE links ADD COLUMN {name} {definition}"))?;
+        }
+    }
+    Ok(())
 }
 
 fn read(file: &Connection) -> rusqlite::Result<Vec<(String, Settings)>> {
     let mut query = file.prepare(
         "SELECT name, host, port, user, password, auto_position, place, connect_retry_s, delay_s, run_receiver,
-            run_applier FROM links",
+            run_applier, retry_count, ignore_server_ids, epoch, tls FROM links LEFT JOIN link_tls USING (name)",
     )?;
     let rows = query.query_map([], |row| {
         let place: Option<i64> = row.get(6)?;
@@ -328,20 +415,19 @@ fn read(file: &Connection) -> rusqlite::Result<Vec<(String, Settings)>> {
             delay_s: number(row.get(8)?),
             run_receiver: row.get(9)?,
             run_applier: row.get(10)?,
+            retry_count: number(row.get(11)?),
+            ignore_server_ids: row
+                .get::<_, String>(12)?
+                .split(',')
+                .filter_map(|id| id.parse().ok())
+                .collect(),
+            epoch: row.get(13)?,
+            tls: row
+                .get::<_, Option<String>>(14)?
+                .and_then(|tls| serde_json::from_str(&tls).ok())
+                .unwrap_or_default(),
         };
         Ok((row.get(0)?, settings))
     })?;
     rows.collect()
-}
-
-#[cfg(unix)]
-fn only_for_owner(path: &Path) -> Result<(), SqlError> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
-        .map_err(|error| SqlError::internal(format!("cannot protect {}: {error}", path.display())))
-}
-
-#[cfg(not(unix))]
-fn only_for_owner(_: &Path) -> Result<(), SqlError> {
-    Ok(())
 }

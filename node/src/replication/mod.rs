@@ -11,17 +11,24 @@ pub mod applier;
 pub mod binlog;
 pub mod changes;
 pub mod client;
+pub mod clone;
 pub mod dump;
 pub mod encoding;
+pub mod events;
+pub mod filters;
 pub mod gtids;
 pub mod link;
 pub mod links;
+pub mod parts;
 pub mod position;
 pub mod receiver;
 pub mod record;
 pub mod relay_log;
+#[cfg(test)]
+mod simulation;
 pub mod statements;
 pub mod status;
+pub mod until;
 
 use crate::SqlError;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -1,13 +1,20 @@
 //! A place in the binary log: a file and a byte in it.
 //!
-//! The log is one table, so the files are an arithmetic only: file 1 begins at 4, each transaction takes its
-//! payload and a header, and a new file begins when one is full. The place is also the row's key in the table:
+//! The log is one table, so the files are an arithmetic only: a file begins with a head of 154 bytes, each transaction takes
+//! its payload and a header, and a new file begins when one is full. The head is that of MySQL 5.7 (a description of
+//! the format at 4, the GTIDs of the files before at 123), so that a fresh log stands at 154 as people know it;
+//! 4 and 123 mean the beginning too. Files that were begun before there was a head have their first transaction
+//! at 4. The place is also the row's key in the table:
 //! `file * 2^40 + pos`, so that reading from a place on is a search in the table's own tree.
 
 use std::fmt;
 
-/// The first byte of a file that can hold a transaction, as in MySQL.
+/// Where a file's first event is, as in MySQL.
 pub const FIRST_POS: u64 = 4;
+/// Where the second event of a file's head is.
+pub const GTIDS_POS: u64 = 123;
+/// Where a file's first transaction is.
+pub const DATA_POS: u64 = 154;
 /// What a transaction takes beside its payload.
 pub const HEADER_BYTES: u64 = 64;
 /// The bits of the key that hold the byte.

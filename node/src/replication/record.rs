@@ -60,8 +60,15 @@ pub enum Message {
     Heartbeat(LogPosition),
 }
 
-/// Appends a transaction's message.
-pub fn put_transaction(out: &mut Vec<u8>, record: &Record) {
+/// Appends a message.
+pub fn put_message(out: &mut Vec<u8>, message: &Message) {
+    match message {
+        Message::Transaction(record) => put_transaction(out, record),
+        Message::Heartbeat(place) => put_heartbeat(out, *place),
+    }
+}
+
+fn put_transaction(out: &mut Vec<u8>, record: &Record) {
     out.push(TRANSACTION);
     put_position(out, record.position);
     out.extend_from_slice(&record.end_pos.to_le_bytes());
@@ -72,8 +79,7 @@ pub fn put_transaction(out: &mut Vec<u8>, record: &Record) {
     out.extend_from_slice(&record.payload);
 }
 
-/// Appends a heartbeat's message.
-pub fn put_heartbeat(out: &mut Vec<u8>, position: LogPosition) {
+fn put_heartbeat(out: &mut Vec<u8>, position: LogPosition) {
     out.push(HEARTBEAT);
     put_position(out, position);
 }

@@ -5,6 +5,9 @@
 //! lost: what is missing is fetched again, and what is applied already is known by its GTID. So it is written
 //! without waiting for the disk.
 //!
+//! The link's settings are in another file, and can be older or newer than this one after a crash. So both have the number
+//! of the settings' epoch, and what is of another one is void.
+//!
 //! Invariant: what waits here is bounded ([`RelayLog::wait_for_space`]); order is the source's order.
 
 use super::binlog::record;
@@ -12,6 +15,7 @@ use super::position::LogPosition;
 use super::record::Record;
 use super::{failed, number, stored};
 use crate::SqlError;
+use crate::datadir::only_for_owner;
 use database::{Gtid, GtidSet};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::Path;
@@ -44,29 +48,31 @@ pub struct RelayLog {
 struct Inner {
     conn: Connection,
     bytes: u64,
+    /// All that came since the file was opened or cleared (bytes).
+    come: u64,
     last: i64,
     taken: i64,
+    source_base: String,
 }
 
 impl RelayLog {
-    /// Opens the file, or begins anew if it is damaged.
-    pub fn open(path: &Path, limit_bytes: u64) -> Result<RelayLog, SqlError> {
-        let conn = match connect(path) {
-            Ok(conn) => conn,
+    /// Opens the file, or begins anew if it is damaged or of another epoch.
+    pub fn open(path: &Path, limit_bytes: u64, epoch: i64) -> Result<RelayLog, SqlError> {
+        only_for_owner(path)?;
+        let (conn, (bytes, first, last)) = match connect(path, epoch) {
+            Ok(opened) => opened,
             Err(_) => {
                 remove(path)?;
-                connect(path).map_err(failed)?
+                only_for_owner(path)?;
+                connect(path, epoch).map_err(failed)?
             }
         };
-        let (bytes, first, last) = conn
-            .query_row("SELECT coalesce(sum(length(payload)), 0), min(n), max(n) FROM relay", [], |row| {
-                Ok((number(row.get(0)?), row.get::<_, Option<i64>>(1)?, row.get::<_, Option<i64>>(2)?))
-            })
-            .map_err(failed)?;
         let last = last.unwrap_or(0);
         let taken = first.map_or(last, |first| first - 1);
+        let source_base =
+            conn.query_row("SELECT log_base FROM source", [], |row| row.get(0)).map_err(failed)?;
         Ok(RelayLog {
-            inner: Mutex::new(Inner { conn, bytes, last, taken }),
+            inner: Mutex::new(Inner { conn, bytes, come: bytes, last, taken, source_base }),
             changed: Condvar::new(),
             limit_bytes,
         })
@@ -94,6 +100,7 @@ impl RelayLog {
         transaction.commit().map_err(failed)?;
         inner.last = last;
         inner.bytes += bytes;
+        inner.come += bytes;
         drop(inner);
         self.changed.notify_all();
         Ok(())
@@ -104,6 +111,21 @@ impl RelayLog {
         let place: Option<i64> =
             self.inner().conn.query_row("SELECT place FROM source", [], |row| row.get(0)).map_err(failed)?;
         Ok(place.map(LogPosition::of_key))
+    }
+
+    /// The base name of the source's files; empty if it is not known.
+    pub fn source_base(&self) -> String {
+        self.inner().source_base.clone()
+    }
+
+    /// Keeps the base name of the source's files; an empty one says nothing new.
+    pub fn set_source_base(&self, base: &str) -> Result<(), SqlError> {
+        let mut inner = self.inner();
+        if !base.is_empty() && inner.source_base != base {
+            inner.conn.execute("UPDATE source SET log_base = ?1", [base]).map_err(failed)?;
+            base.clone_into(&mut inner.source_base);
+        }
+        Ok(())
     }
 
     /// The transactions behind number `after`, as many as fit a batch.
@@ -126,7 +148,8 @@ impl RelayLog {
 
     /// The transaction of number `n` is applied; it is discarded later, with others.
     pub fn taken(&self, n: i64) {
-        self.inner().taken = n;
+        let mut inner = self.inner();
+        inner.taken = inner.taken.max(n);
     }
 
     /// Discards what is applied.
@@ -159,6 +182,12 @@ impl RelayLog {
         self.inner().bytes
     }
 
+    /// How many bytes of transactions are applied and discarded since the file was opened or cleared.
+    pub fn applied_bytes(&self) -> u64 {
+        let inner = self.inner();
+        inner.come.saturating_sub(inner.bytes)
+    }
+
     /// When the oldest transaction that waits was committed on its origin.
     pub fn oldest_committed_at_ms(&self) -> Result<Option<u64>, SqlError> {
         let inner = self.inner();
@@ -183,12 +212,12 @@ impl RelayLog {
         Ok(set)
     }
 
-    /// Forgets everything; the source is to be read from `place` on.
-    pub fn clear(&self, place: Option<LogPosition>) -> Result<(), SqlError> {
+    /// Forgets everything, and the place that was read to: a new epoch begins.
+    pub fn begin(&self, epoch: i64) -> Result<(), SqlError> {
         let mut inner = self.inner();
-        inner.conn.execute("DELETE FROM relay", []).map_err(failed)?;
-        inner.conn.execute("UPDATE source SET place = ?1", [place.map(LogPosition::key)]).map_err(failed)?;
-        inner.bytes = 0;
+        forget(&inner.conn, epoch).map_err(failed)?;
+        (inner.bytes, inner.come) = (0, 0);
+        inner.source_base.clear();
         inner.taken = inner.last;
         Ok(())
     }
@@ -237,17 +266,48 @@ fn insert(conn: &Connection, n: i64, received_at_ms: u64, record: &Record) -> Re
     .map_err(failed)
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+/// How many bytes wait in a file, and the numbers of the first and the last transaction.
+type Contents = (u64, Option<i64>, Option<i64>);
+
+/// Opens the file and looks through it; what is of another epoch is forgotten.
+fn connect(path: &Path, epoch: i64) -> rusqlite::Result<(Connection, Contents)> {
     let conn = Connection::open(path)?;
     conn.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
          CREATE TABLE IF NOT EXISTS relay (n INTEGER PRIMARY KEY, received_at_ms INTEGER NOT NULL,
             place INTEGER NOT NULL, end_pos INTEGER NOT NULL, origin TEXT NOT NULL, sequence INTEGER NOT NULL,
             server_id INTEGER NOT NULL, committed_at_ms INTEGER NOT NULL, payload BLOB NOT NULL);
-         CREATE TABLE IF NOT EXISTS source (place INTEGER);
+         CREATE TABLE IF NOT EXISTS source (place INTEGER, epoch INTEGER NOT NULL DEFAULT 0,
+            log_base TEXT NOT NULL DEFAULT '');
          INSERT INTO source (place) SELECT NULL WHERE NOT EXISTS (SELECT 1 FROM source);",
     )?;
-    Ok(conn)
+    add_base(&conn)?;
+    let of: i64 = conn.query_row("SELECT epoch FROM source", [], |row| row.get(0))?;
+    if of != epoch {
+        forget(&conn, epoch)?;
+    }
+    let contents =
+        conn.query_row("SELECT coalesce(sum(length(payload)), 0), min(n), max(n) FROM relay", [], |row| {
+            Ok((number(row.get(0)?), row.get(1)?, row.get(2)?))
+        })?;
+    Ok((conn, contents))
+}
+
+/// A file of an older node does not say what the source calls its files.
+fn add_base(conn: &Connection) -> rusqlite::Result<()> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM pragma_table_info('source') WHERE name = 'log_base')";
+    let known: bool = conn.query_row(sql, [], |row| row.get(0))?;
+    if known {
+        return Ok(());
+    }
+    conn.execute_batch("ALTER TABLE source ADD COLUMN log_base TEXT NOT NULL DEFAULT ''")
+}
+
+fn forget(conn: &Connection, epoch: i64) -> rusqlite::Result<()> {
+    let transaction = conn.unchecked_transaction()?;
+    transaction.execute("DELETE FROM relay", [])?;
+    transaction.execute("UPDATE source SET place = NULL, log_base = '', epoch = ?1", [epoch])?;
+    transaction.commit()
 }
 
 /// Removes the file and what SQLite keeps beside it.
@@ -289,7 +349,7 @@ mod tests {
     fn what_was_received_survives_and_comes_in_order() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("relay.sqlite");
-        let log = RelayLog::open(&path, 1000).unwrap();
+        let log = RelayLog::open(&path, 1000, 0).unwrap();
         assert_eq!(log.read_position().unwrap(), None);
         let records = [waiting(1, 10), waiting(2, 10), waiting(3, 10)];
         log.append(&records, records[2].1.end()).unwrap();
@@ -297,7 +357,7 @@ mod tests {
         log.taken(first[0].n);
         log.discard_taken().unwrap();
         drop(log);
-        let log = RelayLog::open(&path, 1000).unwrap();
+        let log = RelayLog::open(&path, 1000, 0).unwrap();
         assert!(!log.is_drained());
         assert_eq!(log.read_position().unwrap(), Some(LogPosition { file: 1, pos: 400 }));
         let rest: Vec<Record> = log.next(0).unwrap().into_iter().map(|waiting| waiting.record).collect();
@@ -309,7 +369,7 @@ mod tests {
     #[test]
     fn it_is_full_until_something_is_discarded() {
         let dir = tempfile::tempdir().unwrap();
-        let log = RelayLog::open(&dir.path().join("relay.sqlite"), 15).unwrap();
+        let log = RelayLog::open(&dir.path().join("relay.sqlite"), 15, 0).unwrap();
         log.append(&[waiting(1, 10)], LogPosition::START).unwrap();
         assert!(log.wait_for_space(Duration::ZERO));
         log.append(&[waiting(2, 10)], LogPosition::START).unwrap();
@@ -320,11 +380,51 @@ mod tests {
     }
 
     #[test]
+    fn what_is_of_another_epoch_is_void() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("relay.sqlite");
+        let log = RelayLog::open(&path, 1000, 3).unwrap();
+        log.append(&[waiting(1, 10), waiting(2, 10)], LogPosition { file: 1, pos: 300 }).unwrap();
+        log.taken(1);
+        log.discard_taken().unwrap();
+        drop(log);
+        let log = RelayLog::open(&path, 1000, 3).unwrap();
+        assert_eq!(log.gtids().unwrap().to_string(), "a:2");
+        drop(log);
+        let log = RelayLog::open(&path, 1000, 4).unwrap();
+        assert!(log.is_drained() && log.gtids().unwrap().is_empty());
+        assert_eq!(log.read_position().unwrap(), None);
+    }
+
+    #[test]
+    fn the_sources_name_of_its_files_is_kept_and_an_older_file_has_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("relay.sqlite");
+        Connection::open(&path)
+            .unwrap()
+            .execute_batch(
+                "CREATE TABLE source (place INTEGER, epoch INTEGER NOT NULL DEFAULT 0);
+                 INSERT INTO source VALUES (1099511628176, 0);",
+            )
+            .unwrap();
+        let log = RelayLog::open(&path, 1000, 0).unwrap();
+        assert_eq!(log.source_base(), "");
+        assert_eq!(log.read_position().unwrap(), Some(LogPosition { file: 1, pos: 400 }));
+        log.set_source_base("db-bin").unwrap();
+        log.set_source_base("").unwrap();
+        drop(log);
+        let log = RelayLog::open(&path, 1000, 0).unwrap();
+        assert_eq!(log.source_base(), "db-bin");
+        log.begin(1).unwrap();
+        assert_eq!(log.source_base(), "");
+    }
+
+    #[test]
     fn a_damaged_file_begins_anew() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("relay.sqlite");
         std::fs::write(&path, vec![7; 8192]).unwrap();
-        let log = RelayLog::open(&path, 1000).unwrap();
+        let log = RelayLog::open(&path, 1000, 0).unwrap();
         assert!(log.is_drained());
     }
 }

@@ -5,29 +5,37 @@
 //! connection, so that it belongs to the snapshot of the session's transaction. What writes the log or waits uses connections of its own.
 
 mod linking;
+mod logs;
 mod offered;
 mod variables;
 pub mod words;
 
 use self::words::{Word, Words};
-use super::binlog::{self, Binlog};
+use super::binlog::Binlog;
 use super::link::{Context, Receiving};
 use super::links::Links;
-use super::position::{FIRST_POS, LogPosition};
+use super::position::LogPosition;
 use super::status::{self, Listing};
-use super::{changes, client, record};
+use super::{client, clone, record};
 use crate::SqlError;
-use crate::server::clients::Clients;
+use crate::accounts::privileges::Privilege;
+use crate::accounts::rights::Rights;
+use crate::server::clients::{Clients, Shown};
+use crate::sql::comments::uncommented;
+use crate::sql::surroundings::Process;
+use crate::storage::read_lock::Pass;
 use database::GtidSet;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The longest wait for transactions: a day.
 const MAX_WAIT_SECONDS: u64 = 86_400;
-/// The most lines of SHOW BINLOG EVENTS without a LIMIT.
-const MAX_EVENTS: usize = 1_000_000;
+
+/// The privileges of which one is needed to see how replication goes on.
+const WATCHES: &[Privilege] = &[Privilege::Super, Privilege::ReplicationClient];
 
 /// What a statement answers.
 #[derive(Debug)]
@@ -55,25 +63,40 @@ pub struct Asking<'a> {
     pub database: &'a str,
     /// The places of a table's primary key columns, if there is such a table with such a key.
     pub key_of: &'a KeyOf<'a>,
+    /// The session's number.
+    pub connection_id: u32,
+    /// Raised when the statement is to end.
+    pub stopped: &'a AtomicBool,
+    /// Leave to write, which FLUSH TABLES WITH READ LOCK withholds: 1223 under the session's own, else it is waited for.
+    pub leave: &'a dyn Fn() -> Result<Pass, SqlError>,
+    /// Whether the session itself holds that lock.
+    pub holds_tables: bool,
+    /// What the session may do.
+    pub rights: &'a Rights,
 }
 
 /// Finds the places of a table's primary key columns, by database and table.
 pub type KeyOf<'a> = dyn Fn(&str, &str) -> Result<Vec<usize>, SqlError> + 'a;
 
-/// A write to the node's file, outside of any session.
-pub type Writes = dyn Fn(&dyn Fn(&Connection) -> Result<(), SqlError>) -> Result<(), SqlError> + Send + Sync;
+/// A write to the node's file, outside of any session, that waits for so long for its turn.
+pub type Writes =
+    dyn Fn(Duration, &dyn Fn(&Connection) -> Result<(), SqlError>) -> Result<(), SqlError> + Send + Sync;
+
+/// How long a write of the administrator waits for its turn.
+pub const ADMIN_WRITE_WAIT: Duration = Duration::from_secs(5);
 
 /// The statements' executor.
 pub struct Admin {
     links: Arc<Links>,
     write: Box<Writes>,
     clients: Arc<Clients>,
+    cloning: clone::statement::Cloning,
 }
 
 impl Admin {
     /// Statements about these links and their node's log.
     pub fn new(links: Arc<Links>, write: Box<Writes>, clients: Arc<Clients>) -> Admin {
-        Admin { links, write, clients }
+        Admin { links, write, clients, cloning: clone::statement::Cloning::default() }
     }
 
     fn context(&self) -> &Context {
@@ -87,10 +110,11 @@ impl Admin {
 
     /// Runs the statement if it is one of these.
     pub fn run(&self, sql: &str, asking: &Asking<'_>) -> Option<Result<Answer, SqlError>> {
-        let start = sql.trim_start();
+        let (text, _) = uncommented(sql)?;
+        let start = text.trim_start();
         let first = start.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
-        const LEADING: [&str; 9] =
-            ["CHANGE", "START", "STOP", "RESET", "SHOW", "FLUSH", "PURGE", "SET", "SELECT"];
+        const LEADING: [&str; 10] =
+            ["CHANGE", "CLONE", "START", "STOP", "RESET", "SHOW", "FLUSH", "PURGE", "SET", "SELECT"];
         if !LEADING.iter().any(|word| word.eq_ignore_ascii_case(first)) {
             return None;
         }
@@ -99,14 +123,23 @@ impl Admin {
         }
         let mut words = Words::cut(sql)?;
         words.pop();
-        match first.to_ascii_uppercase().as_str() {
+        let first = first.to_ascii_uppercase();
+        if let Err(refused) = may_run(&first, asking.rights) {
+            return Some(Err(refused));
+        }
+        match first.as_str() {
             "SHOW" => self.show(&mut words, asking),
-            "FLUSH" => self.flush(&mut words),
+            "FLUSH" => self.flush(&mut words, asking),
             "PURGE" => Some(self.purge(&mut words)),
+            "CLONE" => Some(self.clone_instance(&mut words, asking)),
+            "RESET" if words.take("PERSIST") => Some(Err(SqlError::unsupported("RESET PERSIST"))),
             "CHANGE" => linking::change(&self.links, &mut words),
             "START" => linking::start_or_stop(&self.links, &mut words, true),
             "STOP" => linking::start_or_stop(&self.links, &mut words, false),
-            _ => self.reset(&mut words),
+            _ if words.take("MASTER") || words.take_all(&["BINARY", "LOGS", "AND", "GTIDS"]) => {
+                Some(self.reset_log(&mut words, asking))
+            }
+            _ => linking::reset(&self.links, &mut words),
         }
     }
 
@@ -115,73 +148,30 @@ impl Admin {
             return self.show_log(words, asking);
         }
         let (conn, log) = (asking.conn, self.log());
+        let watches = || asking.rights.any(WATCHES);
         let listing = if words.either("MASTER", "BINARY") {
             if words.take("STATUS") {
-                status::source_status(conn, log)
+                watches().and_then(|()| status::source_status(conn, log))
             } else if words.take("LOGS") {
-                status::log_files(conn, log)
+                watches().and_then(|()| status::log_files(conn, log))
             } else {
                 return None;
             }
         } else if words.take_all(&["SLAVE", "HOSTS"]) || words.take("REPLICAS") {
-            Ok(self.show_replicas())
-        } else if words.take("PROCESSLIST") {
-            Ok(self.show_clients(false))
-        } else if words.take_all(&["FULL", "PROCESSLIST"]) {
-            Ok(self.show_clients(true))
+            asking.rights.any(&[Privilege::ReplicationSlave]).map(|()| self.show_replicas())
+        } else if words.take_all(&["CLONE", "STATUS"]) {
+            watches().map(|()| self.cloning.show())
         } else {
-            return linking::show(&self.links, words, conn);
+            return linking::show(&self.links, words, conn).map(|shown| watches().and(shown));
         };
         Some(words.end().and(listing).map(Answer::Listing))
     }
 
-    fn show_log(&self, words: &mut Words, asking: &Asking<'_>) -> Option<Result<Answer, SqlError>> {
-        if words.take("STATUS") {
-            let status = status::source_status(asking.conn, self.log());
-            return Some(words.end().and(status).map(Answer::Listing));
-        }
-        if words.take("EVENTS") {
-            return Some(self.show_events(words, asking.conn).map(Answer::Listing));
-        }
-        words.take_all(&["CHANGES", "FOR"]).then(|| show_changes(words, asking))
-    }
-
-    fn show_events(&self, words: &mut Words, conn: &Connection) -> Result<Listing, SqlError> {
-        let name = if words.take("IN") { Some(words.text()?) } else { None };
-        let pos = if words.take("FROM") { words.number()? } else { FIRST_POS };
-        let (mut offset, mut limit) = (0, MAX_EVENTS as u64);
-        if words.take("LIMIT") {
-            limit = words.number()?;
-            if words.sign(',') {
-                (offset, limit) = (limit, words.number()?);
-            } else if words.take("OFFSET") {
-                offset = words.number()?;
-            }
-        }
-        words.end()?;
-        let first = binlog::files(conn)?.first().map_or(1, |file| file.file);
-        let place = match name {
-            Some(name) => {
-                LogPosition::in_file(&name, pos).filter(|place| self.log().file_name(*place) == name)
-            }
-            None => Some(LogPosition { file: first, pos }),
-        };
-        let place = place.ok_or_else(|| no_such_log("SHOW BINLOG EVENTS"))?;
-        changes::check_place(conn, place).map_err(|error| {
-            SqlError::new(
-                1220,
-                "HY000",
-                format!("Error when executing command SHOW BINLOG EVENTS: {}", error.message),
-            )
-        })?;
-        let bounded = |number: u64| usize::try_from(number).unwrap_or(MAX_EVENTS).min(MAX_EVENTS);
-        status::log_events(conn, self.log(), place, (bounded(offset), bounded(limit)))
-    }
-
     fn show_replicas(&self) -> Listing {
         let own = self.context().server_id.to_string();
-        let rows = self.clients.replicas().into_iter().map(|(server_id, host)| {
-            status::row([server_id.to_string(), host, "0".to_owned(), own.clone(), String::new()])
+        let rows = self.clients.replicas().into_iter().map(|(server_id, replica)| {
+            let port = replica.port.to_string();
+            status::row([server_id.to_string(), replica.host, port, own.clone(), replica.server_uuid])
         });
         Listing {
             columns: status::columns(&["+Server_id", "Host", "+Port", "+Master_id", "Slave_UUID"]),
@@ -190,80 +180,51 @@ impl Admin {
     }
 
     /// Clients, and the threads of the links as MySQL shows them.
-    fn show_clients(&self, full: bool) -> Listing {
-        /// What SHOW PROCESSLIST without FULL shows of a statement.
-        const SHOWN_CHARACTERS: usize = 100;
-        let mut rows = Vec::new();
-        for client in self.clients.list() {
-            let text = |text: String| Some(text).filter(|text| !text.is_empty());
-            let info = client
-                .doing
-                .statement
-                .chars()
-                .take(if full { usize::MAX } else { SHOWN_CHARACTERS })
-                .collect();
-            rows.push(vec![
-                Some(client.id.to_string()),
-                Some(client.user),
-                Some(client.peer.to_string()),
-                text(client.doing.database),
-                Some(client.doing.command.to_owned()),
-                Some(client.doing.since.elapsed().as_secs().to_string()),
-                text(client.doing.state.to_owned()),
-                text(info),
-            ]);
-        }
+    fn processes(&self) -> Vec<Process> {
+        let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let client = |client: Shown| Process {
+            id: client.id,
+            user: client.user,
+            host: client.peer.to_string(),
+            database: text(&client.doing.database),
+            command: client.doing.command.to_owned(),
+            seconds: client.doing.since.elapsed().as_secs(),
+            state: text(client.doing.state),
+            statement: text(&client.doing.statement),
+        };
+        let mut all: Vec<Process> = self.clients.list().into_iter().map(client).collect();
         for link in self.links.all() {
             let state = link.state();
             let threads = [(state.receiving != Receiving::No, "receiving"), (state.applying, "applying")];
             for (_, what) in threads.into_iter().filter(|(runs, _)| *runs) {
-                let place = format!("{}:{}", link.settings().host, link.settings().port);
-                let texts = ["0", "system user", &place, "", "Connect", "0", what, ""];
-                rows.push(texts.map(|text| Some(text.to_owned()).filter(|text| !text.is_empty())).to_vec());
+                all.push(Process {
+                    id: 0,
+                    user: "system user".to_owned(),
+                    host: format!("{}:{}", link.settings().host, link.settings().port),
+                    database: None,
+                    command: "Connect".to_owned(),
+                    seconds: 0,
+                    state: text(what),
+                    statement: None,
+                });
             }
         }
-        Listing {
-            columns: status::columns(&["+Id", "User", "Host", "db", "Command", "+Time", "State", "Info"]),
-            rows,
-        }
+        all
     }
 
-    fn flush(&self, words: &mut Words) -> Option<Result<Answer, SqlError>> {
-        words.take("BINARY");
-        if !words.take("LOGS") {
-            return None;
-        }
-        Some(
-            words
-                .end()
-                .and_then(|()| (self.write)(&|conn| binlog::rotate(conn).map(drop)))
-                .map(|()| Answer::Done),
-        )
-    }
-
-    fn purge(&self, words: &mut Words) -> Result<Answer, SqlError> {
-        if !words.either("BINARY", "MASTER") || !words.take("LOGS") || !words.take("TO") {
-            return Err(SqlError::unsupported("PURGE other than PURGE BINARY LOGS TO 'file'"));
-        }
-        let name = words.text()?;
-        words.end()?;
-        let place = LogPosition::in_file(&name, FIRST_POS).ok_or_else(|| no_such_log("PURGE LOGS"))?;
-        (self.write)(&|conn| {
-            if !binlog::files(conn)?.iter().any(|file| file.file == place.file) {
-                return Err(SqlError::new(1373, "HY000", "Target log not found in binlog index"));
-            }
-            self.log().purge_before(conn, place.file)
-        })?;
-        Ok(Answer::Done)
-    }
-
-    fn reset(&self, words: &mut Words) -> Option<Result<Answer, SqlError>> {
-        if !words.take("MASTER") && !words.take_all(&["BINARY", "LOGS", "AND", "GTIDS"]) {
-            return linking::reset(&self.links, words);
-        }
-        let reset = words.end().and_then(|()| (self.write)(&|conn| self.log().reset(conn)));
-        self.log().committed();
-        Some(reset.map(|()| Answer::Done))
+    fn clone_instance(&self, words: &mut Words, asking: &Asking<'_>) -> Result<Answer, SqlError> {
+        let context = self.context();
+        let means = clone::statement::Means {
+            write: &self.write,
+            connect: &context.connect,
+            log: &context.log,
+            server_id: context.server_id,
+            replicates: self.links.all().iter().any(|link| link.is_running()),
+            stopped: &|| asking.stopped.load(Ordering::Relaxed),
+            leave: asking.leave,
+            gone: &|| self.clients.is_gone(asking.connection_id),
+        };
+        self.cloning.run(words, &means).map(|()| Answer::Done)
     }
 
     /// The functions that wait, alone in a SELECT; and the question of a link.
@@ -353,6 +314,18 @@ impl Admin {
     }
 }
 
+/// Asks for the right to a statement where it is recognised, whatever was made of its words before. What SHOW shows is
+/// asked for there.
+fn may_run(first: &str, rights: &Rights) -> Result<(), SqlError> {
+    match first {
+        "CHANGE" | "START" | "STOP" => rights.any(&[Privilege::Super, Privilege::ReplicationSlaveAdmin]),
+        "RESET" | "FLUSH" => rights.any(&[Privilege::Reload]),
+        "PURGE" => rights.any(&[Privilege::Super, Privilege::BinlogAdmin]),
+        "CLONE" => rights.any(&[Privilege::Super, Privilege::CloneAdmin]),
+        _ => Ok(()),
+    }
+}
+
 /// How long to wait for these seconds; none or 0 is as long as possible.
 fn wait_time(seconds: Option<f64>) -> Duration {
     let longest = Duration::from_secs(MAX_WAIT_SECONDS);
@@ -361,29 +334,5 @@ fn wait_time(seconds: Option<f64>) -> Duration {
 }
 
 /// `FOR db.table FROM 'file' pos [LOCAL]`: with LOCAL only what began on this node.
-fn show_changes(words: &mut Words, asking: &Asking<'_>) -> Result<Answer, SqlError> {
-    let mut table = words.name()?;
-    let mut database = asking.database.to_owned();
-    if words.sign('.') {
-        database = std::mem::replace(&mut table, words.name()?);
-    }
-    if !words.take("FROM") {
-        return Err(words.syntax());
-    }
-    let name = words.text()?;
-    words.sign(',');
-    let pos = words.number()?;
-    let whose = if words.take("LOCAL") { changes::Whose::Own } else { changes::Whose::Anybodys };
-    words.end()?;
-    let place = LogPosition::in_file(&name, pos).ok_or_else(|| no_such_log("SHOW BINLOG CHANGES"))?;
-    let key = (asking.key_of)(&database, &table)?;
-    let rows = changes::changed_keys(asking.conn, (&database, &table), &key, place, whose)?;
-    Ok(Answer::Keys { database, table, rows })
-}
-
-fn no_such_log(command: &str) -> SqlError {
-    SqlError::new(1220, "HY000", format!("Error when executing command {command}: Could not find target log"))
-}
-
 #[cfg(test)]
 mod tests;

@@ -1,15 +1,16 @@
 //! `SHOW SLAVE STATUS`, `SHOW MASTER STATUS` and the lists of the log, as tables of text.
 //!
 //! The columns of `SHOW SLAVE STATUS` are MySQL 8's in its order; the `SHOW REPLICA STATUS` form has the new words. What this
-//! node does not have (filters, TLS, relay log positions) is shown as MySQL shows it when it is not in use. Invariant: a
-//! value is read, never assumed.
+//! node does not have (TLS) is shown as MySQL shows it when it is not in use. A relay log is one file without an end: its
+//! place counts what was applied since the node started. Invariant: a value is read, never assumed.
 
 use super::binlog::{self, Binlog};
-use super::encoding::{BodyRef, open};
 use super::gtids::{self, EXECUTED};
 use super::link::{LastError, Link, Receiving};
 use super::position::{FIRST_POS, LogPosition};
+use super::until::Until;
 use crate::SqlError;
+use crate::tls::link::LinkTls;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 
@@ -125,15 +126,24 @@ fn status_row(conn: &Connection, link: &Link) -> Result<Vec<Field>, SqlError> {
         })
         .collect())
 }
+fn tls_fields(tls: &LinkTls) -> [(&'static str, String); 5] {
+    let yes = |on: bool| if on { "Yes" } else { "No" }.to_owned();
+    [
+        ("Master_SSL_Allowed", yes(tls.on)),
+        ("Master_SSL_CA_File", tls.ca.clone()),
+        ("Master_SSL_Cert", tls.cert.clone()),
+        ("Master_SSL_Key", tls.key.clone()),
+        ("Master_SSL_Verify_Server_Cert", yes(tls.verify)),
+    ]
+}
 
 fn known_fields(conn: &Connection, link: &Link) -> Result<BTreeMap<&'static str, Option<String>>, SqlError> {
     let (settings, state) = (link.settings(), link.state());
-    let log = &link.context.log;
     let drained = link.relay.is_drained();
     let read = state.read;
     // What began on this node is read and not applied, so a drained link stands where it has read to.
     let applied = if drained { read.or(state.applied) } else { state.applied };
-    let file = |place: Option<LogPosition>| place.map_or(String::new(), |place| log.file_name(place));
+    let file = |place: Option<LogPosition>| place.map_or(String::new(), |place| link.file_name(place));
     let pos = |place: Option<LogPosition>| place.map_or(FIRST_POS, |place| place.pos).to_string();
     let yes = |yes: bool| if yes { "Yes" } else { "No" }.to_owned();
     let (receiving, doing) = match state.receiving {
@@ -144,8 +154,11 @@ fn known_fields(conn: &Connection, link: &Link) -> Result<BTreeMap<&'static str,
     let applier = match (state.applying, drained) {
         (false, _) => "",
         (true, true) => "Replica has read all relay log; waiting for more updates",
+        (true, false) if link.context.read_lock.is_held() => "Waiting for global read lock",
         (true, false) => "Applying batch of row changes",
     };
+    let until = state.until.as_ref().and_then(Until::place);
+    let ignored = settings.ignore_server_ids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
     let mut fields = BTreeMap::from([
         ("Slave_IO_State", doing.to_owned()),
         ("Master_Host", settings.host),
@@ -162,9 +175,12 @@ fn known_fields(conn: &Connection, link: &Link) -> Result<BTreeMap<&'static str,
         ("Last_Error", state.apply_error.message.clone()),
         ("Skip_Counter", state.skip_counter.to_string()),
         ("Relay_Log_Space", link.relay.bytes().to_string()),
-        ("Until_Condition", "None".to_owned()),
-        ("Master_SSL_Allowed", yes(false)),
-        ("Master_SSL_Verify_Server_Cert", yes(false)),
+        ("Relay_Log_File", relay_file(link)),
+        ("Relay_Log_Pos", (FIRST_POS + link.relay.applied_bytes()).to_string()),
+        ("Until_Condition", state.until.as_ref().map_or("None", Until::name).to_owned()),
+        ("Until_Log_File", file(until)),
+        ("Until_Log_Pos", until.map_or(0, |until| until.pos).to_string()),
+        ("Replicate_Ignore_Server_Ids", ignored),
         ("Last_IO_Errno", state.receive_error.code.to_string()),
         ("Last_IO_Error", state.receive_error.message.clone()),
         ("Last_SQL_Errno", state.apply_error.code.to_string()),
@@ -175,18 +191,29 @@ fn known_fields(conn: &Connection, link: &Link) -> Result<BTreeMap<&'static str,
         ("Master_UUID", state.source.server_uuid.clone()),
         ("SQL_Delay", settings.delay_s.to_string()),
         ("Slave_SQL_Running_State", applier.to_owned()),
-        ("Master_Retry_Count", "0".to_owned()),
+        ("Master_Retry_Count", settings.retry_count.to_string()),
         ("Retrieved_Gtid_Set", state.retrieved.to_string()),
         ("Executed_Gtid_Set", gtids::read(conn, EXECUTED)?.to_string()),
         ("Auto_Position", u8::from(settings.auto_position).to_string()),
         ("Channel_Name", link.name.clone()),
     ])
     .into_iter()
+    .chain(link.context.filters.shown())
+    .chain(tls_fields(&settings.tls))
     .map(|(name, value)| (name, Some(value)))
     .collect::<BTreeMap<_, _>>();
     fields.insert("Seconds_Behind_Master", link.seconds_behind()?.map(|seconds| seconds.to_string()));
     fields.insert("SQL_Remaining_Delay", None);
     Ok(fields)
+}
+
+/// The name of a link's relay log.
+fn relay_file(link: &Link) -> String {
+    let base = &link.context.relay_log;
+    match link.name.as_str() {
+        "" => format!("{base}.000001"),
+        name => format!("{base}-{name}.000001"),
+    }
 }
 
 /// When an error happened, as MySQL writes it: `yymmdd hh:mm:ss`.
@@ -201,87 +228,31 @@ fn stamp(conn: &Connection, error: &LastError) -> Result<String, SqlError> {
     .map_err(super::failed)
 }
 
-/// SHOW MASTER STATUS, in the caller's snapshot.
+/// SHOW MASTER STATUS, in the caller's snapshot; no row where there is no log.
 pub fn source_status(conn: &Connection, log: &Binlog) -> Result<Listing, SqlError> {
+    let columns = columns(&["File", "+Position", "Binlog_Do_DB", "Binlog_Ignore_DB", "Executed_Gtid_Set"]);
+    if !log.is_enabled() {
+        return Ok(Listing { columns, rows: Vec::new() });
+    }
     let head = binlog::head(conn)?;
     let executed = gtids::read(conn, EXECUTED)?.to_string();
+    let [wanted, ignored] = log.databases().shown();
     Ok(Listing {
-        columns: columns(&["File", "+Position", "Binlog_Do_DB", "Binlog_Ignore_DB", "Executed_Gtid_Set"]),
-        rows: vec![row([log.file_name(head), head.pos.to_string(), String::new(), String::new(), executed])],
+        columns,
+        rows: vec![row([log.file_name(head), head.pos.to_string(), wanted, ignored, executed])],
     })
 }
 
 /// SHOW BINARY LOGS.
 pub fn log_files(conn: &Connection, log: &Binlog) -> Result<Listing, SqlError> {
+    if !log.is_enabled() {
+        return Err(SqlError::new(1381, "HY000", "You are not using binary logging"));
+    }
     let files = binlog::files(conn)?;
     let name = |file| log.file_name(LogPosition { file, pos: FIRST_POS });
     let rows =
         files.iter().map(|file| row([name(file.file), file.bytes.to_string(), "No".to_owned()])).collect();
     Ok(Listing { columns: columns(&["Log_name", "+File_size", "Encrypted"]), rows })
-}
-
-/// SHOW BINLOG EVENTS: what one file holds from a place on, one line per transaction.
-pub fn log_events(
-    conn: &Connection,
-    log: &Binlog,
-    from: LogPosition,
-    (offset, limit): (usize, usize),
-) -> Result<Listing, SqlError> {
-    let mut listing = Listing {
-        columns: columns(&["Log_name", "+Pos", "Event_type", "+Server_id", "+End_log_pos", "Info"]),
-        rows: Vec::new(),
-    };
-    let (mut at, mut passed) = (from, 0);
-    loop {
-        let records = log.read(conn, at)?;
-        let Some(last) = records.last() else { return Ok(listing) };
-        at = last.end();
-        for record in records {
-            if record.position.file != from.file || listing.rows.len() >= limit {
-                return Ok(listing);
-            }
-            passed += 1;
-            if passed <= offset {
-                continue;
-            }
-            let (kind, info) = describe(&record.payload);
-            listing.rows.push(row([
-                log.file_name(record.position),
-                record.position.pos.to_string(),
-                kind.to_owned(),
-                record.server_id.to_string(),
-                record.end_pos.to_string(),
-                format!("{}; {info}", record.gtid),
-            ]));
-        }
-    }
-}
-
-/// What a transaction does, in a few words.
-fn describe(payload: &[u8]) -> (&'static str, String) {
-    match open(payload) {
-        Ok(BodyRef::Statement { database, sql }) => ("Query", format!("use `{database}`; {sql}")),
-        Ok(BodyRef::Rows(changes)) => {
-            let mut counts: BTreeMap<(&str, &str), [u64; 3]> = BTreeMap::new();
-            for change in changes.flatten() {
-                let Ok((before, after)) = change.rows() else { continue };
-                let kind = match (before.is_some(), after.is_some()) {
-                    (false, _) => 0,
-                    (true, true) => 1,
-                    (true, false) => 2,
-                };
-                counts.entry((change.database, change.table)).or_default()[kind] += 1;
-            }
-            let texts: Vec<String> = counts
-                .iter()
-                .map(|((database, table), [written, updated, deleted])| {
-                    format!("{database}.{table}: {written} written, {updated} updated, {deleted} deleted")
-                })
-                .collect();
-            ("Rows", if texts.is_empty() { "empty".to_owned() } else { texts.join("; ") })
-        }
-        Err(_) => ("Damaged", String::new()),
-    }
 }
 
 /// Column names; a `+` marks whole numbers.

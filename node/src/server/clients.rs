@@ -4,10 +4,12 @@
 //! once it is logged in, a handle of its session, so that another client or the node's end can stop it. Invariant:
 //! there are never more places than the limit.
 
+use crate::accounts::secrets::hidden;
+use crate::replication::client::Registration;
 use crate::session::Stopper;
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,7 +36,7 @@ impl Doing {
     #[must_use]
     pub fn now(command: &'static str, database: &str, state: &'static str, statement: &[u8]) -> Doing {
         let shown = &statement[..statement.len().min(STATEMENT_BYTES)];
-        let statement = String::from_utf8_lossy(shown).into_owned();
+        let statement = hidden(&String::from_utf8_lossy(shown)).into_owned();
         Doing { command, since: Instant::now(), database: database.to_owned(), state, statement }
     }
 }
@@ -55,7 +57,7 @@ pub struct Shown {
 struct Place {
     stream: TcpStream,
     stopper: Option<Stopper>,
-    replica: Option<u32>,
+    replica: Option<(u32, Registration)>,
     shown: Shown,
 }
 
@@ -109,11 +111,16 @@ impl Clients {
         }
     }
 
-    /// The client is a replica with this server id.
-    pub(super) fn replicates(&self, id: u32, server_id: u32) {
+    /// The client is a replica with this server id, and says this of itself.
+    pub(super) fn replicates(&self, id: u32, server_id: u32, says: Registration) {
         if let Some(place) = self.lock().get_mut(&id) {
-            place.replica = Some(server_id);
+            place.replica = Some((server_id, says));
         }
+    }
+
+    /// Who the client is, if there is one of that number.
+    pub(super) fn user_of(&self, id: u32) -> Option<String> {
+        self.lock().get(&id).map(|place| place.shown.user.clone())
     }
 
     /// Stops what a client runs; with `connection` the client itself too. False if there is no such client.
@@ -133,6 +140,23 @@ impl Clients {
         drop(self.left.wait_timeout_while(places, timeout, |places| !places.is_empty()));
     }
 
+    /// Whether a client has closed its connection while its statement runs. Only for the thread that serves it: for a moment
+    /// its stream does not wait.
+    pub fn is_gone(&self, id: u32) -> bool {
+        let stream = self.lock().get(&id).and_then(|place| place.stream.try_clone().ok());
+        let Some(stream) = stream else { return false };
+        let closed = || -> io::Result<bool> {
+            stream.set_nonblocking(true)?;
+            let peeked = stream.peek(&mut [0]);
+            stream.set_nonblocking(false)?;
+            match peeked {
+                Ok(bytes) => Ok(bytes == 0),
+                Err(error) => Ok(error.kind() != io::ErrorKind::WouldBlock),
+            }
+        };
+        closed().unwrap_or(true)
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.lock().len()
@@ -143,10 +167,17 @@ impl Clients {
         self.lock().values().map(|place| place.shown.clone()).collect()
     }
 
-    /// The replicas that read the log: server id and address.
-    pub fn replicas(&self) -> Vec<(u32, String)> {
-        let host = |peer: IpAddr| peer.to_string();
-        self.lock().values().filter_map(|place| Some((place.replica?, host(place.shown.peer.ip())))).collect()
+    /// The replicas that read the log: server id, and who they are. One that names no host has the address that it
+    /// comes from.
+    pub fn replicas(&self) -> Vec<(u32, Registration)> {
+        let known = |place: &Place| {
+            let (server_id, mut replica) = place.replica.clone()?;
+            if replica.host.is_empty() {
+                replica.host = place.shown.peer.ip().to_string();
+            }
+            Some((server_id, replica))
+        };
+        self.lock().values().filter_map(known).collect()
     }
 }
 
@@ -158,5 +189,20 @@ impl Place {
         if let Some(stopper) = &self.stopper {
             stopper.stop();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_clients_shows_no_password() {
+        let shown = |sql: &str| Doing::now("Query", "", "", sql.as_bytes()).statement;
+        let clone = "clone instance from 'a'@'b':1 identified by 'p'";
+        assert_eq!(shown(clone), "clone instance from 'a'@'b':1 identified <secret>");
+        let change = "CHANGE MASTER TO MASTER_HOST='b', MASTER_PASSWORD='p', MASTER_PORT=1";
+        assert_eq!(shown(change), "CHANGE MASTER TO MASTER_HOST='b', MASTER_PASSWORD <secret>");
+        assert_eq!(shown("SELECT password FROM t"), "SELECT password FROM t");
     }
 }

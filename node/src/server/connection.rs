@@ -4,27 +4,33 @@
 //! harm another client. A result is streamed: the session writes rows into the connection's buffer while it reads them. When
 //! the thread ends the session goes with it, and with it what was not committed.
 
+use super::Shared;
 use super::clients::Doing;
-use super::{Shared, login};
+use super::login::{Door, Entered};
 use crate::SqlError;
+use crate::accounts::privileges::Privilege;
+use crate::accounts::rights::Client as Who;
+use crate::protocol::handshake::{self, Login, SALT_BYTES};
 use crate::protocol::packets::{PacketError, PacketReader, PacketWriter};
 use crate::protocol::parameters::Parameters;
 use crate::protocol::results::{ResultWriter, put_column, put_eof, put_error, put_ok};
 use crate::protocol::wire::Fields;
 use crate::protocol::{capability, command, split};
 use crate::replication::client::LogRequest;
+use crate::replication::clone::source;
 use crate::replication::dump;
-use crate::results::{ColumnMeta, Done, WireType};
+use crate::results::{ColumnMeta, Done, Sink, WireType};
 use crate::session::{ExecError, Session};
+use crate::tls::Stream;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long a login may take.
-const LOGIN_SECONDS: u64 = 10;
+/// How long a login may take, from the first byte to the last, with the handshake of TLS in it.
+const LOGIN_TIME: Duration = Duration::from_secs(10);
 /// The longest packet of a client that has not logged in: who is not known yet takes no more memory than this.
 const LOGIN_PACKET_BYTES: usize = 64 << 10;
 /// How long a client may be silent (wait_timeout).
@@ -41,15 +47,17 @@ pub(super) fn serve(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, i
 }
 
 fn begin(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, id: u32) -> Result<(), PacketError> {
-    stream.set_read_timeout(Some(Duration::from_secs(LOGIN_SECONDS)))?;
-    stream.set_write_timeout(Some(Duration::from_secs(UNREAD_SECONDS)))?;
+    let stream = Stream::from(stream);
+    stream.set_deadline(Some(Instant::now() + LOGIN_TIME));
+    stream.set_write_timeout(Some(LOGIN_TIME))?;
     let mut reader = PacketReader::new(stream.try_clone()?, LOGIN_PACKET_BYTES.min(shared.max_packet_bytes));
     let mut packets = PacketWriter::new(stream);
-    let Some(login) = login::login(shared, &mut reader, &mut packets, peer, id)? else { return Ok(()) };
+    let mut door = Door { shared, reader: &mut reader, packets: &mut packets, peer };
+    let Some(Entered { login, who, salt }) = door.login(id)? else { return Ok(()) };
     reader.set_limit(shared.max_packet_bytes);
     let found_rows = login.capabilities & capability::FOUND_ROWS != 0;
     let session =
-        Session::new(Arc::clone(&shared.engine), id, format!("{}@{}", login.user, peer.ip()), found_rows);
+        Session::new(Arc::clone(&shared.engine), id, format!("{}@{}", who.user, who.host), found_rows);
     let mut client = Client {
         shared,
         packets,
@@ -59,22 +67,40 @@ fn begin(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, id: u32) -> 
             Err(_) => return Ok(()),
         },
         multi: login.capabilities & capability::MULTI_STATEMENTS != 0,
+        capabilities: login.capabilities,
+        salt,
         prepared: BTreeMap::new(),
+        counted: 0,
+        killed: false,
     };
-    shared.clients.logged_in(id, &login.user, client.session.stopper());
-    let used = login.database.map_or(Ok(()), |name| client.session.use_database(&name));
-    client.answer(used)?;
+    client.packets.hold(client.session.barrier());
+    if !client.welcome(login, who)? {
+        return Ok(());
+    }
+    reader.inner().set_deadline(None);
     reader.inner().set_read_timeout(Some(Duration::from_secs(IDLE_SECONDS)))?;
+    reader.inner().set_write_timeout(Some(Duration::from_secs(UNREAD_SECONDS)))?;
     while !shared.is_stopping() {
         match reader.command() {
             Ok(None) => return Ok(()),
             Ok(Some((sequence, payload))) => {
                 client.packets.set_sequence(sequence);
-                shared.questions.fetch_add(1, Ordering::Relaxed);
-                if !client.command(payload)? {
+                client.received(payload.len());
+                client.session.tells();
+                let goes_on = match payload.split_first() {
+                    Some((&command::CHANGE_USER, rest)) => {
+                        match handshake::read_change_user(rest, client.capabilities) {
+                            Ok(login) => client.change_user(&mut reader, peer, login)?,
+                            Err(_) => client.command(&[])?,
+                        }
+                    }
+                    _ => client.command(payload)?,
+                };
+                if !goes_on {
                     return Ok(());
                 }
                 client.packets.flush()?;
+                client.sent();
                 client.does("Sleep", "", b"");
             }
             Err(PacketError::TooLarge(_)) => {
@@ -95,14 +121,48 @@ fn begin(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, id: u32) -> 
 
 struct Client<'a> {
     shared: &'a Shared,
-    packets: PacketWriter<TcpStream>,
+    packets: PacketWriter<Stream>,
     id: u32,
     session: Session,
     multi: bool,
+    /// What it has said at its login that it can do.
+    capabilities: u32,
+    /// Its greeting's.
+    salt: [u8; SALT_BYTES],
     prepared: BTreeMap<u32, Parameters>,
+    /// How many of the bytes that went out are counted.
+    counted: u64,
+    /// It has killed itself: what it is told of that is the last.
+    killed: bool,
 }
 
 impl Client<'_> {
+    /// Begins the session of who was let in. False if it ended there, because the database is not for it.
+    fn welcome(&mut self, login: Login, who: Who) -> io::Result<bool> {
+        self.session.log_in(who, self.packets.inner().agreed().cloned());
+        self.shared.clients.logged_in(self.id, &login.user, self.session.stopper());
+        let used = login.database.map_or(Ok(()), |name| self.session.use_database(&name));
+        let welcome = used.is_ok();
+        self.answer(used)?;
+        Ok(welcome)
+    }
+
+    /// Another user on the same connection. What the one before has left open is gone before anything is asked of the next.
+    /// False if the connection ends, as it does for who is refused.
+    fn change_user(
+        &mut self,
+        reader: &mut PacketReader<Stream>,
+        peer: SocketAddr,
+        login: Login,
+    ) -> Result<bool, PacketError> {
+        self.prepared.clear();
+        self.session.reset();
+        let mut door = Door { shared: self.shared, reader, packets: &mut self.packets, peer };
+        let Some(who) = door.admit(&login, &self.salt)? else { return Ok(false) };
+        self.session.change_user(format!("{}@{}", who.user, who.host));
+        Ok(self.welcome(login, who)?)
+    }
+
     /// Runs one command. False if it was the last one.
     fn command(&mut self, payload: &[u8]) -> Result<bool, PacketError> {
         let Some((&kind, rest)) = payload.split_first() else {
@@ -120,7 +180,8 @@ impl Client<'_> {
             command::STATISTICS => self.packets.packet(self.shared.statistics().as_bytes())?,
             command::PROCESS_KILL => {
                 let id = Fields::new(rest).u32()?;
-                self.kill(id, true)?;
+                let result = self.kill(id, true);
+                self.answer(result)?;
             }
             command::STMT_PREPARE => self.prepare(rest)?,
             command::STMT_EXECUTE => self.execute(rest)?,
@@ -129,7 +190,7 @@ impl Client<'_> {
                 let id = Fields::new(rest).u32()?;
                 self.prepared.remove(&id);
                 self.session.close_prepared(id);
-                acknowledge(self.packets.inner());
+                acknowledge(self.packets.inner().tcp());
             }
             command::STMT_RESET => {
                 let id = Fields::new(rest).u32()?;
@@ -150,10 +211,34 @@ impl Client<'_> {
                 self.dump(rest)?;
                 return Ok(false);
             }
+            command::CLONE => {
+                self.send_snapshot(rest)?;
+                return Ok(false);
+            }
             command::FIELD_LIST => self.error(&SqlError::unsupported("COM_FIELD_LIST"))?,
             _ => self.error(&SqlError::new(1047, "08S01", "Unknown command"))?,
         }
-        Ok(true)
+        if self.killed {
+            self.packets.flush()?;
+        }
+        Ok(!self.killed)
+    }
+
+    /// Counts a command. Bytes of the login are not counted, nor the headers of what is beyond 16 MiB.
+    fn received(&self, payload: usize) {
+        let bytes = u64::try_from(payload + 4).unwrap_or(u64::MAX);
+        for counters in [&*self.shared.engine.counters, self.session.counters()] {
+            counters.questions.fetch_add(1, Ordering::Relaxed);
+            counters.bytes_received.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts what went out since it was counted before.
+    fn sent(&mut self) {
+        let bytes = self.packets.sent() - std::mem::replace(&mut self.counted, self.packets.sent());
+        for counters in [&*self.shared.engine.counters, self.session.counters()] {
+            counters.bytes_sent.fetch_add(bytes, Ordering::Relaxed);
+        }
     }
 
     /// Shows what this client is doing.
@@ -193,6 +278,9 @@ impl Client<'_> {
     fn query(&mut self, text: &[u8]) -> io::Result<()> {
         let statements = split::statements(text);
         if statements.is_empty() {
+            if matches!(text.trim_ascii().first(), Some(b'-' | b'#' | b'/')) {
+                return self.answer(Ok(())); // only a comment: nothing to do, as in MySQL
+            }
             return self.error(&SqlError::new(1065, "42000", "Query was empty"));
         }
         if statements.len() > 1 && !self.multi {
@@ -202,14 +290,18 @@ impl Client<'_> {
         }
         let last = statements.len() - 1;
         for (n, statement) in statements.into_iter().enumerate() {
-            if let Some((id, connection)) = killed(statement) {
-                self.kill(id, connection)?;
-                continue;
+            let to_kill = killed(statement).map(|(id, connection)| self.kill(id, connection));
+            if to_kill.is_none() {
+                self.session.ready();
+                self.does("Query", "executing", statement);
             }
-            self.session.ready();
-            self.does("Query", "executing", statement);
+            let status = self.session.status();
             let mut result = ResultWriter::new(&mut self.packets, false, n < last);
-            let outcome = self.session.execute(statement, &mut result);
+            let outcome = match to_kill {
+                Some(Ok(())) => result.ok(&Done::default(), status).map_err(ExecError::Client),
+                Some(Err(error)) => Err(error.into()),
+                None => self.session.execute(statement, &mut result),
+            };
             if !self.ended(outcome)? {
                 break;
             }
@@ -217,12 +309,23 @@ impl Client<'_> {
         Ok(())
     }
 
-    fn kill(&mut self, id: u32, connection: bool) -> io::Result<()> {
-        let result = match self.shared.clients.kill(id, connection) {
-            true => Ok(()),
-            false => Err(SqlError::new(1094, "HY000", format!("Unknown thread id: {id}"))),
-        };
-        self.answer(result)
+    /// Stops another client, or this one, which then is told so as by MariaDB.
+    fn kill(&mut self, id: u32, connection: bool) -> Result<(), SqlError> {
+        let rights = self.session.rights();
+        let anybody = rights.any(&[Privilege::Super, Privilege::ConnectionAdmin]).is_ok();
+        match self.shared.clients.user_of(id) {
+            None => Err(SqlError::new(1094, "HY000", format!("Unknown thread id: {id}"))),
+            Some(_) if id == self.id && connection => {
+                self.killed = true;
+                Err(SqlError::new(1927, "70100", "Connection was killed"))
+            }
+            Some(_) if id == self.id => Err(SqlError::new(1317, "70100", "Query execution was interrupted")),
+            Some(user) if anybody || user == rights.user() => {
+                self.shared.clients.kill(id, connection);
+                Ok(())
+            }
+            Some(_) => Err(SqlError::new(1095, "HY000", format!("You are not owner of thread {id}"))),
+        }
     }
 
     fn prepare(&mut self, text: &[u8]) -> io::Result<()> {
@@ -295,8 +398,11 @@ impl Client<'_> {
         let mut fields = Fields::new(rest);
         let (id, parameter) = (fields.u32()?, fields.u16()?);
         let limit = self.shared.max_packet_bytes;
+        // all statements of a client together hold no more than one could
+        let all: usize = self.prepared.values().map(Parameters::long_bytes).sum();
         let Some(parameters) = self.prepared.get_mut(&id) else { return Ok(()) };
-        match parameters.append_long(parameter, fields.remaining(), limit) {
+        let free = limit.saturating_sub(all.saturating_sub(parameters.long_bytes()));
+        match parameters.append_long(parameter, fields.remaining(), free) {
             true => Ok(()),
             false => Err(PacketError::TooLarge(limit)),
         }
@@ -308,17 +414,36 @@ impl Client<'_> {
             self.error(&SqlError::new(1236, "HY000", "the request for the log cannot be read"))?;
             return Ok(self.packets.flush()?);
         };
-        let conn = match self.shared.engine.store.connect() {
+        let allowed = self.session.rights().any(&[Privilege::ReplicationSlave]);
+        let conn = match allowed.and_then(|()| self.shared.engine.store.connect()) {
             Ok(conn) => conn,
             Err(error) => {
                 self.error(&error)?;
                 return Ok(self.packets.flush()?);
             }
         };
-        self.shared.clients.replicates(self.id, request.server_id);
+        self.shared.clients.replicates(self.id, request.server_id, request.replica.clone());
         self.does("Binlog Dump GTID", "Source has sent all binlog to replica; waiting for more updates", b"");
         let stopping = || self.shared.is_stopping();
-        Ok(dump::serve(&conn, &self.shared.log, &request, &mut self.packets, &stopping)?)
+        Ok(dump::serve(&conn, &self.shared.log, request, &mut self.packets, &stopping)?)
+    }
+
+    /// Sends a snapshot of all data to a new node.
+    fn send_snapshot(&mut self, rest: &[u8]) -> Result<(), PacketError> {
+        let allowed = self.session.rights().any(&[Privilege::Super, Privilege::BackupAdmin]);
+        let conn = match allowed.and_then(|()| self.shared.engine.store.connect()) {
+            Ok(conn) => conn,
+            Err(error) => {
+                self.error(&error)?;
+                return Ok(self.packets.flush()?);
+            }
+        };
+        self.does("Clone", "Sending a snapshot to a new node", b"");
+        self.packets.inner().set_write_timeout(Some(source::STALL))?;
+        let stopping = || self.shared.is_stopping();
+        let (log, own) = (&self.shared.log, self.shared.engine.server_id);
+        let request = source::Request::read(rest);
+        Ok(source::serve(&conn, log, own, request, &mut self.packets, &stopping)?)
     }
 }
 

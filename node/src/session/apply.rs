@@ -1,20 +1,23 @@
 //! Applying a transaction that was committed elsewhere, exactly as it was.
 //!
 //! Its rows, its entry in this node's log and the caller's own bookkeeping are one SQLite transaction: after a
-//! crash it is wholly there or not at all. Values are in stored form, so the rows become the same bytes. Of two
+//! crash it is wholly there or not at all. A statement that is logged by its text is run again, on the rows that are here. Values are in stored form, so the rows become the same bytes. Of two
 //! updates that cross on their way, the one that is applied last wins, without a word, as in MySQL.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rusqlite::Connection;
 
 use super::Session;
-use super::transaction::State;
+use super::accounts::is_about_accounts;
+use super::transaction::{State, deadlock};
 use crate::SqlError;
-use crate::change::{Body, Change, Transaction};
+use crate::change::{Body, Change, Part, Transaction};
 use crate::sql::parse::Text;
+use crate::sql::targets::targets;
 use crate::storage::rows::RowWriter;
+use crate::storage::table_locks::Target;
 
 impl Session {
     /// Applies a transaction, then runs `bookkeeping` and commits it all together.
@@ -24,19 +27,32 @@ impl Session {
         bookkeeping: &dyn Fn(&Connection) -> Result<(), SqlError>,
     ) -> Result<(), SqlError> {
         let desk = Arc::clone(&self.desk);
+        desk.begin_statement();
         let mut state = desk.lock();
         desk.rollback(&mut state);
-        desk.write(&mut state, self.lock_wait())?;
-        let result = self.apply_in(&mut state, transaction).and_then(|()| {
+        let _leave = self.write_tables(&desk, &mut state, &|| targets_of(&transaction.body), false)?;
+        let result = self.apply_in(&mut state, transaction).and_then(|applied| {
+            still_open(&state)?;
             let gtid = Some(transaction.gtid.clone());
             let (server_id, at) = (transaction.server_id, transaction.committed_at_ms);
-            self.engine.log.append(&state.conn, gtid, server_id, at, &transaction.body)?;
+            // it goes on as it came, but for statements that were passed over
+            let body = applied.as_ref().unwrap_or(&transaction.body);
+            let logged = self.engine.log.append(&state.conn, gtid, server_id, at, body)?;
+            let touched = state.changes.take();
+            if logged.is_some() {
+                self.engine.log.touched(&state.conn, &touched)?;
+            }
             bookkeeping(&state.conn)
         });
         match result {
             Ok(()) => {
                 desk.commit(&mut state, self.engine.log.as_ref(), self.engine.server_id)?;
                 self.engine.log.committed();
+                if let Body::Statement { sql, .. } = &transaction.body
+                    && is_about_accounts(&Text::new(sql.as_bytes())?)
+                {
+                    self.engine.accounts.reload(&state.conn)?;
+                }
                 Ok(())
             }
             Err(error) => {
@@ -46,14 +62,61 @@ impl Session {
         }
     }
 
-    fn apply_in(&self, state: &mut State, transaction: &Transaction) -> Result<(), SqlError> {
+    /// Waits until everything that is committed is on the disk, whatever the durability.
+    pub fn settle(&self) -> Result<(), SqlError> {
+        let disk = &self.engine.store.disk;
+        disk.wait_synced(disk.visible()).map_err(SqlError::internal)
+    }
+
+    /// Applies a body; gives what was applied of it if that is not all.
+    fn apply_in(&mut self, state: &mut State, transaction: &Transaction) -> Result<Option<Body>, SqlError> {
         match &transaction.body {
-            Body::Rows(changes) => self.apply_rows(&state.conn, changes),
+            Body::Rows(changes) => self.apply_rows(&state.conn, changes)?,
             Body::Statement { database, sql } => {
-                let statement = Text::new(sql.as_bytes())?.statement()?;
-                self.define_in(state, &statement, database).map(|_| ())
+                let text = Text::new(sql.as_bytes())?;
+                match self.apply_to_accounts(state, &text, sql) {
+                    Some(applied) => applied?,
+                    None => drop(self.define_in(state, &text.statement()?, database)?),
+                }
+            }
+            Body::Parts(parts) => {
+                let result = self.apply_parts(state, parts, transaction.server_id);
+                self.forget_replayed();
+                return result;
             }
         }
+        Ok(None)
+    }
+
+    /// A statement that fails with a listed error is left out, and the others are run: as in MySQL, where each is an event.
+    /// Not so with an error that passes: all of it is tried again.
+    fn apply_parts(
+        &mut self,
+        state: &mut State,
+        parts: &[Part],
+        origin: u32,
+    ) -> Result<Option<Body>, SqlError> {
+        let mut left_out = Vec::new();
+        for (at, part) in parts.iter().enumerate() {
+            match part {
+                Part::Rows(changes) => self.apply_rows(&state.conn, changes)?,
+                Part::Query(query) => match self.replay(state, query, origin) {
+                    Err(error) if !error.is_passing() && self.skip_errors.contains(&error.code) => {
+                        left_out.push(at);
+                    }
+                    result => result?,
+                },
+            }
+            still_open(state)?;
+        }
+        if left_out.is_empty() {
+            return Ok(None);
+        }
+        let kept = parts.iter().enumerate().filter(|(at, _)| !left_out.contains(at));
+        Ok(Some(match kept.map(|(_, part)| part.clone()).collect::<Vec<_>>() {
+            nothing if nothing.is_empty() => Body::Rows(Vec::new()),
+            kept => Body::Parts(kept),
+        }))
     }
 
     fn apply_rows(&self, conn: &Connection, changes: &[Change]) -> Result<(), SqlError> {
@@ -71,4 +134,37 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// 1213 if SQLite has rolled the transaction back by itself: what follows would be committed without what came before.
+fn still_open(state: &State) -> Result<(), SqlError> {
+    if state.conn.is_autocommit() { Err(deadlock()) } else { Ok(()) }
+}
+
+/// The tables that a transaction writes; what cannot be read fails when it is applied.
+fn targets_of(body: &Body) -> Vec<Target> {
+    match body {
+        Body::Rows(changes) => changed(changes),
+        Body::Statement { database, sql } => written(sql, database),
+        Body::Parts(parts) => parts
+            .iter()
+            .flat_map(|part| match part {
+                Part::Rows(changes) => changed(changes),
+                Part::Query(query) => {
+                    vec![(query.table.0.as_ref().to_owned(), Some(query.table.1.as_ref().to_owned()))]
+                }
+            })
+            .collect(),
+    }
+}
+
+fn changed(changes: &[Change]) -> Vec<Target> {
+    let tables: BTreeSet<(&str, &str)> =
+        changes.iter().map(|change| (change.database.as_ref(), change.table.as_ref())).collect();
+    tables.into_iter().map(|(d, t)| (d.to_owned(), Some(t.to_owned()))).collect()
+}
+
+fn written(sql: &str, database: &str) -> Vec<Target> {
+    let statement = Text::new(sql.as_bytes()).and_then(|text| text.statement());
+    statement.map(|statement| targets(&statement, database)).unwrap_or_default()
 }

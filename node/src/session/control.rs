@@ -21,13 +21,21 @@ impl Session {
             name.trim_matches('`').to_owned()
         };
         let count = text.solid().count();
-        match words {
-            ["BEGIN"] | ["BEGIN", "WORK"] if count == words.len() => self.begin(false, false),
+        match all.as_slice() {
+            ["BEGIN"] | ["BEGIN", "WORK"] if count == all.len() => self.begin(false, self.begins_read_only()),
             ["START", "TRANSACTION", ..] => self.start(text, &all),
-            ["COMMIT", rest @ ..] | ["ROLLBACK", rest @ ..] if is_plain_end(rest) && count == all.len() => {
+            ["COMMIT", rest @ ..] | ["ROLLBACK", rest @ ..]
+                if count == all.len() && ending(rest).is_some() =>
+            {
+                let Some(chains) = ending(rest) else { return Err(syntax(words)) };
+                if all.contains(&"RELEASE") && !all.ends_with(&["NO", "RELEASE"]) {
+                    return Err(SqlError::unsupported("RELEASE"));
+                }
                 let commit = words[0] == "COMMIT";
-                if all.contains(&"CHAIN") && !all.contains(&"NO") {
-                    return self.end_and_begin(commit, false, false);
+                if chains {
+                    // the next one may do what this one may
+                    let read_only = self.desk.lock().read_only;
+                    return self.end_and_begin(commit, false, read_only);
                 }
                 let result = self.end(commit);
                 // There is no transaction any more, and the client knows.
@@ -45,11 +53,9 @@ impl Session {
                     return Ok(());
                 }
                 desk.read(&mut state)?;
-                // A savepoint in a snapshot would be lost when the transaction becomes the writer.
-                desk.write(&mut state, self.lock_wait())?;
                 state.set_savepoint(&last())
             }
-            ["ROLLBACK", "TO", ..] | ["ROLLBACK", "WORK", "TO", ..] => {
+            ["ROLLBACK", "TO", ..] | ["ROLLBACK", "WORK", "TO", ..] if names_one_savepoint(&all, count) => {
                 let mut state = self.desk.lock();
                 self.desk.check_lost(&mut state)?;
                 state.rollback_to(&last())
@@ -63,32 +69,32 @@ impl Session {
         }
     }
 
+    /// Whether a transaction that does not say so may only read.
+    pub(super) fn begins_read_only(&self) -> bool {
+        self.next_read_only || self.variables.is_on("transaction_read_only")
+    }
+
     fn start(&mut self, text: &Text, words: &[&str]) -> Result<(), SqlError> {
-        let options = &words[2..];
-        let (mut snapshot, mut read_only) = (false, false);
-        let mut rest = options;
-        while !rest.is_empty() {
-            rest = match rest {
-                ["WITH", "CONSISTENT", "SNAPSHOT", tail @ ..] => {
-                    snapshot = true;
-                    tail
+        let (mut snapshot, mut access) = (false, None);
+        let rest: Vec<&Token> = text.solid().skip(2).collect();
+        if !rest.is_empty() {
+            for option in rest.split(|token| **token == Token::Comma) {
+                let option: Vec<String> =
+                    option.iter().map(|token| token.to_string().to_ascii_uppercase()).collect();
+                let option: Vec<&str> = option.iter().map(String::as_str).collect();
+                match option.as_slice() {
+                    ["WITH", "CONSISTENT", "SNAPSHOT"] => snapshot = true,
+                    // as in MySQL, both of them together are no statement
+                    ["READ", word @ ("ONLY" | "WRITE")]
+                        if access.is_none_or(|only| only == (*word == "ONLY")) =>
+                    {
+                        access = Some(*word == "ONLY");
+                    }
+                    _ => return Err(syntax(words)),
                 }
-                ["READ", "ONLY", tail @ ..] => {
-                    read_only = true;
-                    tail
-                }
-                ["READ", "WRITE", tail @ ..] => tail,
-                _ => return Err(syntax(words)),
-            };
+            }
         }
-        // Between options there may be commas, which end the list of words.
-        let commas = text.solid().filter(|token| **token == Token::Comma).count();
-        if commas > 0 {
-            let all: Vec<String> = text.solid().map(|token| token.to_string().to_ascii_uppercase()).collect();
-            let all = all.join(" ");
-            snapshot |= all.contains("WITH CONSISTENT SNAPSHOT");
-            read_only |= all.contains("READ ONLY");
-        }
+        let read_only = access.unwrap_or_else(|| self.begins_read_only());
         self.begin(snapshot, read_only)
     }
 
@@ -101,10 +107,13 @@ impl Session {
         let desk = Arc::clone(&self.desk);
         let mut state = desk.lock();
         if commit {
+            let _leave = self.leave_to_commit(&state)?;
             desk.commit(&mut state, self.engine.log.as_ref(), self.engine.server_id)?;
         } else {
             desk.rollback(&mut state);
         }
+        self.table_lock = None;
+        self.next_read_only = false;
         state.begun = true;
         state.read_only = read_only;
         if snapshot {
@@ -122,6 +131,7 @@ impl Session {
         let desk = Arc::clone(&self.desk);
         let mut state = desk.lock();
         if commit {
+            let _leave = self.leave_to_commit(&state)?;
             return desk.commit(&mut state, self.engine.log.as_ref(), self.engine.server_id);
         }
         desk.rollback(&mut state);
@@ -129,7 +139,24 @@ impl Session {
     }
 }
 
-fn is_plain_end(rest: &[&str]) -> bool {
+/// What follows COMMIT or ROLLBACK: whether it chains, or none if it is nothing that may stand there.
+fn ending(rest: &[&str]) -> Option<bool> {
     let rest = rest.strip_prefix(&["WORK"]).unwrap_or(rest);
-    matches!(rest, [] | ["AND", ..] | ["NO", "RELEASE"])
+    let (chains, rest) = match rest {
+        ["AND", "NO", "CHAIN", rest @ ..] => (false, rest),
+        ["AND", "CHAIN", rest @ ..] => (true, rest),
+        rest => (false, rest),
+    };
+    match rest {
+        [] | ["NO", "RELEASE"] => Some(chains),
+        ["RELEASE"] if !chains => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether one name follows TO, or TO SAVEPOINT. A quoted name is no word.
+fn names_one_savepoint(words: &[&str], count: usize) -> bool {
+    let to = words.iter().position(|word| *word == "TO").map_or(count, |at| at + 1);
+    let says_savepoint = usize::from(words.get(to) == Some(&"SAVEPOINT") && count == to + 2);
+    count == to + says_savepoint + 1
 }

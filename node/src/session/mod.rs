@@ -3,20 +3,31 @@
 //! A [`Session`] is used by one thread at a time and shares the [`Engine`] with all others. A statement that
 //! fails leaves no trace of itself; the transaction that it was part of goes on, as in MySQL.
 
+mod accounts;
 mod apply;
 mod control;
+mod counters;
+mod explain;
+mod flush;
+mod logging;
 mod prepared;
+mod readings;
 mod set;
+mod sleep;
 mod statements;
+mod surroundings;
+mod table_locks;
 #[cfg(test)]
 mod tests;
 pub mod transaction;
+mod user_variables;
 pub mod variables;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use database::Gtid;
 use rusqlite::Connection;
@@ -26,17 +37,26 @@ use self::prepared::PreparedStatement;
 use self::transaction::{Desk, Mode};
 use self::variables::{GlobalVariables, MoreVariables, Variables};
 use crate::SqlError;
-use crate::change::Body;
+use crate::accounts::Accounts;
+use crate::accounts::rights::{Client, Rights};
+use crate::change::{Body, Change, Context};
+use crate::protocol::packets::Barrier;
 use crate::results::{ColumnMeta, Param, Sink};
+use crate::sql::surroundings::Process;
 use crate::storage::Store;
 use crate::storage::catalog::Catalog;
+use crate::storage::read_lock::{Hold, Pass};
+use crate::storage::table_locks::TableLock;
+use crate::tls::Agreed;
 
+pub use self::counters::Counters;
+pub use self::logging::ON_QUERY;
 pub use self::prepared::Prepared;
 
 /// The binary log, as a commit sees it.
 pub trait Log: Send + Sync {
     /// Writes a transaction to the log inside the connection's open transaction; without a GTID it gets the
-    /// next one of this node.
+    /// next one of this node. None if it is not logged.
     fn append(
         &self,
         conn: &Connection,
@@ -44,7 +64,11 @@ pub trait Log: Send + Sync {
         server_id: u32,
         committed_at_ms: u64,
         body: &Body,
-    ) -> Result<Gtid, SqlError>;
+    ) -> Result<Option<Gtid>, SqlError>;
+
+    /// Keeps beside the transaction that was appended last in the connection's open transaction which rows its
+    /// statements changed on this node. They are never sent on.
+    fn touched(&self, conn: &Connection, changes: &[Change]) -> Result<(), SqlError>;
 
     /// What was appended is committed now.
     fn committed(&self);
@@ -78,12 +102,22 @@ pub struct SessionView<'s> {
     pub connection_id: u32,
     /// `user@host`.
     pub user: &'s str,
+    /// Raised when the statement is to end.
+    pub stopped: &'s AtomicBool,
+    /// Leave to write, which FLUSH TABLES WITH READ LOCK withholds.
+    pub leave: &'s dyn Fn() -> Result<Pass, SqlError>,
+    /// Whether the session itself holds that lock.
+    pub holds_tables: bool,
+    /// What the session may do.
+    pub rights: &'s Rights,
 }
 
 /// Statements that are not SQL of tables: replication and the server itself.
 pub trait AdminStatements: MoreVariables {
     /// Runs the statement if it is one of these.
     fn run(&self, session: &SessionView<'_>, sql: &str) -> Option<Result<Answer, SqlError>>;
+    /// The clients, and the threads of replication.
+    fn processes(&self) -> Vec<Process>;
 }
 
 /// What all sessions of a node share.
@@ -100,6 +134,10 @@ pub struct Engine {
     pub server_uuid: String,
     /// Statements of administration.
     pub admin: Arc<dyn AdminStatements>,
+    /// The accounts.
+    pub accounts: Arc<Accounts>,
+    /// What SHOW STATUS shows.
+    pub counters: Arc<Counters>,
 }
 
 /// Why a statement ended early.
@@ -145,6 +183,8 @@ pub struct Session {
     desk: Arc<Desk>,
     connection_id: u32,
     user: String,
+    client: Option<Arc<Client>>,
+    tls: Option<Agreed>,
     client_found_rows: bool,
     database: String,
     variables: Variables,
@@ -154,10 +194,24 @@ pub struct Session {
     row_count: i64,
     found_rows: u64,
     warnings: Vec<SqlError>,
+    /// While a statement of another node is run: what was sent along with it.
+    replayed: Option<Context>,
+    /// FLUSH TABLES WITH READ LOCK, until UNLOCK TABLES.
+    read_lock: Option<Hold>,
+    /// Errors of another node's statements that are passed over (`slave_skip_errors`).
+    skip_errors: Vec<u16>,
+    /// Why the statement before failed, for SHOW WARNINGS.
+    failed: Option<SqlError>,
+    /// SET TRANSACTION READ ONLY was said for the next transaction.
+    next_read_only: bool,
+    counters: Counters,
+    /// What LOCK TABLES has locked.
+    table_lock: Option<TableLock>,
 }
 
 impl Session {
-    /// A session of this user (`name@host`).
+    /// A session of this user (`name@host`). It is the node's own and may do everything, until [`Session::log_in`] says whose
+    /// it is.
     pub fn new(
         engine: Arc<Engine>,
         connection_id: u32,
@@ -173,6 +227,8 @@ impl Session {
             desk,
             connection_id,
             user,
+            client: None,
+            tls: None,
             client_found_rows,
             database: String::new(),
             variables,
@@ -182,19 +238,49 @@ impl Session {
             row_count: -1,
             found_rows: 0,
             warnings: Vec::new(),
+            replayed: None,
+            read_lock: None,
+            skip_errors: Vec::new(),
+            failed: None,
+            next_read_only: false,
+            counters: Counters::default(),
+            table_lock: None,
         })
+    }
+
+    /// The session of an applier that leaves out statements which fail with these errors.
+    #[must_use]
+    pub fn passing_over(mut self, errors: Vec<u16>) -> Session {
+        self.skip_errors = errors;
+        self
     }
 
     /// Runs one statement.
     pub fn execute(&mut self, sql: &[u8], sink: &mut dyn Sink) -> Result<(), ExecError> {
         let outcome = self.run_text(sql, &[], sink);
-        self.ready();
+        self.ended(&outcome);
         outcome
+    }
+
+    /// After a statement: no stop is due any more, and an error waits for SHOW WARNINGS.
+    fn ended(&mut self, outcome: &Result<(), ExecError>) {
+        self.ready();
+        if let Err(ExecError::Sql(error)) = outcome {
+            self.warnings.clear();
+            self.failed = Some(error.clone());
+        }
+    }
+
+    /// What this session has done so far.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Makes a database the default one.
     pub fn use_database(&mut self, name: &str) -> Result<(), SqlError> {
-        let known = name.eq_ignore_ascii_case("information_schema") || {
+        self.rights().use_database(name)?;
+        let known = name.eq_ignore_ascii_case("information_schema") || name == "mysql" || {
             let desk = Arc::clone(&self.desk);
             let mut state = desk.lock();
             let idle = state.mode == Mode::Idle;
@@ -228,11 +314,15 @@ impl Session {
     pub fn reset(&mut self) {
         let desk = Arc::clone(&self.desk);
         desk.rollback(&mut desk.lock());
+        self.table_lock = None;
         self.variables.reset();
         self.variables.identify(self.engine.server_id, &self.engine.server_uuid);
         self.prepared.clear();
         self.warnings.clear();
+        self.failed = None;
+        self.next_read_only = false;
         self.last_insert_id = 0;
+        self.read_lock = None;
     }
 
     /// Another user on the same connection (COM_CHANGE_USER): a reset, too.
@@ -265,6 +355,18 @@ impl Session {
         self.desk.begin_statement();
     }
 
+    /// A command begins, whose answer is not known yet.
+    pub fn tells(&self) {
+        self.desk.tells();
+    }
+
+    /// What holds back the answers of this session until all that they can tell is on the disk.
+    #[must_use]
+    pub fn barrier(&self) -> Barrier {
+        let desk = Arc::clone(&self.desk);
+        Box::new(move || desk.wait_for_disk())
+    }
+
     /// What another thread can stop this session's running statement with.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
@@ -279,7 +381,7 @@ impl Session {
         sink: &mut dyn Sink,
     ) -> Result<(), ExecError> {
         let outcome = self.run_prepared(id, params, sink);
-        self.ready();
+        self.ended(&outcome);
         outcome
     }
 }

@@ -13,6 +13,7 @@ use crate::SqlError;
 use crate::results::{ColumnMeta, Param, Sink};
 use crate::sql::output::metadata;
 use crate::sql::parse::Text;
+use crate::sql::text_bytes::in_utf8;
 
 /// The most statements that a session keeps prepared.
 const MAX_PREPARED: usize = 16_382;
@@ -46,6 +47,13 @@ impl Session {
             let message = "Can't create more than max_prepared_stmt_count statements";
             return Err(SqlError::new(1461, "42000", message));
         }
+        let kept: usize = self.prepared.values().map(|statement| statement.sql.len()).sum();
+        let limit = usize::try_from(self.variables.number("max_allowed_packet")).unwrap_or(usize::MAX);
+        if kept.saturating_add(sql.len()) > limit {
+            let message = "Can't create more than max_prepared_stmt_count statements (their texts together would \
+                           be longer than max_allowed_packet)";
+            return Err(SqlError::new(1461, "42000", message));
+        }
         let first = text.words(1).concat();
         let parsed = match first.as_str() {
             "SELECT" | "WITH" | "INSERT" | "REPLACE" | "UPDATE" | "DELETE" | "" => {
@@ -60,7 +68,7 @@ impl Session {
         let columns = self.prepared_columns(parsed.as_deref(), text.placeholders)?;
         self.next_prepared = self.next_prepared.wrapping_add(1).max(1);
         let id = self.next_prepared;
-        let sql: Arc<str> = String::from_utf8_lossy(sql).into();
+        let sql: Arc<str> = in_utf8(sql)?.into();
         self.prepared.insert(id, PreparedStatement { sql, parsed, params: text.placeholders });
         Ok(Prepared { id, params: text.placeholders, columns })
     }
@@ -80,7 +88,7 @@ impl Session {
             .engine
             .store
             .catalog(&state.conn)
-            .and_then(|catalog| self.compile(&catalog, query, &unknown))
+            .and_then(|catalog| self.compile(&state.conn, &catalog, query, &unknown))
             .map(|(compiled, _)| metadata(&compiled.columns));
         if idle {
             desk.rollback_reading(&mut state);
@@ -110,10 +118,28 @@ impl Session {
             return Err(SqlError::new(1210, "HY000", "Incorrect arguments to EXECUTE").into());
         }
         let sql = Arc::clone(&statement.sql);
-        match statement.parsed.clone().filter(|parsed| !is_administration(parsed)) {
-            Some(parsed) => self.run_statement(&parsed, &sql, params, sink),
+        let parsed = statement.parsed.clone();
+        match parsed.filter(|parsed| !is_administration(parsed)) {
+            Some(parsed) => {
+                self.count(&parsed);
+                self.run_statement(&parsed, &sql, params, sink)
+            }
             None => self.run_text(sql.as_bytes(), params, sink),
         }
+    }
+
+    /// Counts a statement that was parsed before.
+    fn count(&self, statement: &Statement) {
+        let word = match statement {
+            Statement::Query(_) => "SELECT",
+            Statement::Insert(insert) if insert.replace_into => "REPLACE",
+            Statement::Insert(_) => "INSERT",
+            Statement::Update(_) => "UPDATE",
+            Statement::Delete(_) => "DELETE",
+            _ => return,
+        };
+        self.counters.command(&[word]);
+        self.engine.counters.command(&[word]);
     }
 
     /// Forgets a prepared statement; one that is not there changes nothing.

@@ -1,28 +1,35 @@
 //! The way of a statement: recognised by its first words, parsed, run in the session's transaction, answered.
 
+use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use sqlparser::ast::{Query, SetExpr, Statement};
+use rusqlite::Connection;
+use sqlparser::ast::{Query, Statement};
 
+use super::accounts::is_about_accounts;
+use super::logging;
+use super::readings::{counts_all, reads_no_table, waits_or_commits};
+use super::surroundings::Around;
+use super::table_locks::switches_keys;
 use super::transaction::{Desk, Mode, State};
 use super::{Answer, ExecError, Session, SessionView};
 use crate::SqlError;
+use crate::accounts::gate;
 use crate::change::Body;
 use crate::results::{Done, Param, Sink};
-use crate::sql::calls::MAX_SLEEP_SECONDS;
 use crate::sql::dml::{Changes, Outcome, Work};
 use crate::sql::expression::{Environment, Facts, Translator};
+use crate::sql::locks::takes_locks;
 use crate::sql::parse::Text;
+use crate::sql::rand::Seeds;
 use crate::sql::select::Compiled;
-use crate::sql::temporal::DateTime;
+use crate::sql::show::Diagnostics;
+use crate::sql::targets::targets;
+use crate::sql::text_bytes::in_utf8;
 use crate::sql::{output, show, table_statements};
 use crate::storage::catalog::Catalog;
 use crate::storage::writer_lock::Patience;
-
-/// How soon a SLEEP notices that it is to end.
-const SLEEP_POLL: Duration = Duration::from_millis(50);
 
 impl Desk {
     /// Ends a snapshot that only served one statement.
@@ -35,16 +42,29 @@ impl Desk {
     }
 }
 
+/// What begins a statement that EXPLAIN tells the plan of.
+const EXPLAINED: [&str; 6] = ["SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "WITH"];
+/// What behind EXPLAIN is neither such a statement nor a table.
+const NOT_EXPLAINED: [&str; 7] = ["ALTER", "ANALYZE", "CREATE", "DROP", "EXTENDED", "FORMAT", "PARTITIONS"];
+
 impl Session {
     pub(super) fn facts(&self) -> Facts {
+        let replayed = self.replayed.as_ref();
+        let last_insert_id = replayed.and_then(|context| context.last_insert_id);
         Facts {
-            now: DateTime::now(),
+            now: logging::moment(replayed, self.variables.timestamp_us()),
             zone_offset: self.variables.zone_offset(),
-            connection_id: self.connection_id,
+            connection_id: replayed.map_or(self.connection_id, |context| context.connection_id),
             user: self.user.clone(),
-            last_insert_id: self.last_insert_id,
+            last_insert_id: last_insert_id.unwrap_or(self.last_insert_id),
+            rights: self.rights(),
+            tls: self.tls.clone(),
+            accounts: Arc::clone(&self.engine.accounts),
             row_count: self.row_count,
             found_rows: self.found_rows,
+            insert_id: replayed.map_or_else(|| self.variables.insert_id(), |context| context.insert_id),
+            seeds: Seeds::given(replayed.and_then(|context| context.seeds)),
+            reads_tables: Cell::new(false),
         }
     }
 
@@ -53,7 +73,7 @@ impl Session {
     pub(super) fn lock_wait(&self) -> Patience {
         let seconds = |name| Duration::from_secs(self.variables.number(name).max(1));
         let wait = seconds("innodb_lock_wait_timeout");
-        Patience { wait, lease: wait.min(seconds("global.innodb_lock_wait_timeout")) }
+        Patience { wait, lease: wait.min(seconds("global.innodb_lock_wait_timeout")), ahead: false }
     }
 
     pub(super) fn run_text(
@@ -62,43 +82,68 @@ impl Session {
         params: &[Param],
         sink: &mut dyn Sink,
     ) -> Result<(), ExecError> {
+        self.tells();
         let text = Text::new(sql)?;
         if text.is_empty() {
-            return Err(SqlError::new(1065, "42000", "Query was empty").into());
+            return match text.commented {
+                // A comment for servers of another make or a later version: nothing to do, as in MySQL.
+                true => self.done(&Outcome::default(), sink),
+                false => Err(SqlError::new(1065, "42000", "Query was empty").into()),
+            };
         }
-        let raw = String::from_utf8_lossy(sql);
+        let raw = in_utf8(sql)?;
         let raw = raw.trim().trim_end_matches(';').trim_end();
         let words = text.words(4);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        self.counters.command(&words);
+        self.engine.counters.command(&words);
+        gate::administration(&words, &text, &self.database, &self.rights())?;
+        if is_about_accounts(&text) {
+            return self.about_accounts(raw, sink);
+        }
+        if let Some(done) = self.flush_tables(&text.words(6)) {
+            done?;
+            return self.done(&Outcome::default(), sink);
+        }
         if let Some(answer) = self.administration(&words, raw)? {
             return self.answer(answer, sink);
         }
         match words.as_slice() {
             ["USE", ..] => {
-                let name = text.solid().nth(1).map(ToString::to_string).unwrap_or_default();
-                self.use_database(name.trim_matches('`'))?;
+                self.use_statement(&text)?;
                 self.done(&Outcome::default(), sink)
             }
             ["SET", ..] => {
+                self.warnings.clear();
                 self.set_statement(&text, params)?;
-                self.done(&Outcome::default(), sink)
+                let warnings = std::mem::take(&mut self.warnings);
+                self.done(&Outcome { warnings, ..Outcome::default() }, sink)
             }
             ["BEGIN" | "START" | "COMMIT" | "ROLLBACK" | "SAVEPOINT" | "RELEASE", ..] => {
                 self.control(&text, &words)?;
                 self.done(&Outcome::default(), sink)
             }
-            ["SHOW" | "DESCRIBE" | "DESC", ..] => self.show(&text, sink),
-            ["EXPLAIN", next, ..]
-                if !["SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "WITH", "ANALYZE"].contains(next) =>
-            {
-                self.show(&text, sink)
+            ["EXPLAIN" | "DESCRIBE" | "DESC", word, ..] if EXPLAINED.contains(word) => {
+                self.explain(&text, params, sink)
             }
+            ["EXPLAIN", word, ..] if NOT_EXPLAINED.contains(word) => {
+                Err(SqlError::unsupported(format_args!("EXPLAIN {word}")).into())
+            }
+            ["SHOW" | "DESCRIBE" | "DESC" | "EXPLAIN", ..] => self.show(&text, sink),
             // The parser takes these words for the table's name.
             ["UPDATE" | "DELETE", word @ ("IGNORE" | "LOW_PRIORITY" | "QUICK"), ..] => {
                 Err(SqlError::unsupported(format_args!("{} {word}", words[0])).into())
             }
             ["SELECT", "SLEEP", ..] | ["DO", "SLEEP", ..] => self.sleep(&text, params, sink),
-            ["LOCK" | "UNLOCK" | "EXPLAIN" | "GRANT" | "REVOKE" | "CALL" | "LOAD" | "XA" | "HANDLER", ..] => {
+            ["LOCK", ..] | ["UNLOCK", "TABLES" | "TABLE"] => {
+                let outcome = self.lock_or_unlock(&text)?;
+                self.done(&outcome, sink)
+            }
+            ["ALTER", "TABLE", ..] if switches_keys(&text) => {
+                let outcome = self.switch_keys(&text)?;
+                self.done(&outcome, sink)
+            }
+            ["UNLOCK" | "CALL" | "LOAD" | "XA" | "HANDLER", ..] => {
                 Err(SqlError::unsupported(words[0]).into())
             }
             _ => {
@@ -108,13 +153,24 @@ impl Session {
         }
     }
 
+    fn use_statement(&mut self, text: &Text) -> Result<(), SqlError> {
+        if text.solid().count() != 2 {
+            return Err(SqlError::syntax("USE takes the name of one database"));
+        }
+        let name = text.solid().nth(1).map(ToString::to_string).unwrap_or_default();
+        self.use_database(name.trim_matches('`'))
+    }
+
     /// Offers a statement to replication and the server.
     fn administration(&mut self, words: &[&str], raw: &str) -> Result<Option<Answer>, ExecError> {
         let offered = match words {
             ["START", "TRANSACTION", ..] => false,
-            ["CHANGE" | "START" | "STOP" | "RESET" | "PURGE" | "FLUSH" | "KILL" | "SHUTDOWN", ..] => true,
+            [
+                "CHANGE" | "CLONE" | "START" | "STOP" | "RESET" | "PURGE" | "FLUSH" | "KILL" | "SHUTDOWN",
+                ..,
+            ] => true,
             ["SHOW", next, ..] => {
-                !matches!(*next, "TABLES" | "CREATE" | "COLUMNS" | "VARIABLES" | "DATABASES")
+                !matches!(*next, "TABLES" | "CREATE" | "COLUMNS" | "VARIABLES" | "DATABASES" | "PROCESSLIST")
             }
             ["SELECT", "WAIT_FOR_EXECUTED_GTID_SET" | "MASTER_POS_WAIT" | "SOURCE_POS_WAIT", ..] => true,
             ["SELECT", next, ..] => next.starts_with("GTID_") || next.starts_with("EVENSUM_"),
@@ -142,15 +198,23 @@ impl Session {
             catalog: &catalog,
             connection_id: self.connection_id,
             user: &self.user,
+            stopped: desk.stopped(),
+            leave: &|| self.leave(false),
+            holds_tables: self.read_lock.is_some(),
+            rights: &self.rights(),
         };
         let answer = self.engine.admin.run(&view, raw).transpose();
         if idle {
             desk.rollback_reading(&mut state);
         }
+        if words.first() == Some(&"CLONE") {
+            // the copy has brought accounts
+            self.engine.accounts.reload(&state.conn)?;
+        }
         Ok(answer?)
     }
 
-    fn answer(&mut self, answer: Answer, sink: &mut dyn Sink) -> Result<(), ExecError> {
+    pub(super) fn answer(&mut self, answer: Answer, sink: &mut dyn Sink) -> Result<(), ExecError> {
         match answer {
             Answer::Ok => self.done(&Outcome::default(), sink),
             Answer::Table { columns, rows } => {
@@ -167,6 +231,7 @@ impl Session {
         }
         self.row_count = i64::try_from(outcome.affected).unwrap_or(i64::MAX);
         self.warnings.clone_from(&outcome.warnings);
+        self.failed = None;
         let done = Done {
             affected_rows: outcome.affected,
             last_insert_id: outcome.last_insert_id.unwrap_or(0),
@@ -183,10 +248,11 @@ impl Session {
         params: &[Param],
         sink: &mut dyn Sink,
     ) -> Result<(), ExecError> {
+        gate::statement(statement, &self.database, &self.rights())?;
         match statement {
             Statement::Query(query) => self.query(query, params, sink),
             Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
-                let outcome = self.change(statement, params)?;
+                let outcome = self.change(statement, raw, params)?;
                 self.done(&outcome, sink)
             }
             definition if table_statements::defines_data(definition) => {
@@ -204,6 +270,7 @@ impl Session {
     /// Translates with what the session knows, in the current snapshot.
     pub(super) fn with_environment<T>(
         &self,
+        conn: &Connection,
         catalog: &Catalog,
         params: &[Param],
         run: impl FnOnce(&Environment<'_>) -> T,
@@ -215,12 +282,15 @@ impl Session {
             variables: &self.variables,
             params,
             facts: &facts,
+            locked: self.table_lock.as_ref().map(|lock| &lock.locked),
+            server: &Around { session: self, conn },
         })
     }
 
     fn query(&mut self, query: &Query, params: &[Param], sink: &mut dyn Sink) -> Result<(), ExecError> {
         let desk = Arc::clone(&self.desk);
         let mut state = desk.lock();
+        let idle = state.mode == Mode::Idle;
         if takes_locks(query) {
             let wait = self.lock_wait();
             desk.write(&mut state, wait)?;
@@ -228,10 +298,16 @@ impl Session {
             desk.read(&mut state)?;
         }
         let result = self.select(&state, query, params, sink);
+        if idle && reads_no_table(query) {
+            // As in MySQL, what reads no table begins no transaction.
+            desk.rollback_reading(&mut state);
+        }
         self.close(&desk, &mut state, result.is_ok())?;
+        self.next_read_only = false;
         self.found_rows = result?;
         self.row_count = -1;
         self.warnings.clear();
+        self.failed = None;
         let status = self.status_of(&state);
         Ok(sink.end(0, status)?)
     }
@@ -244,26 +320,44 @@ impl Session {
         sink: &mut dyn Sink,
     ) -> Result<u64, ExecError> {
         let catalog = self.engine.store.catalog(&state.conn)?;
-        let (compiled, binds) = self.compile(&catalog, query, params)?;
-        output::stream(&state.conn, &compiled, &binds, sink)
+        let (compiled, binds) = self.compile(&state.conn, &catalog, query, params)?;
+        let sent = output::stream(&state.conn, &compiled, &binds, sink)?;
+        let Some(mut all) = counts_all(query) else { return Ok(sent) };
+        all.limit_clause = None;
+        all.order_by = None;
+        let (compiled, binds) = self.compile(&state.conn, &catalog, &all, params)?;
+        let sql = format!("SELECT count(*) FROM ({})", compiled.sql);
+        let found: i64 = state
+            .conn
+            .query_row(&sql, rusqlite::params_from_iter(&binds), |row| row.get(0))
+            .map_err(SqlError::from)?;
+        Ok(u64::try_from(found).unwrap_or(sent))
     }
 
     pub(super) fn compile(
         &self,
+        conn: &Connection,
         catalog: &Catalog,
         query: &Query,
         params: &[Param],
     ) -> Result<(Compiled, Vec<rusqlite::types::Value>), SqlError> {
-        self.with_environment(catalog, params, |env| {
+        let counted = counts_all(query);
+        let query = counted.as_ref().unwrap_or(query);
+        self.with_environment(conn, catalog, params, |env| {
             let mut translator = Translator::new(env);
             let compiled = translator.query(query, None)?;
             Ok((compiled, translator.binds))
         })
     }
 
+    /// Whether a statement that runs now is a transaction of its own: [`Session::close`] commits it or rolls it back.
+    pub(super) fn stands_alone(&self, state: &State) -> bool {
+        !state.begun && self.autocommit()
+    }
+
     /// Ends what the statement opened, unless a transaction goes on.
     pub(super) fn close(&self, desk: &Desk, state: &mut State, commit: bool) -> Result<(), SqlError> {
-        if state.begun || !self.autocommit() {
+        if !self.stands_alone(state) {
             desk.notice_loss(state);
             return Ok(());
         }
@@ -279,52 +373,37 @@ impl Session {
         Ok(())
     }
 
-    fn refuse_read_only(&self, state: &State) -> Result<(), SqlError> {
-        if state.read_only {
+    pub(super) fn refuse_read_only(&self, state: &State) -> Result<(), SqlError> {
+        if state.read_only || (!state.begun && self.begins_read_only()) {
             return Err(SqlError::new(1792, "25006", "Cannot execute statement in a READ ONLY transaction."));
         }
-        if self.variables.is_on("read_only") {
-            let message =
-                "The MySQL server is running with the --read-only option so it cannot execute this statement";
-            return Err(SqlError::new(1290, "HY000", message));
-        }
-        Ok(())
+        let option = match self.variables.is_on("read_only") {
+            true if self.variables.is_on("super_read_only") => "--super-read-only",
+            true if gate::write_in_spite_of_read_only(&self.rights()).is_err() => "--read-only",
+            _ => return Ok(()),
+        };
+        let message = format!(
+            "The MySQL server is running with the {option} option so it cannot execute this statement"
+        );
+        Err(SqlError::new(1290, "HY000", message))
     }
 
-    fn change(&mut self, statement: &Statement, params: &[Param]) -> Result<Outcome, SqlError> {
+    fn change(&mut self, statement: &Statement, raw: &str, params: &[Param]) -> Result<Outcome, SqlError> {
+        let speech = self.speech(raw, params)?;
         let desk = Arc::clone(&self.desk);
         let mut state = desk.lock();
         self.refuse_read_only(&state)?;
-        desk.write(&mut state, self.lock_wait())?;
-        let result = self.change_in(&mut state, statement, params);
+        let _leave = self.write_tables(&desk, &mut state, &|| targets(statement, &self.database), true)?;
+        let logged = self.variables.is_on("sql_log_bin");
+        let result = self.write_rows(&mut state, statement, (&self.database, params, logged), speech);
         let closed = self.close(&desk, &mut state, result.is_ok());
+        self.next_read_only = false;
         let outcome = result?;
+        if outcome.last_insert_id.is_some() {
+            self.variables.forget_insert_id();
+        }
         closed?;
         Ok(outcome)
-    }
-
-    fn change_in(
-        &self,
-        state: &mut State,
-        statement: &Statement,
-        params: &[Param],
-    ) -> Result<Outcome, SqlError> {
-        let catalog = self.engine.store.catalog(&state.conn)?;
-        let logged = self.variables.is_on("sql_log_bin");
-        state.atomically(|state| {
-            self.with_environment(&catalog, params, |env| {
-                let State { conn, changes, .. } = state;
-                let changes = logged.then_some(changes);
-                let stopped = self.desk.stopped();
-                let mut work = Work { conn, env, changes, found_rows: self.client_found_rows, stopped };
-                match statement {
-                    Statement::Insert(insert) => work.insert(insert),
-                    Statement::Update(update) => work.update(update),
-                    Statement::Delete(delete) => work.delete(delete),
-                    other => Err(SqlError::unsupported(other)),
-                }
-            })
-        })
     }
 
     /// Runs a definition: it commits what was open, and is a transaction of its own.
@@ -332,9 +411,11 @@ impl Session {
         let desk = Arc::clone(&self.desk);
         let mut state = desk.lock();
         self.refuse_read_only(&state)?;
+        let leave = self.leave_to_write(&state)?;
         desk.check_lost(&mut state)?;
         desk.commit(&mut state, self.engine.log.as_ref(), self.engine.server_id)?;
-        desk.write(&mut state, self.lock_wait())?;
+        drop(leave);
+        let _leave = self.write_tables(&desk, &mut state, &|| targets(statement, &self.database), true)?;
         let result = self.define_in(&mut state, statement, &self.database).and_then(|outcome| {
             if self.variables.is_on("sql_log_bin") {
                 let body = Body::Statement { database: self.database.as_str().into(), sql: raw.into() };
@@ -367,12 +448,15 @@ impl Session {
     ) -> Result<Outcome, SqlError> {
         let catalog = Catalog::read(&state.conn)?;
         let facts = self.facts();
+        let around = Around { session: self, conn: &state.conn };
         let env = Environment {
             catalog: &catalog,
             database,
             variables: &self.variables,
             params: &[],
             facts: &facts,
+            locked: self.table_lock.as_ref().map(|lock| &lock.locked),
+            server: &around,
         };
         let changes: Option<&mut Changes> = None;
         let stopped = self.desk.stopped();
@@ -397,8 +481,9 @@ impl Session {
         desk.read(&mut state)?;
         let result = (|| -> Result<u64, ExecError> {
             let catalog = self.engine.store.catalog(&state.conn)?;
+            let left = Diagnostics { warnings: &self.warnings, error: self.failed.as_ref() };
             let (compiled, binds) =
-                self.with_environment(&catalog, &[], |env| show::translate(env, text, &self.warnings))?;
+                self.with_environment(&state.conn, &catalog, &[], |env| show::translate(env, text, &left))?;
             output::stream(&state.conn, &compiled, &binds, sink)
         })();
         if idle {
@@ -408,53 +493,4 @@ impl Session {
         let status = self.status_of(&state);
         Ok(sink.end(0, status)?)
     }
-
-    /// SELECT SLEEP(n): without the connection's mutex, so that an idle write transaction can still be evicted.
-    fn sleep(&mut self, text: &Text, params: &[Param], sink: &mut dyn Sink) -> Result<(), ExecError> {
-        use sqlparser::tokenizer::Token;
-        let mut tokens = text.solid().skip(3);
-        let seconds: Option<f64> = match tokens.next() {
-            Some(Token::Number(number, _)) => number.parse().ok(),
-            Some(Token::Placeholder(_)) => match params.first() {
-                Some(Param::Int(n)) => n.to_string().parse().ok(),
-                Some(Param::Uint(n)) => n.to_string().parse().ok(),
-                Some(Param::Double(x)) => Some(*x),
-                _ => None,
-            },
-            _ => None,
-        };
-        let seconds = seconds
-            .filter(|s| *s >= 0.0)
-            .ok_or_else(|| SqlError::new(1210, "HY000", "Incorrect arguments to sleep."))?;
-        if (tokens.next(), tokens.next()) != (Some(&Token::RParen), None) {
-            return Err(SqlError::unsupported("SLEEP beside anything else").into());
-        }
-        let until = Instant::now() + Duration::from_secs_f64(seconds.min(MAX_SLEEP_SECONDS));
-        while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-            std::thread::sleep(left.min(SLEEP_POLL));
-            if self.desk.stopped().load(Ordering::Relaxed) {
-                return Err(SqlError::new(1317, "70100", "Query execution was interrupted").into());
-            }
-        }
-        if text.words(1) == ["DO"] {
-            return self.done(&Outcome::default(), sink);
-        }
-        let columns = [crate::results::ColumnMeta::integer(&format!("SLEEP({seconds})"))];
-        output::stream_rows(&columns, &[vec![rusqlite::types::Value::Integer(0)]], sink)?;
-        Ok(sink.end(0, self.status())?)
-    }
-}
-
-/// Whether a statement of administration waits for others, or changes what a transaction has no part in.
-fn waits_or_commits(words: &[&str]) -> bool {
-    match words {
-        ["SELECT", call, ..] => !call.starts_with("GTID_") && !call.starts_with("EVENSUM_"),
-        [first, ..] => !["KILL", "SHUTDOWN"].contains(first),
-        [] => false,
-    }
-}
-
-/// Whether a query says FOR UPDATE or FOR SHARE anywhere at its top.
-fn takes_locks(query: &Query) -> bool {
-    !query.locks.is_empty() || matches!(query.body.as_ref(), SetExpr::Query(inner) if takes_locks(inner))
 }

@@ -10,20 +10,29 @@ use rusqlite::Connection;
 use super::variables::{GlobalVariables, MoreVariables};
 use super::{AdminStatements, Answer, Engine, ExecError, Log, Session, SessionView};
 use crate::SqlError;
-use crate::change::{Body, Transaction};
+use crate::accounts::Accounts;
+use crate::change::{Body, Change, Transaction};
 use crate::results::{Cell, ColumnMeta, Done, Param, Sink};
 use crate::sql::number::{double_text, float_text};
+use crate::sql::surroundings::Process;
 use crate::storage::{Store, StoreOptions, Synchronous};
 
+mod clauses;
 mod depth;
+mod formats;
+mod list;
 mod plans;
+mod refused;
 mod scripts;
+mod table_locks;
 mod transactions;
 
 /// A log that keeps what was committed, and forgets what was rolled back.
 #[derive(Default)]
 pub struct MemoryLog {
     appended: Mutex<Vec<Transaction>>,
+    /// What the statements of the transactions changed here.
+    pub touched: Mutex<Vec<Change>>,
 }
 
 impl Log for MemoryLog {
@@ -34,7 +43,7 @@ impl Log for MemoryLog {
         server_id: u32,
         committed_at_ms: u64,
         body: &Body,
-    ) -> Result<Gtid, SqlError> {
+    ) -> Result<Option<Gtid>, SqlError> {
         // The number is kept in the file, so that a rollback takes it back.
         conn.execute_batch("CREATE TABLE IF NOT EXISTS _test_log (n INTEGER PRIMARY KEY)")?;
         conn.execute("INSERT INTO _test_log DEFAULT VALUES", [])?;
@@ -42,7 +51,12 @@ impl Log for MemoryLog {
         let gtid = gtid.unwrap_or(own);
         let transaction = Transaction { gtid: gtid.clone(), server_id, committed_at_ms, body: body.clone() };
         self.appended.lock().unwrap().push(transaction);
-        Ok(gtid)
+        Ok(Some(gtid))
+    }
+
+    fn touched(&self, _: &Connection, changes: &[Change]) -> Result<(), SqlError> {
+        self.touched.lock().unwrap().extend_from_slice(changes);
+        Ok(())
     }
 
     fn committed(&self) {}
@@ -66,6 +80,9 @@ impl MoreVariables for Nothing {
 impl AdminStatements for Nothing {
     fn run(&self, _: &SessionView<'_>, _: &str) -> Option<Result<Answer, SqlError>> {
         None
+    }
+    fn processes(&self) -> Vec<Process> {
+        Vec::new()
     }
 }
 
@@ -134,6 +151,8 @@ impl Inside {
             server_id: 1,
             server_uuid: "test".to_owned(),
             admin: Arc::new(Nothing),
+            accounts: Arc::new(Accounts::new(&[])),
+            counters: Arc::default(),
         })
     }
 
@@ -202,7 +221,7 @@ fn a_table_takes_rows_and_gives_them_back() {
         .iter()
         .map(|t| match &t.body {
             Body::Rows(rows) => rows.len(),
-            Body::Statement { .. } => 0,
+            _ => 0,
         })
         .collect();
     assert_eq!(bodies, [0, 0, 2, 1, 1]);

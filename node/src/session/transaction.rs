@@ -10,7 +10,8 @@
 //! the list that SQLite has rolled back, and no COMMIT of a lost transaction is answered with OK unless its loss
 //! was told before.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,8 +19,7 @@ use rusqlite::{Connection, InterruptHandle};
 
 use super::Log;
 use crate::SqlError;
-use crate::change::Body;
-use crate::sql::dml::Changes;
+use crate::sql::pending::{Changes, Mark, Pending};
 use crate::storage::Store;
 use crate::storage::writer_lock::{Holder, Patience};
 
@@ -56,7 +56,11 @@ pub struct State {
     pub read_only: bool,
     /// What will be logged.
     pub changes: Changes,
-    savepoints: Vec<(String, usize)>,
+    /// SQLite's count of changed rows when the transaction became the writer.
+    count_before: u64,
+    /// They are SQLite's while the transaction is the writer, and only noted before: SQLite would lose them with the
+    /// snapshot, and who has written nothing must not keep others from writing.
+    savepoints: Vec<(String, Mark)>,
     lost: Lost,
 }
 
@@ -66,6 +70,8 @@ pub struct Desk {
     store: Arc<Store>,
     interrupt: InterruptHandle,
     stopped: Arc<AtomicBool>,
+    /// The commit that all of the statement's answer is about; 0 if it may be about what others committed.
+    told: AtomicU64,
 }
 
 /// How many steps of SQLite's machine go by between two looks at the mark that stops a statement.
@@ -74,7 +80,7 @@ const STEPS_PER_LOOK: i32 = 20_000;
 impl Desk {
     /// A desk with a new connection.
     pub fn new(store: &Arc<Store>) -> Result<Arc<Desk>, SqlError> {
-        let mut conn = store.connect()?;
+        let mut conn = store.connect_session()?;
         let stopped = Arc::new(AtomicBool::new(false));
         let mark = Arc::clone(&stopped);
         // an interrupt that comes before SQLite has begun to run the statement is forgotten; the mark is not
@@ -86,10 +92,17 @@ impl Desk {
             begun: false,
             read_only: false,
             changes: Changes::default(),
+            count_before: 0,
             savepoints: Vec::new(),
             lost: Lost::No,
         };
-        Ok(Arc::new(Desk { state: Mutex::new(state), store: Arc::clone(store), interrupt, stopped }))
+        Ok(Arc::new(Desk {
+            state: Mutex::new(state),
+            store: Arc::clone(store),
+            interrupt,
+            stopped,
+            told: AtomicU64::new(0),
+        }))
     }
 
     /// Takes the connection for a statement.
@@ -118,6 +131,7 @@ impl Desk {
     /// Makes sure that there is a snapshot at least.
     pub fn read(&self, state: &mut State) -> Result<(), SqlError> {
         self.check_lost(state)?;
+        self.tells();
         if state.mode == Mode::Idle {
             state.conn.prepare_cached("BEGIN")?.execute([])?;
             state.mode = Mode::Reading;
@@ -128,6 +142,7 @@ impl Desk {
     /// Makes sure that the transaction is the writer; waits for its turn, and then sees all that is committed.
     pub fn write(self: &Arc<Self>, state: &mut State, patience: Patience) -> Result<(), SqlError> {
         self.check_lost(state)?;
+        self.tells();
         if let Mode::Writing(_) = state.mode {
             return Ok(());
         }
@@ -142,8 +157,22 @@ impl Desk {
             self.store.writer.release(ticket);
             return Err(error.into());
         }
+        state.count_before = state.conn.total_changes();
         state.mode = Mode::Writing(ticket);
+        if let Err(error) = state.set_noted() {
+            self.step_back(state);
+            return Err(error);
+        }
         Ok(())
+    }
+
+    /// Gives the turn to write back before anything was written with it; the client's transaction goes on.
+    pub fn step_back(&self, state: &mut State) {
+        let Mode::Writing(ticket) = state.mode else { return };
+        // A failed ROLLBACK leaves nothing to do: SQLite has rolled back by itself then.
+        let _ = state.conn.execute_batch("ROLLBACK");
+        state.mode = Mode::Idle;
+        self.store.writer.release(ticket);
     }
 
     /// Commits; changes are logged in the same SQLite transaction. If the transaction is lost and the client does
@@ -174,13 +203,17 @@ impl Desk {
     }
 
     fn log_and_commit(&self, state: &mut State, log: &dyn Log, server_id: u32) -> Result<(), SqlError> {
-        let changes = state.changes.take();
-        let logged = !changes.is_empty();
-        if logged {
-            log.append(&state.conn, None, server_id, now_ms(), &Body::Rows(changes))?;
+        let pending = state.changes.take_pending();
+        if let Some(Pending { body, touched }) = &pending
+            && log.append(&state.conn, None, server_id, now_ms(), body)?.is_some()
+        {
+            log.touched(&state.conn, touched)?;
         }
-        state.conn.prepare_cached("COMMIT")?.execute([])?;
-        if logged {
+        let (number, committed) =
+            self.store.disk.commit(|| state.conn.prepare_cached("COMMIT").and_then(|mut s| s.execute([])));
+        committed?;
+        self.told.store(number, Ordering::Relaxed);
+        if pending.is_some() {
             log.committed();
         }
         Ok(())
@@ -205,6 +238,20 @@ impl Desk {
         state.read_only = false;
         state.changes.take();
         state.savepoints.clear();
+    }
+
+    /// Something begins to look at what is committed: what the client will be told is not known yet.
+    pub fn tells(&self) {
+        self.told.store(0, Ordering::Relaxed);
+    }
+
+    /// Waits until all that the session can tell its client is on the disk.
+    pub fn wait_for_disk(&self) -> io::Result<()> {
+        let disk = &self.store.disk;
+        match self.told.load(Ordering::Relaxed) {
+            0 => disk.wait(disk.visible()),
+            commit => disk.wait(commit),
+        }
     }
 
     /// Ends the running statement of the session with error 1317.
@@ -246,17 +293,28 @@ impl Holder for Desk {
 }
 
 impl State {
+    /// Whether the transaction has changed any row, logged or not; also one that was changed back.
+    #[must_use]
+    pub fn has_written(&self) -> bool {
+        matches!(self.mode, Mode::Writing(_)) && self.conn.total_changes() != self.count_before
+    }
+
     /// Whether the client has still to end a transaction that was rolled back without its doing.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.lost != Lost::No
     }
 
-    /// Runs part of a statement so that it happens wholly or not at all.
+    /// Runs part of a statement so that it happens wholly or not at all. One that is `alone` in its transaction needs no
+    /// savepoint: the caller rolls everything back if it fails.
     pub fn atomically<T>(
         &mut self,
+        alone: bool,
         run: impl FnOnce(&mut State) -> Result<T, SqlError>,
     ) -> Result<T, SqlError> {
+        if alone {
+            return run(self);
+        }
         let mark = self.changes.mark();
         self.conn.prepare_cached("SAVEPOINT _statement")?.execute([])?;
         let result = run(self);
@@ -284,10 +342,24 @@ impl State {
             .ok_or_else(|| SqlError::new(1305, "42000", format!("SAVEPOINT {name} does not exist")))
     }
 
+    fn writes(&self) -> bool {
+        matches!(self.mode, Mode::Writing(_))
+    }
+
+    /// Sets the savepoints that were noted before the transaction became the writer.
+    fn set_noted(&mut self) -> Result<(), SqlError> {
+        for at in 0..self.savepoints.len() {
+            self.conn.execute_batch(&format!("SAVEPOINT {}", State::savepoint_sql(at)))?;
+        }
+        Ok(())
+    }
+
     /// SAVEPOINT: one of the same name is replaced.
     pub fn set_savepoint(&mut self, name: &str) -> Result<(), SqlError> {
         let at = self.savepoints.len();
-        self.conn.execute_batch(&format!("SAVEPOINT {}", State::savepoint_sql(at)))?;
+        if self.writes() {
+            self.conn.execute_batch(&format!("SAVEPOINT {}", State::savepoint_sql(at)))?;
+        }
         for (known, _) in &mut self.savepoints {
             if known.eq_ignore_ascii_case(name) {
                 known.clear();
@@ -300,7 +372,9 @@ impl State {
     /// ROLLBACK TO SAVEPOINT.
     pub fn rollback_to(&mut self, name: &str) -> Result<(), SqlError> {
         let at = self.find(name)?;
-        self.conn.execute_batch(&format!("ROLLBACK TO {}", State::savepoint_sql(at)))?;
+        if self.writes() {
+            self.conn.execute_batch(&format!("ROLLBACK TO {}", State::savepoint_sql(at)))?;
+        }
         self.changes.cut(self.savepoints[at].1);
         self.savepoints.truncate(at + 1);
         Ok(())
@@ -309,14 +383,16 @@ impl State {
     /// RELEASE SAVEPOINT.
     pub fn release(&mut self, name: &str) -> Result<(), SqlError> {
         let at = self.find(name)?;
-        self.conn.execute_batch(&format!("RELEASE {}", State::savepoint_sql(at)))?;
+        if self.writes() {
+            self.conn.execute_batch(&format!("RELEASE {}", State::savepoint_sql(at)))?;
+        }
         self.savepoints.truncate(at);
         Ok(())
     }
 }
 
 /// The error of a session whose transaction is lost. Only this one means to a client that all of it is undone.
-fn deadlock() -> SqlError {
+pub(super) fn deadlock() -> SqlError {
     SqlError::new(1213, "40001", "Deadlock found when trying to get lock; try restarting transaction")
 }
 

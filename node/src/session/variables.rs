@@ -3,12 +3,15 @@
 //! Every variable here is text; what acts on one reads it when it acts. A variable that this node does not have
 //! is error 1193, and one that has no effect here is not pretended to be settable beyond its own value.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rusqlite::types::Value as Stored;
 
+use super::user_variables::UserVariables;
 use crate::SqlError;
+use crate::change::BinlogFormat;
+use crate::sql::collation::{Collation, known_collation, of_connection};
 use crate::sql::temporal;
 use crate::sql::types::Kind;
 
@@ -18,11 +21,13 @@ pub const VERSION: &str = "8.0.99-evensum";
 const SQL_MODE: &str = "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION";
 
 /// Name, first value, and whether SET may change it.
-const DEFAULTS: [(&str, &str, bool); 62] = [
+const DEFAULTS: &[(&str, &str, bool)] = &[
     ("auto_increment_increment", "1", true),
     ("auto_increment_offset", "1", true),
     ("autocommit", "ON", true),
-    ("binlog_format", "ROW", false),
+    ("bind_address", "127.0.0.1", false),
+    ("binlog_expire_logs_seconds", "2592000", true),
+    ("binlog_format", "ROW", true),
     ("binlog_row_image", "FULL", false),
     ("character_set_client", "utf8mb4", true),
     ("character_set_connection", "utf8mb4", true),
@@ -33,22 +38,28 @@ const DEFAULTS: [(&str, &str, bool); 62] = [
     ("collation_connection", "utf8mb4_general_ci", true),
     ("collation_database", "utf8mb4_general_ci", true),
     ("collation_server", "utf8mb4_general_ci", true),
+    ("datadir", "", false),
     ("default_storage_engine", "InnoDB", true),
     ("enforce_gtid_consistency", "ON", false),
+    ("expire_logs_days", "30", true),
     ("foreign_key_checks", "ON", true),
     ("group_concat_max_len", "1048576", true),
     ("gtid_mode", "ON", false),
     ("hostname", "localhost", false),
     ("init_connect", "", false),
+    ("innodb_flush_log_at_trx_commit", "1", true),
     ("innodb_lock_wait_timeout", "5", true),
+    ("insert_id", "0", true),
     ("interactive_timeout", "28800", true),
     ("license", "MIT OR Apache-2.0", false),
     ("lock_wait_timeout", "31536000", true),
     ("log_bin", "ON", false),
+    ("log_bin_basename", "", false),
     ("log_replica_updates", "ON", false),
     ("log_slave_updates", "ON", false),
     ("lower_case_table_names", "0", false),
     ("max_allowed_packet", "67108864", false),
+    ("max_binlog_size", "1073741824", true),
     ("max_connections", "151", false),
     ("max_execution_time", "0", true),
     ("net_buffer_length", "16384", true),
@@ -60,9 +71,23 @@ const DEFAULTS: [(&str, &str, bool); 62] = [
     ("query_cache_size", "0", false),
     ("query_cache_type", "OFF", false),
     ("read_only", "OFF", true),
+    ("relay_log", "relay-bin", false),
+    ("relay_log_space_limit", "0", false),
+    ("replica_net_timeout", "10", true),
+    ("replica_skip_errors", "OFF", false),
+    ("replicate_do_db", "", false),
+    ("replicate_do_table", "", false),
+    ("replicate_ignore_db", "", false),
+    ("replicate_ignore_table", "", false),
+    ("replicate_wild_do_table", "", false),
+    ("replicate_wild_ignore_table", "", false),
+    ("report_host", "", false),
+    ("report_port", "0", false),
     ("server_id", "0", false),
     ("server_uuid", "", false),
     ("session_track_system_variables", "", true),
+    ("slave_net_timeout", "10", true),
+    ("slave_skip_errors", "OFF", false),
     ("socket", "", false),
     ("sql_auto_is_null", "OFF", true),
     ("sql_log_bin", "ON", true),
@@ -70,10 +95,11 @@ const DEFAULTS: [(&str, &str, bool); 62] = [
     ("sql_notes", "ON", true),
     ("sql_quote_show_create", "ON", true),
     ("sql_safe_updates", "OFF", false),
-    ("super_read_only", "OFF", false),
-    ("sync_binlog", "1", false),
+    ("super_read_only", "OFF", true),
+    ("sync_binlog", "1", true),
     ("system_time_zone", "UTC", false),
     ("time_zone", "SYSTEM", true),
+    ("timestamp", "0", true),
     ("transaction_isolation", "REPEATABLE-READ", true),
     ("transaction_read_only", "OFF", true),
     ("tx_isolation", "REPEATABLE-READ", true),
@@ -84,7 +110,7 @@ const DEFAULTS: [(&str, &str, bool); 62] = [
 ];
 
 /// Variables that are ON or OFF, and 1 or 0 in a SELECT.
-const SWITCHES: [&str; 17] = [
+const SWITCHES: &[&str] = &[
     "autocommit",
     "enforce_gtid_consistency",
     "foreign_key_checks",
@@ -105,18 +131,54 @@ const SWITCHES: [&str; 17] = [
 ];
 
 /// Variables of the server only.
-const GLOBAL_ONLY: [&str; 3] = ["read_only", "super_read_only", "max_connections"];
+const GLOBAL_ONLY: &[&str] = &[
+    "binlog_expire_logs_seconds",
+    "expire_logs_days",
+    "innodb_flush_log_at_trx_commit",
+    "max_binlog_size",
+    "max_connections",
+    "read_only",
+    "replica_net_timeout",
+    "slave_net_timeout",
+    "super_read_only",
+    "sync_binlog",
+];
+
+/// Variables of a session only.
+const SESSION_ONLY: &[&str] = &["insert_id", "sql_log_bin", "timestamp"];
+
+/// The latest `timestamp`, in seconds since 1970, as in MySQL.
+const MAX_TIMESTAMP: f64 = 2_147_483_647.0;
+
+/// The whole numbers that a variable takes. What MySQL would cut to fit is refused here.
+const RANGES: &[(&str, u64, u64)] = &[
+    ("auto_increment_increment", 1, 65_535),
+    ("auto_increment_offset", 1, 65_535),
+    ("binlog_expire_logs_seconds", 0, 4_294_967_295),
+    ("expire_logs_days", 0, 49_710),
+    ("innodb_flush_log_at_trx_commit", 0, 2),
+    ("innodb_lock_wait_timeout", 1, 1_073_741_824),
+    ("lock_wait_timeout", 1, 31_536_000),
+    ("max_binlog_size", 4096, 1_073_741_824),
+    ("replica_net_timeout", 1, 31_536_000),
+    ("slave_net_timeout", 1, 31_536_000),
+    ("sync_binlog", 0, 4_294_967_295),
+];
 
 /// The values that new sessions begin with. Shared by all.
 pub struct GlobalVariables {
     values: Mutex<BTreeMap<String, String>>,
+    observer: OnceLock<Box<Observer>>,
 }
+
+/// Told the name of a variable that a client has set globally.
+pub type Observer = dyn Fn(&GlobalVariables, &str) + Send + Sync;
 
 impl Default for GlobalVariables {
     fn default() -> GlobalVariables {
         let values =
             DEFAULTS.iter().map(|(name, value, _)| ((*name).to_owned(), (*value).to_owned())).collect();
-        GlobalVariables { values: Mutex::new(values) }
+        GlobalVariables { values: Mutex::new(values), observer: OnceLock::new() }
     }
 }
 
@@ -130,6 +192,18 @@ impl GlobalVariables {
     /// Sets a variable without asking whether clients may: for the configuration.
     pub fn set(&self, name: &str, value: &str) {
         self.values.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Tells this one of each variable that a client sets; only the first observer counts.
+    pub fn observe(&self, observer: Box<Observer>) {
+        self.observer.get_or_init(|| observer);
+    }
+
+    fn set_by_client(&self, name: &str, value: &str) {
+        self.set(name, value);
+        if let Some(observer) = self.observer.get() {
+            observer(self, name);
+        }
     }
 
     fn all(&self) -> BTreeMap<String, String> {
@@ -152,7 +226,7 @@ pub struct Variables {
     global: Arc<GlobalVariables>,
     more: Arc<dyn MoreVariables>,
     session: BTreeMap<String, String>,
-    users: HashMap<String, (Stored, Kind)>,
+    users: UserVariables,
 }
 
 fn unknown(name: &str) -> SqlError {
@@ -173,7 +247,7 @@ impl Variables {
     #[must_use]
     pub fn new(global: Arc<GlobalVariables>, more: Arc<dyn MoreVariables>) -> Variables {
         let session = global.all();
-        Variables { global, more, session, users: HashMap::new() }
+        Variables { global, more, session, users: UserVariables::default() }
     }
 
     /// Says who the node is.
@@ -191,8 +265,16 @@ impl Variables {
     /// The value of `name`, `session.name` or `global.name`, as SHOW VARIABLES prints it.
     pub fn get(&self, name: &str) -> Result<String, SqlError> {
         let (scope, name) = bare(name);
-        if let Some(value) = self.more.value(&name) {
+        // that of the origin, while a statement of another node is run
+        let own = name == "server_id" && scope != Some(true);
+        if let Some(value) =
+            self.session.get(&name).filter(|_| own).cloned().or_else(|| self.more.value(&name))
+        {
             return Ok(value);
+        }
+        if name == "timestamp" {
+            let micros = self.timestamp_us().unwrap_or_else(|| temporal::DateTime::now().micros());
+            return Ok(format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000));
         }
         let global = scope == Some(true) || GLOBAL_ONLY.contains(&name.as_str());
         let found = if global { self.global.get(&name) } else { self.session.get(&name).cloned() };
@@ -222,16 +304,46 @@ impl Variables {
         self.get(name).ok().and_then(|value| value.parse().ok()).unwrap_or(0)
     }
 
+    /// In which form the session's writes are logged.
+    #[must_use]
+    pub fn binlog_format(&self) -> BinlogFormat {
+        self.session.get("binlog_format").and_then(|word| BinlogFormat::of(word)).unwrap_or_default()
+    }
+
     /// Whether `sql_mode` has this word.
     #[must_use]
     pub fn mode(&self, word: &str) -> bool {
         self.session.get("sql_mode").is_some_and(|mode| mode.split(',').any(|part| part == word))
     }
 
+    /// The moment that the session's statements are to take for now, if it has set one (microseconds since 1970).
+    #[must_use]
+    pub fn timestamp_us(&self) -> Option<i64> {
+        self.session.get("timestamp")?.parse().ok().filter(|&micros| micros != 0)
+    }
+
+    /// The automatic key that the next INSERT is to begin with, if the session has set one.
+    #[must_use]
+    pub fn insert_id(&self) -> Option<u64> {
+        self.session.get("insert_id")?.parse().ok().filter(|&id| id != 0)
+    }
+
+    /// An INSERT has used the key that was set for it.
+    pub fn forget_insert_id(&mut self) {
+        self.session.insert("insert_id".to_owned(), "0".to_owned());
+    }
+
     /// Seconds east of UTC of `time_zone`.
     #[must_use]
     pub fn zone_offset(&self) -> i64 {
         self.session.get("time_zone").and_then(|zone| temporal::zone_offset(zone)).unwrap_or(0)
+    }
+
+    /// How literals are ordered.
+    #[must_use]
+    pub fn connection_collation(&self) -> Collation {
+        let name = self.session.get("collation_connection");
+        name.and_then(|name| Collation::of_name(name)).unwrap_or(Collation::GeneralCi)
     }
 
     /// Sets a variable, checked.
@@ -251,14 +363,22 @@ impl Variables {
             let message = format!("Variable '{name}' is a GLOBAL variable and should be set with SET GLOBAL");
             return Err(SqlError::new(1229, "HY000", message));
         }
-        if name == "sql_log_bin" && global {
-            let message = "Variable 'sql_log_bin' is a SESSION variable and can't be used with SET GLOBAL";
+        if SESSION_ONLY.contains(&name.as_str()) && global {
+            let message =
+                format!("Variable '{name}' is a SESSION variable and can't be used with SET GLOBAL");
             return Err(SqlError::new(1228, "HY000", message));
         }
-        let value = if value.eq_ignore_ascii_case("default") { default } else { value };
+        let value = match value.eq_ignore_ascii_case("default") {
+            // of this one a session's default is what the server has now
+            true if name == "binlog_format" && !global => {
+                &self.global.get(&name).unwrap_or_else(|| default.to_owned())
+            }
+            true => default,
+            false => value,
+        };
         let value = checked(&name, default, value)?;
         if global {
-            self.global.set(&name, &value);
+            self.global.set_by_client(&name, &value);
         } else {
             self.session.insert(name, value);
         }
@@ -272,16 +392,18 @@ impl Variables {
     }
 
     /// Sets a user variable.
-    pub fn set_user(&mut self, name: &str, value: Stored, kind: Kind) {
-        self.users.insert(name.to_lowercase(), (value, kind));
+    pub fn set_user(&mut self, name: &str, value: Stored, kind: Kind) -> Result<(), SqlError> {
+        self.users.set(name, value, kind)
     }
 
     /// All system variables, for SHOW VARIABLES.
     #[must_use]
     pub fn all(&self, global: bool) -> BTreeMap<String, String> {
         let mut all = self.global.all();
+        all.retain(|name, _| !global || !SESSION_ONLY.contains(&name.as_str()));
         if !global {
             all.extend(self.session.clone());
+            all.extend(self.get("timestamp").map(|now| ("timestamp".to_owned(), now)));
         }
         for name in self.more.names() {
             if let Some(value) = self.more.value(&name) {
@@ -290,6 +412,13 @@ impl Variables {
         }
         all
     }
+}
+
+/// Microseconds of seconds that may have a fraction.
+fn micros(seconds: &str) -> Option<u64> {
+    let exact: f64 = seconds.parse().ok().filter(|seconds| (0.0..=MAX_TIMESTAMP).contains(seconds))?;
+    let nanos = std::time::Duration::try_from_secs_f64(exact).ok()?.as_nanos();
+    u64::try_from((nanos + 500) / 1000).ok()
 }
 
 /// The value in the form in which the variable keeps it, or error 1231.
@@ -305,7 +434,15 @@ fn checked(name: &str, default: &str, value: &str) -> Result<String, SqlError> {
             _ => Err(wrong()),
         };
     }
+    if let Some((_, least, most)) = RANGES.iter().find(|(ranged, ..)| *ranged == name) {
+        let number = value.parse::<u64>().ok().filter(|number| (least..=most).contains(&number));
+        return number.map(|number| number.to_string()).ok_or_else(wrong);
+    }
     match name {
+        "timestamp" => micros(value).map(|micros| micros.to_string()).ok_or_else(wrong),
+        "binlog_format" => BinlogFormat::of(value).map(|format| format.name().to_owned()).ok_or_else(wrong),
+        "collation_connection" => of_connection(value).map(|(known, _)| known),
+        "collation_database" | "collation_server" => known_collation(value),
         "time_zone" => {
             let message = format!("Unknown or incorrect time zone: '{value}'");
             temporal::zone_offset(value)
@@ -324,18 +461,6 @@ fn checked(name: &str, default: &str, value: &str) -> Result<String, SqlError> {
             }
             Ok(words.join(","))
         }
-        "auto_increment_increment" | "auto_increment_offset" => value
-            .parse::<u64>()
-            .ok()
-            .filter(|n| (1..=65_535).contains(n))
-            .map(|n| n.to_string())
-            .ok_or_else(wrong),
-        "innodb_lock_wait_timeout" => value
-            .parse::<u64>()
-            .ok()
-            .filter(|n| (1..=1_073_741_824).contains(n))
-            .map(|n| n.to_string())
-            .ok_or_else(wrong),
         _ if default.parse::<u64>().is_ok() => {
             value.parse::<u64>().map(|n| n.to_string()).map_err(|_| wrong())
         }

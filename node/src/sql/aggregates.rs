@@ -14,7 +14,13 @@ const AGGREGATES: [&str; 9] =
 impl Translator<'_> {
     pub(super) fn aggregate(&mut self, call: &Call<'_>) -> Result<Option<Piece>, SqlError> {
         if !AGGREGATES.contains(&call.name.as_str()) {
-            return Ok(None);
+            return match call.distinct || !call.clauses.is_empty() {
+                true => Err(SqlError::syntax(format!("{} takes its arguments and nothing else", call.name))),
+                false => Ok(None),
+            };
+        }
+        if call.name != "GROUP_CONCAT" && !call.clauses.is_empty() {
+            return Err(SqlError::syntax(format!("{} takes its arguments and nothing else", call.name)));
         }
         self.aggregates = true;
         let distinct = if call.distinct { "DISTINCT " } else { "" };
@@ -64,7 +70,10 @@ impl Translator<'_> {
     fn group_concat(&mut self, call: &Call<'_>, distinct: &str) -> Result<Piece, SqlError> {
         let pieces = call.args.iter().map(|arg| self.expr(arg)).collect::<Result<Vec<_>, _>>()?;
         let piece = if pieces.len() == 1 { pieces.into_iter().next() } else { Some(self.concat(pieces)?) };
-        let piece = self.convert(piece.unwrap_or_else(Piece::null), Kind::TEXT)?;
+        let piece = piece.unwrap_or_else(Piece::null);
+        self.argue(&piece, "group_concat")?;
+        let collate = if call.distinct { self.collate(piece.kind, piece.kind) } else { String::new() };
+        let piece = self.convert(piece, Kind::TEXT)?;
         let sql = self.emit(&piece);
         let (mut separator, mut order) = (None, String::new());
         for clause in call.clauses {
@@ -81,7 +90,7 @@ impl Translator<'_> {
             if separator.is_some_and(|separator| separator.literal != comma) {
                 return Err(SqlError::unsupported("GROUP_CONCAT(DISTINCT .. SEPARATOR ..)"));
             }
-            return Ok(Piece::sql(format!("group_concat({distinct}{sql}{order})"), Kind::TEXT));
+            return Ok(Piece::sql(format!("group_concat({distinct}{sql}{collate}{order})"), Kind::TEXT));
         }
         let separator = separator.unwrap_or_else(|| Piece::text(","));
         let separator = self.emit(&separator);

@@ -18,7 +18,7 @@ fn wrong_count(name: &str) -> SqlError {
 }
 
 /// Functions of one or more texts that give a text or an integer: name, SQLite's name, number of arguments, kind.
-const TEXT_FUNCTIONS: [(&str, &str, usize, Kind); 23] = [
+const TEXT_FUNCTIONS: [(&str, &str, usize, Kind); 22] = [
     ("LENGTH", "my_length", 1, Kind::INT),
     ("OCTET_LENGTH", "my_length", 1, Kind::INT),
     ("CHAR_LENGTH", "my_char_length", 1, Kind::INT),
@@ -35,7 +35,6 @@ const TEXT_FUNCTIONS: [(&str, &str, usize, Kind); 23] = [
     ("SHA", "my_sha1", 1, Kind::TEXT),
     ("CRC32", "my_crc32", 1, Kind::Int { unsigned: true }),
     ("REPLACE", "my_replace", 3, Kind::TEXT),
-    ("SUBSTRING_INDEX", "my_substring_index", 3, Kind::TEXT),
     ("LAST_DAY", "my_last_day", 1, Kind::Date),
     ("DATE", "my_date", 1, Kind::Date),
     ("DATEDIFF", "my_datediff", 2, Kind::INT),
@@ -43,6 +42,9 @@ const TEXT_FUNCTIONS: [(&str, &str, usize, Kind); 23] = [
     ("QUOTE", "quote", 1, Kind::TEXT),
     ("JSON_VALID", "json_valid", 1, Kind::INT),
 ];
+
+/// What these give is not in the collation of their argument.
+const OWN_COLLATION: [&str; 3] = ["my_hex", "my_sha1", "my_date_format"];
 
 const MATH_FUNCTIONS: [(&str, &str); 15] = [
     ("SQRT", "my_sqrt"),
@@ -75,6 +77,10 @@ impl<'c> Call<'c> {
     fn of(function: &'c Function) -> Result<Call<'c>, SqlError> {
         if function.over.is_some() || function.filter.is_some() || !function.within_group.is_empty() {
             return Err(SqlError::unsupported("window functions"));
+        }
+        let no_parameters = matches!(function.parameters, FunctionArguments::None);
+        if function.null_treatment.is_some() || !no_parameters {
+            return Err(SqlError::unsupported("IGNORE NULLS and parameters of a call"));
         }
         let mut call = Call {
             name: function.name.to_string().trim_matches('`').to_ascii_uppercase(),
@@ -111,7 +117,10 @@ impl Translator<'_> {
             Expr::Ceil { expr, field } => self.rounded("my_ceil", expr, field),
             Expr::Position { expr, r#in } => {
                 let (needle, text) = (self.text_arg(expr)?, self.text_arg(r#in)?);
-                Ok(Piece::sql(format!("my_locate({needle}, {text}, 1)"), Kind::INT))
+                Ok(Piece::sql(
+                    format!("my_locate({needle}, {text}, 1, '{}')", self.argued_collation().name()),
+                    Kind::INT,
+                ))
             }
             Expr::Substring { expr, substring_from, substring_for, .. } => {
                 let args: Vec<&Expr> = std::iter::once(expr.as_ref())
@@ -149,6 +158,7 @@ impl Translator<'_> {
 
     pub(super) fn text_arg(&mut self, expr: &Expr) -> Result<String, SqlError> {
         let piece = self.expr(expr)?;
+        self.argue(&piece, "function")?;
         let piece = if piece.kind == Kind::Binary { piece } else { self.convert(piece, Kind::TEXT)? };
         Ok(self.emit(&piece))
     }
@@ -170,6 +180,7 @@ impl Translator<'_> {
         let kind = if binary { Kind::Binary } else { Kind::TEXT };
         let mut args = Vec::with_capacity(pieces.len());
         for piece in pieces {
+            self.argue(&piece, "concat")?;
             let piece = self.convert(piece, kind)?;
             args.push(self.emit(&piece));
         }
@@ -239,6 +250,9 @@ impl Translator<'_> {
             let piece = self.expr(arg)?;
             let keep =
                 piece.kind == Kind::Binary || (sqlite == "my_hex" && matches!(piece.kind, Kind::Int { .. }));
+            if !OWN_COLLATION.contains(&sqlite) {
+                self.argue(&piece, &call.name.to_lowercase())?;
+            }
             let piece = if keep { piece } else { self.convert(piece, Kind::TEXT)? };
             args.push(self.emit(&piece));
         }
@@ -301,7 +315,7 @@ impl Translator<'_> {
             "STRCMP" => {
                 let [a, b] = call.exactly()?;
                 let (a, b) = (self.text_arg(a)?, self.text_arg(b)?);
-                let order = Kind::TEXT.collation().unwrap_or("BINARY");
+                let order = self.argued_collation().name();
                 Piece::sql(format!("(({a} COLLATE {order} > {b}) - ({a} COLLATE {order} < {b}))"), Kind::INT)
             }
             "VALUES" => {
@@ -326,6 +340,11 @@ impl Translator<'_> {
                 let (text, length) = (self.text_arg(text)?, self.int_arg(length)?);
                 Piece::sql(format!("{function}({text}, {length})"), Kind::TEXT)
             }
+            ("SUBSTRING_INDEX", [text, separator, count]) => {
+                let (text, separator) = (self.text_arg(text)?, self.text_arg(separator)?);
+                let count = self.int_arg(count)?;
+                Piece::sql(format!("my_substring_index({text}, {separator}, {count})"), Kind::TEXT)
+            }
             ("SPACE", [length]) => {
                 let length = self.int_arg(length)?;
                 Piece::sql(format!("my_repeat(' ', {length})"), Kind::TEXT)
@@ -344,12 +363,18 @@ impl Translator<'_> {
             }
             ("LOCATE", [needle, text]) | ("INSTR", [text, needle]) => {
                 let (needle, text) = (self.text_arg(needle)?, self.text_arg(text)?);
-                Piece::sql(format!("my_locate({needle}, {text}, 1)"), Kind::INT)
+                Piece::sql(
+                    format!("my_locate({needle}, {text}, 1, '{}')", self.argued_collation().name()),
+                    Kind::INT,
+                )
             }
             ("LOCATE", [needle, text, from]) => {
                 let (needle, text, from) =
                     (self.text_arg(needle)?, self.text_arg(text)?, self.int_arg(from)?);
-                Piece::sql(format!("my_locate({needle}, {text}, {from})"), Kind::INT)
+                Piece::sql(
+                    format!("my_locate({needle}, {text}, {from}, '{}')", self.argued_collation().name()),
+                    Kind::INT,
+                )
             }
             _ => return self.time_call(call),
         };

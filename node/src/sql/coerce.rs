@@ -5,6 +5,7 @@
 
 use rusqlite::types::{Value as Stored, ValueRef};
 
+use super::collation::{Collation, compare};
 use super::decimal::Decimal;
 use super::number::{Number, double_text, float_text, great_int, int_stored};
 use super::temporal::{self, DateTime};
@@ -188,6 +189,11 @@ fn text(column: &ColumnDef, value: Stored, kind: Kind, context: &Context) -> Res
         })?,
         other => to_text(&other, kind),
     };
+    if let Some(foreign) = text.chars().find(|c| u32::from(*c) > last_character(column)) {
+        let bytes = foreign.to_string().into_bytes();
+        let shown: String = bytes.iter().map(|byte| format!("\\x{byte:02X}")).collect();
+        return Err(context.incorrect(column, "string", &shown));
+    }
     match &column.ty {
         ColumnType::Char(limit) => limited(column, text.trim_end_matches(' ').to_owned(), *limit, context),
         ColumnType::VarChar(limit) => limited(column, text, *limit, context),
@@ -203,18 +209,19 @@ fn text(column: &ColumnDef, value: Stored, kind: Kind, context: &Context) -> Res
                 format!("Invalid JSON text: \"{e}\" in value for column '{}'", column.name),
             )),
         },
-        ColumnType::Enum(labels) => {
-            label(labels, &text, kind).map(Stored::Text).ok_or_else(|| context.truncated(column))
-        }
+        ColumnType::Enum(labels) => label(labels, &text, kind, column.ordering())
+            .map(Stored::Text)
+            .ok_or_else(|| context.truncated(column)),
         ColumnType::Set(labels) => {
             let given: Vec<&str> = text.split(',').filter(|part| !part.is_empty()).collect();
-            let known = |part: &str| labels.iter().any(|label| label.eq_ignore_ascii_case(part));
+            let same = |label: &str, part: &str| compare(column.ordering(), label, part).is_eq();
+            let known = |part: &str| labels.iter().any(|label| same(label, part));
             if !given.iter().all(|part| known(part)) {
                 return Err(context.truncated(column));
             }
             let chosen: Vec<&str> = labels
                 .iter()
-                .filter(|label| given.iter().any(|part| label.eq_ignore_ascii_case(part)))
+                .filter(|label| given.iter().any(|part| same(label, part)))
                 .map(String::as_str)
                 .collect();
             Ok(Stored::Text(chosen.join(",")))
@@ -224,9 +231,17 @@ fn text(column: &ColumnDef, value: Stored, kind: Kind, context: &Context) -> Res
 }
 
 /// The label that a text or a position names.
-fn label(labels: &[String], text: &str, kind: Kind) -> Option<String> {
-    let trimmed = text.trim_end_matches(' ');
-    if let Some(found) = labels.iter().find(|label| label.eq_ignore_ascii_case(trimmed)) {
+/// The greatest code point that the column's character set has.
+fn last_character(column: &ColumnDef) -> u32 {
+    match column.collation.split('_').next() {
+        Some("ascii") => 0x7F,
+        Some("utf8mb3") => 0xFFFF,
+        _ => u32::from(char::MAX),
+    }
+}
+
+fn label(labels: &[String], text: &str, kind: Kind, collation: Collation) -> Option<String> {
+    if let Some(found) = labels.iter().find(|label| compare(collation, label, text).is_eq()) {
         return Some(found.clone());
     }
     let position: usize = if matches!(kind, Kind::Int { .. }) { text.parse().ok()? } else { return None };
@@ -316,7 +331,6 @@ fn time(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::collation::Collation;
     use crate::sql::types::Size;
     use crate::storage::definition::DefaultValue;
 

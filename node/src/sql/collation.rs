@@ -1,22 +1,39 @@
 //! The orders of text, decimals and times, registered with SQLite as collations.
 //!
-//! `utf8mb4_general_ci` folds case and accents letter by letter, as MySQL's does for Latin, Greek and Cyrillic;
-//! `utf8mb4_bin` compares code points. Both ignore trailing spaces (PAD SPACE). Characters outside the basic
-//! plane keep their own weight here (MySQL gives them all the same one), so that two emoji are never one key.
+//! Text is ordered exactly as MariaDB 10.11 orders it under the same name: `utf8mb4_general_ci` by one weight per
+//! character, `utf8mb4_unicode_ci` by the weights of Unicode 4.0.0, `utf8mb4_bin` by code points. All three ignore
+//! trailing spaces (PAD SPACE): the shorter text goes on as if it ended in spaces, so a tab comes before the end.
+//! In the first two all characters beyond the basic plane are equal, two emoji too, as they are in MariaDB; a key
+//! that has to tell them apart wants `utf8mb4_bin`.
+//!
+//! SQLite's indexes are sorted by these functions and are wrong when a function changes. Invariant: whatever
+//! changes an order also raises [`VERSION`], which the file keeps, so that the store sorts old indexes anew
+//! (`storage::resort`). Not here: which collation a comparison takes, which is `compare`'s.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
-use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
 use super::{decimal, temporal};
 
+mod names;
+mod weights;
+
+pub use self::names::{CHARSETS, COLLATIONS, known_collation, of_charset, of_connection, unknown};
+
+/// The version of the orders below. A file says with which one its indexes were sorted.
+pub const VERSION: i64 = 1;
+
+/// The weight of a space under unicode_ci.
+const UNICODE_SPACE: u16 = 0x0209;
+
 /// How text is ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Collation {
-    /// Case and accents do not matter.
+    /// Case and accents do not matter, letter by letter.
     GeneralCi,
+    /// Case and accents do not matter, by Unicode's algorithm.
+    UnicodeCi,
     /// Code points.
     Bin,
 }
@@ -27,6 +44,7 @@ impl Collation {
     pub fn name(self) -> &'static str {
         match self {
             Collation::GeneralCi => "utf8mb4_general_ci",
+            Collation::UnicodeCi => "utf8mb4_unicode_ci",
             Collation::Bin => "utf8mb4_bin",
         }
     }
@@ -36,114 +54,35 @@ impl Collation {
     pub fn number(self) -> u16 {
         match self {
             Collation::GeneralCi => 45,
+            Collation::UnicodeCi => 224,
             Collation::Bin => 46,
         }
-    }
-
-    /// How a collation named in MySQL's words behaves here, if the name is one of MySQL's.
-    #[must_use]
-    pub fn of_name(name: &str) -> Option<Collation> {
-        let name = name.to_ascii_lowercase();
-        let charset = name.split('_').next().unwrap_or_default();
-        if name == "binary" {
-            return Some(Collation::Bin);
-        }
-        if !CHARSETS.contains(&charset) {
-            return None;
-        }
-        match name.rsplit('_').next() {
-            Some("ci") => Some(Collation::GeneralCi),
-            Some("bin" | "cs") => Some(Collation::Bin),
-            _ => None,
-        }
-    }
-}
-
-/// Character sets that are accepted; text is UTF-8 in every one of them.
-pub const CHARSETS: [&str; 6] = ["utf8mb4", "utf8mb3", "utf8", "latin1", "ascii", "binary"];
-
-/// Letters with marks, by the capital that MySQL's general_ci weighs them as.
-const FOLDED: [(char, &str); 46] = [
-    ('A', "ÀÁÂÃÄÅàáâãäåĀāĂăĄąǍǎǞǟǠǡǺǻȀȁȂȃȦȧḀḁẠạẢảẤấẦầẨẩẪẫẬậẮắẰằẲẳẴẵẶặ"),
-    ('B', "ḂḃḄḅḆḇ"),
-    ('C', "ÇçĆćĈĉĊċČčḈḉ"),
-    ('D', "ĎďḊḋḌḍḎḏḐḑḒḓ"),
-    ('E', "ÈÉÊËèéêëĒēĔĕĖėĘęĚěȄȅȆȇȨȩḔḕḖḗḘḙḚḛḜḝẸẹẺẻẼẽẾếỀềỂểỄễỆệ"),
-    ('F', "Ḟḟ"),
-    ('G', "ĜĝĞğĠġĢģǦǧǴǵḠḡ"),
-    ('H', "ĤĥȞȟḢḣḤḥḦḧḨḩḪḫẖ"),
-    ('I', "ÌÍÎÏìíîïĨĩĪīĬĭĮįİıǏǐȈȉȊȋḬḭḮḯỈỉỊị"),
-    ('J', "Ĵĵǰ"),
-    ('K', "ĶķǨǩḰḱḲḳḴḵ"),
-    ('L', "ĹĺĻļĽľḶḷḸḹḺḻḼḽ"),
-    ('M', "ḾḿṀṁṂṃ"),
-    ('N', "ÑñŃńŅņŇňǸǹṄṅṆṇṈṉṊṋ"),
-    ('O', "ÒÓÔÕÖòóôõöŌōŎŏŐőƠơǑǒǪǫǬǭȌȍȎȏȪȫȬȭȮȯȰȱṌṍṎṏṐṑṒṓỌọỎỏỐốỒồỔổỖỗỘộỚớỜờỞởỠỡỢợ"),
-    ('P', "ṔṕṖṗ"),
-    ('R', "ŔŕŖŗŘřȐȑȒȓṘṙṚṛṜṝṞṟ"),
-    ('S', "ŚśŜŝŞşŠšȘșßſṠṡṢṣṤṥṦṧṨṩ"),
-    ('T', "ŢţŤťȚțṪṫṬṭṮṯṰṱẗ"),
-    ('U', "ÙÚÛÜùúûüŨũŪūŬŭŮůŰűŲųƯưǓǔǕǖǗǘǙǚǛǜȔȕȖȗṲṳṴṵṶṷṸṹṺṻỤụỦủỨứỪừỬửỮữỰự"),
-    ('V', "ṼṽṾṿ"),
-    ('W', "ŴŵẀẁẂẃẄẅẆẇẈẉẘ"),
-    ('X', "ẊẋẌẍ"),
-    ('Y', "ÝýÿŶŷŸȲȳẎẏỲỳỴỵỶỷỸỹẙ"),
-    ('Z', "ŹźŻżŽžẐẑẒẓẔẕ"),
-    ('Α', "ΆάἀἁἂἃἄἅἆἇἈἉὰάᾰᾱᾶᾸᾹᾺΆ"),
-    ('Ε', "ΈέἐἑἒἓἔἕἘἙὲέῈΈ"),
-    ('Η', "ΉήἠἡἢἣἤἥἦἧἨἩὴήῆῊΉ"),
-    ('Ι', "ΊίϊΐΪἰἱἲἳἴἵἶἷἸἹὶίῐῑῖῘῙῚΊ"),
-    ('Ο', "ΌόὀὁὂὃὄὅὈὉὸόῸΌ"),
-    ('Υ', "ΎύϋΰΫὐὑὒὓὔὕὖὗὙὺύῠῡῦῨῩῪΎ"),
-    ('Ω', "ΏώὠὡὢὣὤὥὦὧὨὩὼώῶῺΏ"),
-    ('Σ', "ς"),
-    ('А', "ӐӑӒӓ"),
-    ('Е', "ЀѐЁёӖӗ"),
-    ('Ж', "ӁӂӜӝ"),
-    ('З', "Ӟӟ"),
-    ('И', "ЍѝЙйӢӣӤӥ"),
-    ('О', "Ӧӧ"),
-    ('У', "ЎўӮӯӰӱӲӳ"),
-    ('Ч', "Ӵӵ"),
-    ('Ы', "Ӹӹ"),
-    ('Э', "Ӭӭ"),
-    ('Г', "Ѓѓ"),
-    ('К', "Ќќ"),
-    ('І', "Її"),
-];
-
-fn folds() -> &'static HashMap<char, char> {
-    static FOLDS: OnceLock<HashMap<char, char>> = OnceLock::new();
-    FOLDS.get_or_init(|| {
-        FOLDED.iter().flat_map(|&(base, marked)| marked.chars().map(move |c| (c, base))).collect()
-    })
-}
-
-/// The weight of a character under general_ci.
-fn weight(c: char) -> u32 {
-    if c.is_ascii() {
-        return u32::from(c.to_ascii_uppercase());
-    }
-    if let Some(&base) = folds().get(&c) {
-        return u32::from(base);
-    }
-    let mut upper = c.to_uppercase();
-    match (upper.next(), upper.next()) {
-        (Some(single), None) => u32::from(single),
-        _ => u32::from(c),
     }
 }
 
 /// Compares under general_ci with PAD SPACE.
 #[must_use]
 pub fn compare_ci(a: &str, b: &str) -> Ordering {
-    compare_by(a, b, weight)
+    let (a, b) = differing(a, b);
+    let weight = |c: char| if c.is_ascii() { ascii(c) } else { weights::general(c) };
+    padded(a.chars().map(weight), b.chars().map(weight), u16::from(b' '))
+}
+
+/// Compares under unicode_ci with PAD SPACE.
+#[must_use]
+pub fn compare_unicode(a: &str, b: &str) -> Ordering {
+    let (a, b) = differing(a, b);
+    let weights = |text: &str| text.chars().flat_map(weights::unicode).copied().collect::<Vec<u16>>();
+    // a short text is weighed faster than its weights are followed one by one
+    padded(weights(a).into_iter(), weights(b).into_iter(), UNICODE_SPACE)
 }
 
 /// Compares code points with PAD SPACE.
 #[must_use]
 pub fn compare_bin(a: &str, b: &str) -> Ordering {
-    compare_by(a, b, u32::from)
+    // the order of UTF-8's bytes is the order of code points, and a space is one byte
+    let (a, b) = differing(a, b);
+    padded(a.bytes(), b.bytes(), b' ')
 }
 
 /// Compares under the collation.
@@ -151,18 +90,68 @@ pub fn compare_bin(a: &str, b: &str) -> Ordering {
 pub fn compare(collation: Collation, a: &str, b: &str) -> Ordering {
     match collation {
         Collation::GeneralCi => compare_ci(a, b),
+        Collation::UnicodeCi => compare_unicode(a, b),
         Collation::Bin => compare_bin(a, b),
     }
 }
 
-fn compare_by(a: &str, b: &str, weight: impl Fn(char) -> u32) -> Ordering {
-    let (mut left, mut right) = (a.chars(), b.chars());
+/// Whether two characters are the same one to LIKE. As in MariaDB, its unicode_ci tells those apart that lie beyond
+/// the basic plane.
+#[must_use]
+pub fn same_character(collation: Collation, a: char, b: char) -> bool {
+    a == b
+        || match collation {
+            Collation::GeneralCi => weights::general(a) == weights::general(b),
+            Collation::UnicodeCi => {
+                a <= '\u{ffff}' && b <= '\u{ffff}' && weights::unicode(a) == weights::unicode(b)
+            }
+            Collation::Bin => false,
+        }
+}
+
+/// Whether two texts are the same one to LOCATE, where a space counts as any other character does.
+#[must_use]
+pub fn same_text(collation: Collation, a: &str, b: &str) -> bool {
+    match collation {
+        Collation::GeneralCi => a.chars().map(weights::general).eq(b.chars().map(weights::general)),
+        Collation::UnicodeCi => a.chars().flat_map(weights::unicode).eq(b.chars().flat_map(weights::unicode)),
+        Collation::Bin => a == b,
+    }
+}
+
+/// The weights of a text, as WEIGHT_STRING gives them.
+#[must_use]
+pub fn weigh(collation: Collation, text: &str) -> Vec<u32> {
+    match collation {
+        Collation::GeneralCi => text.chars().map(|c| u32::from(weights::general(c))).collect(),
+        Collation::UnicodeCi => text.chars().flat_map(weights::unicode).map(|w| u32::from(*w)).collect(),
+        Collation::Bin => text.chars().map(u32::from).collect(),
+    }
+}
+
+fn ascii(c: char) -> u16 {
+    u16::try_from(u32::from(c.to_ascii_uppercase())).unwrap_or(0)
+}
+
+/// What is left of both from the first character in which they differ.
+fn differing<'t>(a: &'t str, b: &'t str) -> (&'t str, &'t str) {
+    let same = a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
+    let start = (0..=same).rev().find(|&at| a.is_char_boundary(at) && b.is_char_boundary(at)).unwrap_or(0);
+    (a.get(start..).unwrap_or(a), b.get(start..).unwrap_or(b))
+}
+
+/// Compares weights one by one; the shorter side goes on with spaces.
+fn padded<W: Ord + Copy>(
+    mut left: impl Iterator<Item = W>,
+    mut right: impl Iterator<Item = W>,
+    space: W,
+) -> Ordering {
     loop {
         let (x, y) = (left.next(), right.next());
         if x.is_none() && y.is_none() {
             return Ordering::Equal;
         }
-        match weight(x.unwrap_or(' ')).cmp(&weight(y.unwrap_or(' '))) {
+        match x.unwrap_or(space).cmp(&y.unwrap_or(space)) {
             Ordering::Equal => {}
             unequal => return unequal,
         }
@@ -171,38 +160,12 @@ fn compare_by(a: &str, b: &str, weight: impl Fn(char) -> u32) -> Ordering {
 
 /// Registers all collations with a connection.
 pub fn register(conn: &rusqlite::Connection) -> rusqlite::Result<()> {
-    conn.create_collation("utf8mb4_general_ci", compare_ci)?;
-    conn.create_collation("utf8mb4_bin", compare_bin)?;
+    conn.create_collation(Collation::GeneralCi.name(), compare_ci)?;
+    conn.create_collation(Collation::UnicodeCi.name(), compare_unicode)?;
+    conn.create_collation(Collation::Bin.name(), compare_bin)?;
     conn.create_collation("decimal", decimal::compare_text)?;
     conn.create_collation("time", temporal::compare_time_text)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn case_and_accents_and_trailing_spaces_do_not_matter_under_general_ci() {
-        for (a, b) in
-            [("Straße", "strase"), ("ÉCLAIR", "eclair"), ("abc  ", "ABC"), ("Ёж", "еж"), ("Άλφα", "αλφα")]
-        {
-            assert_eq!(compare_ci(a, b), Ordering::Equal, "{a} {b}");
-        }
-        assert_eq!(compare_ci("a", "b"), Ordering::Less);
-        assert_eq!(compare_ci("a\t", "a"), Ordering::Less);
-        assert_ne!(compare_ci("😀", "😁"), Ordering::Equal);
-    }
-
-    #[test]
-    fn code_points_decide_under_bin() {
-        assert_eq!(compare_bin("a", "A"), Ordering::Greater);
-        assert_eq!(compare_bin("a ", "a"), Ordering::Equal);
-    }
-
-    #[test]
-    fn names_of_mysql_are_known() {
-        assert_eq!(Collation::of_name("utf8mb4_0900_ai_ci"), Some(Collation::GeneralCi));
-        assert_eq!(Collation::of_name("latin1_bin"), Some(Collation::Bin));
-        assert_eq!(Collation::of_name("klingon_ci"), None);
-    }
-}
+mod tests;

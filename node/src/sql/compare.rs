@@ -6,6 +6,7 @@
 
 use rusqlite::types::{Value as Stored, ValueRef};
 
+use super::agree::{CollationSource, agreed};
 use super::coerce::to_text;
 use super::collation::Collation;
 use super::decimal::Decimal;
@@ -35,7 +36,7 @@ pub fn unify(a: Kind, b: Kind) -> Kind {
         (Kind::Time(x), Kind::Time(y)) => Kind::Time(x.max(y)),
         (Kind::Date, Kind::DateTime(f)) | (Kind::DateTime(f), Kind::Date) => Kind::DateTime(f),
         (Kind::Binary, _) | (_, Kind::Binary) => Kind::Binary,
-        (Kind::Text(x), Kind::Text(_)) => Kind::Text(x),
+        (Kind::Text(x), Kind::Text(y)) => Kind::Text(if y == Collation::Bin { y } else { x }),
         (Kind::Text(x), _) | (_, Kind::Text(x)) => Kind::Text(x),
         _ => Kind::TEXT,
     }
@@ -50,10 +51,14 @@ impl Translator<'_> {
         if piece.literal == Some(Stored::Null) {
             return Ok(Piece { kind, ..piece });
         }
+        let source = match piece.kind {
+            Kind::Text(_) => piece.source,
+            _ => CollationSource::Literal,
+        };
         if let Some(value) = &piece.literal
             && let Some(converted) = convert_literal(value, piece.kind, kind)?
         {
-            return Ok(Piece::literal(converted, kind));
+            return Ok(Piece { source, ..Piece::literal(converted, kind) });
         }
         let from = piece.kind;
         let sql = self.emit(&piece);
@@ -86,7 +91,7 @@ impl Translator<'_> {
             (Kind::DateTime(f), _) => format!("my_datetime({sql}, {f})"),
             (Kind::Time(f), _) => format!("my_time({sql}, {f})"),
         };
-        Ok(Piece { sql: wrapped, kind, literal: None, origin: None })
+        Ok(Piece { source, ..Piece::sql(wrapped, kind) })
     }
 
     /// A time as the number that its digits are; other values as they are.
@@ -99,12 +104,24 @@ impl Translator<'_> {
 
     /// Both sides in the kind in which MySQL compares them.
     pub fn align(&mut self, left: Piece, right: Piece) -> Result<(Piece, Piece), SqlError> {
+        self.align_for(left, right, "=")
+    }
+
+    /// The same, for this operation.
+    fn align_for(&mut self, left: Piece, right: Piece, op: &str) -> Result<(Piece, Piece), SqlError> {
+        if let (Kind::Text(_), Kind::Text(_)) = (left.kind, right.kind)
+            && let Some((collation, source)) = agreed([&left, &right], op)?
+        {
+            let kind = Kind::Text(collation);
+            let (left, right) = (self.convert(left, kind)?, self.convert(right, kind)?);
+            return Ok((Piece { source, ..left }, Piece { source, ..right }));
+        }
         if left.literal.is_none() == right.literal.is_none() {
             let kind = meeting(left.kind, right.kind);
             return Ok((self.meet(left, kind)?, self.meet(right, kind)?));
         }
         if left.literal.is_some() {
-            let (right, left) = self.align(right, left)?;
+            let (right, left) = self.align_for(right, left, op)?;
             return Ok((left, right));
         }
         let kind = literal_meeting(left.kind, &right)?;
@@ -122,7 +139,7 @@ impl Translator<'_> {
 
     /// `left op right`, compared as MySQL does.
     pub fn comparison(&mut self, left: Piece, op: &str, right: Piece) -> Result<Piece, SqlError> {
-        let (left, right) = self.align(left, right)?;
+        let (left, right) = self.align_for(left, right, op)?;
         let collate = self.collate_of(&left, right.kind);
         let (a, b) = (self.emit(&left), self.emit(&right));
         Ok(Piece::sql(format!("({a}{collate} {op} {b})"), Kind::INT))

@@ -7,12 +7,14 @@ use rusqlite::types::Value as Stored;
 use sqlparser::ast::{
     BinaryLength, CharacterLength, ColumnDef as ColumnSyntax, ColumnOption, CreateTable, CreateTableOptions,
     DataType, EnumMember, ExactNumberInfo, Expr, FunctionArguments, IndexColumn, ObjectName, SqlOption,
-    TableConstraint, UnaryOperator, Value,
+    TableConstraint, TimezoneInfo, UnaryOperator, Value,
 };
 
+use super::clauses;
 use super::coerce::{Context, coerce};
-use super::collation::{CHARSETS, Collation};
+use super::collation::{known_collation, of_charset};
 use super::decimal::{MAX_DIGITS, MAX_SCALE};
+use super::definition_clauses;
 use super::types::{ColumnType, Kind, Size};
 use crate::SqlError;
 use crate::storage::definition::{ColumnDef, DefaultValue, KeyDef, TableDef};
@@ -132,7 +134,11 @@ fn table_options(table: &mut TableDef, options: &CreateTableOptions) -> Result<O
                     }
                     "CHARSET" | "CHARACTER SET" if explicit_collation => drop(of_charset(&value)?),
                     "CHARSET" | "CHARACTER SET" => table.collation = of_charset(&value)?,
-                    "AUTO_INCREMENT" => counter = value.parse::<i128>().ok().map(|next| next - 1),
+                    "AUTO_INCREMENT" => {
+                        let next = value.parse::<i128>();
+                        counter =
+                            Some(next.map_err(|_| SqlError::syntax("AUTO_INCREMENT takes a number"))? - 1);
+                    }
                     "COMMENT" => table.comment = value,
                     "ROW_FORMAT" | "STATS_PERSISTENT" | "KEY_BLOCK_SIZE" | "CHECKSUM" | "MAX_ROWS"
                     | "MIN_ROWS" | "AVG_ROW_LENGTH" | "ENGINE" => {}
@@ -144,27 +150,6 @@ fn table_options(table: &mut TableDef, options: &CreateTableOptions) -> Result<O
         }
     }
     Ok(counter)
-}
-
-fn known_collation(name: &str) -> Result<String, SqlError> {
-    let name = name.trim_matches(['`', '\'', '"']).to_ascii_lowercase();
-    match Collation::of_name(&name) {
-        Some(_) => Ok(name),
-        None => Err(SqlError::new(1273, "HY000", format!("Unknown collation: '{name}'"))),
-    }
-}
-
-/// The default collation of a character set.
-pub fn of_charset(name: &str) -> Result<String, SqlError> {
-    let name = name.trim_matches(['`', '\'', '"']).to_ascii_lowercase();
-    if !CHARSETS.contains(&name.as_str()) {
-        return Err(SqlError::new(1115, "42000", format!("Unknown character set: '{name}'")));
-    }
-    Ok(match name.as_str() {
-        "binary" => "binary".to_owned(),
-        "latin1" => "latin1_swedish_ci".to_owned(),
-        other => format!("{other}_general_ci"),
-    })
 }
 
 /// Appends a column, or puts it at a place.
@@ -206,11 +191,11 @@ fn column_option(
         ColumnOption::Null => column.nullable = true,
         ColumnOption::NotNull => column.nullable = false,
         ColumnOption::Default(expr) => column.default = default_value(expr)?,
-        ColumnOption::PrimaryKey(_) => {
+        ColumnOption::PrimaryKey(key) if key.characteristics.is_none() => {
             column.nullable = false;
             keys.push(KeyDef { name: "PRIMARY".into(), unique: true, parts: vec![(place, None)] });
         }
-        ColumnOption::Unique(_) => {
+        ColumnOption::Unique(key) if key.characteristics.is_none() => {
             keys.push(KeyDef { name: column.name.clone(), unique: true, parts: vec![(place, None)] });
         }
         ColumnOption::DialectSpecific(tokens) => {
@@ -230,11 +215,22 @@ fn column_option(
         }
         ColumnOption::CharacterSet(name) => column.collation = of_charset(&name.to_string())?,
         ColumnOption::Collation(name) => column.collation = known_collation(&name.to_string())?,
+        // MariaDB's JSON, as it writes it in a dump.
+        ColumnOption::Check(check)
+            if column.ty == ColumnType::Text(Size::Long) && is_json_check(check, column) =>
+        {
+            column.ty = ColumnType::Json;
+        }
         ColumnOption::Comment(text) => column.comment = text.clone(),
         ColumnOption::OnUpdate(expr) if is_now(expr) => column.on_update_now = true,
         other => return Err(SqlError::unsupported(other)),
     }
     Ok(())
+}
+
+fn is_json_check(check: &sqlparser::ast::CheckConstraint, column: &ColumnDef) -> bool {
+    let text = check.expr.to_string().replace('`', "");
+    text.eq_ignore_ascii_case(&format!("json_valid({})", column.name))
 }
 
 fn is_now(expr: &Expr) -> bool {
@@ -283,6 +279,7 @@ fn check_default(column: &ColumnDef) -> Result<(), SqlError> {
 
 /// Adds a key that is written on its own.
 pub fn add_constraint(table: &mut TableDef, constraint: &TableConstraint) -> Result<(), SqlError> {
+    definition_clauses::constraint(constraint)?;
     let named = |name: &Option<sqlparser::ast::Ident>| name.as_ref().map(|name| name.value.clone());
     let key = match constraint {
         TableConstraint::PrimaryKey(key) => key_of(table, Some("PRIMARY".into()), true, &key.columns)?,
@@ -308,6 +305,10 @@ pub fn key_of(
 ) -> Result<KeyDef, SqlError> {
     let mut parts = Vec::with_capacity(columns.len());
     for column in columns {
+        clauses::order_key(&column.column)?;
+        if column.operator_class.is_some() {
+            return Err(SqlError::syntax("a key's column has no class of operators"));
+        }
         let (column_name, prefix) = match &column.column.expr {
             Expr::Identifier(name) => (name.value.clone(), None),
             Expr::Function(function) => {
@@ -358,6 +359,13 @@ pub fn column_type(syntax: &DataType) -> Result<ColumnType, SqlError> {
         D::BigIntUnsigned(_) | D::Int8Unsigned(_) => int(8, true),
         D::Decimal(info) | D::Dec(info) | D::Numeric(info) => decimal(info, false)?,
         D::DecimalUnsigned(info) | D::DecUnsigned(info) => decimal(info, true)?,
+        D::Float(ExactNumberInfo::PrecisionAndScale(..))
+        | D::FloatUnsigned(ExactNumberInfo::PrecisionAndScale(..))
+        | D::Double(ExactNumberInfo::PrecisionAndScale(..))
+        | D::DoubleUnsigned(ExactNumberInfo::PrecisionAndScale(..)) => {
+            // MySQL rounds to the digits that are named
+            return Err(SqlError::unsupported(format_args!("{syntax}; give no digits, or say DECIMAL")));
+        }
         D::Float(ExactNumberInfo::Precision(p)) if *p > 24 => ColumnType::Double { unsigned: false },
         D::Float(_) => ColumnType::Float { unsigned: false },
         D::FloatUnsigned(_) => ColumnType::Float { unsigned: true },
@@ -384,10 +392,10 @@ pub fn column_type(syntax: &DataType) -> Result<ColumnType, SqlError> {
         }
         D::Date => ColumnType::Date,
         D::Datetime(f) => ColumnType::DateTime(fraction(*f)?),
-        D::Timestamp(f, _) => ColumnType::Timestamp(fraction(*f)?),
-        D::Time(f, _) => ColumnType::Time(fraction(*f)?),
+        D::Timestamp(f, TimezoneInfo::None) => ColumnType::Timestamp(fraction(*f)?),
+        D::Time(f, TimezoneInfo::None) => ColumnType::Time(fraction(*f)?),
         D::JSON => ColumnType::Json,
-        D::Enum(members, _) => ColumnType::Enum(labels(members)?),
+        D::Enum(members, None) => ColumnType::Enum(labels(members)?),
         D::Set(members) => ColumnType::Set(members.clone()),
         D::Custom(name, _) => custom(name)?,
         other => return Err(SqlError::unsupported(other)),

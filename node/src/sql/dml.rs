@@ -14,9 +14,11 @@ use sqlparser::ast::{
     TableWithJoins, Update,
 };
 
+use super::clauses;
 use super::coerce::{self, coerce};
 use super::expression::{Environment, Piece, Translator, unknown_column};
-use super::from::table_name;
+use super::from::{check_hints, table_name};
+pub use super::pending::{Changes, MAX_TRANSACTION_BYTES};
 use super::scope::{Scope, Source};
 use super::temporal::DateTime;
 use super::types::{ColumnType, Kind};
@@ -24,60 +26,6 @@ use crate::SqlError;
 use crate::change::Change;
 use crate::storage::definition::{ColumnDef, DefaultValue, TableDef, quote};
 use crate::storage::rows::{RowKey, RowWriter};
-
-/// The most memory that the changes of one transaction take.
-pub const MAX_TRANSACTION_BYTES: usize = 512 << 20;
-/// What a change costs beside its values.
-const CHANGE_OVERHEAD_BYTES: usize = 64;
-
-/// The changes of a transaction, in order.
-#[derive(Default)]
-pub struct Changes {
-    list: Vec<Change>,
-    bytes: usize,
-}
-
-impl Changes {
-    /// How many there are: a mark to cut back to.
-    #[must_use]
-    pub fn mark(&self) -> usize {
-        self.list.len()
-    }
-
-    /// Forgets what came after a mark.
-    pub fn cut(&mut self, mark: usize) {
-        self.list.truncate(mark);
-        self.bytes = self.list.iter().map(weight).sum();
-    }
-
-    /// Takes all.
-    pub fn take(&mut self) -> Vec<Change> {
-        self.bytes = 0;
-        std::mem::take(&mut self.list)
-    }
-
-    fn push(&mut self, change: Change) -> Result<(), SqlError> {
-        self.bytes += weight(&change);
-        if self.bytes > MAX_TRANSACTION_BYTES {
-            let message = "Multi-statement transaction required more than 'max_binlog_cache_size' bytes of storage; increase this mysqld variable and try again";
-            return Err(SqlError::new(1197, "HY000", message));
-        }
-        self.list.push(change);
-        Ok(())
-    }
-}
-
-fn weight(change: &Change) -> usize {
-    let values = [&change.before, &change.after].into_iter().flatten().flatten();
-    let bytes: usize = values
-        .map(|value| match value {
-            Stored::Text(text) => 32 + text.len(),
-            Stored::Blob(bytes) => 32 + bytes.len(),
-            _ => 32,
-        })
-        .sum();
-    bytes + CHANGE_OVERHEAD_BYTES
-}
 
 /// What a statement that writes works with.
 pub struct Work<'w> {
@@ -167,9 +115,7 @@ impl Work<'_> {
 
     /// Runs an UPDATE.
     pub fn update(&mut self, update: &Update) -> Result<Outcome, SqlError> {
-        if update.from.is_some() || update.returning.is_some() {
-            return Err(SqlError::unsupported("UPDATE .. FROM"));
-        }
+        clauses::update(update)?;
         let (table, alias) = self.target(&update.table)?;
         let mut translator = self.translator(&table, &alias);
         let sets = assignments(&mut translator, &table, &update.assignments)?;
@@ -234,13 +180,11 @@ impl Work<'_> {
 
     /// Runs a DELETE.
     pub fn delete(&mut self, delete: &Delete) -> Result<Outcome, SqlError> {
+        clauses::delete(delete)?;
         let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
         let [target] = from.as_slice() else {
             return Err(SqlError::unsupported("DELETE from several tables"));
         };
-        if delete.using.is_some() || delete.returning.is_some() || delete.tables.len() > 1 {
-            return Err(SqlError::unsupported("DELETE from several tables"));
-        }
         let (table, alias) = self.target(target)?;
         if let Some(named) = delete.tables.first() {
             let (_, name) = table_name(named, &table.database)?;
@@ -272,8 +216,10 @@ impl Work<'_> {
     /// The one table that a statement writes, and its alias.
     fn target(&self, table: &TableWithJoins) -> Result<(Arc<TableDef>, String), SqlError> {
         match &table.relation {
-            TableFactor::Table { name, alias, .. } if table.joins.is_empty() => {
+            TableFactor::Table { name, alias, index_hints, .. } if table.joins.is_empty() => {
+                clauses::factor(&table.relation)?;
                 let definition = self.writable(name)?;
+                check_hints(index_hints, &definition)?;
                 let alias = alias.as_ref().map_or(definition.name.clone(), |alias| alias.name.value.clone());
                 Ok((definition, alias))
             }
@@ -288,7 +234,14 @@ impl Work<'_> {
             let message = format!("Access denied for user to database '{database}'");
             return Err(SqlError::new(1044, "42000", message));
         }
-        self.env.catalog.require(database, table).cloned()
+        let definition = self.env.catalog.require(database, table)?;
+        self.check_locked(database, table)?;
+        Ok(Arc::clone(definition))
+    }
+
+    /// Refuses to write what the session's own LOCK TABLES does not let it write.
+    pub fn check_locked(&self, database: &str, table: &str) -> Result<(), SqlError> {
+        self.env.locked.map_or(Ok(()), |locked| locked.check_write(database, table))
     }
 
     /// A translator with the table in scope.

@@ -10,54 +10,20 @@ use std::collections::HashMap;
 use rusqlite::types::Value as Stored;
 use sqlparser::ast::{BinaryOperator, CastKind, DataType, Expr, Ident, UnaryOperator};
 
+use super::agree::{Agreed, CollationSource};
 use super::collation::Collation;
+pub use super::environment::{Environment, Facts};
 use super::number::int_stored;
 use super::scope::{Origin, Scope};
 use super::string_functions::hex;
-use super::temporal::DateTime;
 use super::types::Kind;
 use crate::SqlError;
-use crate::results::Param;
-use crate::session::variables::Variables;
-use crate::storage::catalog::Catalog;
 
 /// How deep expressions may nest. AND and OR in a row do not count.
 const MAX_DEPTH: usize = 120;
 
 /// SQLite takes at most 32,766 parameters; what comes after this many is written into the text.
 const MAX_BINDS: usize = 30_000;
-
-/// What a statement can refer to besides tables.
-pub struct Facts {
-    /// When the statement began, in UTC.
-    pub now: DateTime,
-    /// Seconds east of UTC of the session.
-    pub zone_offset: i64,
-    /// The session's number.
-    pub connection_id: u32,
-    /// `user@host`.
-    pub user: String,
-    /// What LAST_INSERT_ID() says.
-    pub last_insert_id: u64,
-    /// What ROW_COUNT() says.
-    pub row_count: i64,
-    /// What FOUND_ROWS() says.
-    pub found_rows: u64,
-}
-
-/// What a statement is translated in.
-pub struct Environment<'a> {
-    /// The definitions.
-    pub catalog: &'a Catalog,
-    /// The default database, or empty.
-    pub database: &'a str,
-    /// The variables.
-    pub variables: &'a Variables,
-    /// The values of placeholders.
-    pub params: &'a [Param],
-    /// The rest.
-    pub facts: &'a Facts,
-}
 
 /// A translated expression.
 #[derive(Clone, Debug)]
@@ -70,19 +36,21 @@ pub struct Piece {
     pub literal: Option<Stored>,
     /// The column, if it is one as it is.
     pub origin: Option<Origin>,
+    /// Where its collation comes from, for text.
+    pub source: CollationSource,
 }
 
 impl Piece {
     /// An expression of this text.
     #[must_use]
     pub fn sql(sql: String, kind: Kind) -> Piece {
-        Piece { sql, kind, literal: None, origin: None }
+        Piece { sql, kind, literal: None, origin: None, source: CollationSource::Value }
     }
 
     /// A known value.
     #[must_use]
     pub fn literal(value: Stored, kind: Kind) -> Piece {
-        Piece { sql: String::new(), kind, literal: Some(value), origin: None }
+        Piece { literal: Some(value), source: CollationSource::Literal, ..Piece::sql(String::new(), kind) }
     }
 
     /// NULL.
@@ -131,6 +99,10 @@ pub struct Translator<'a> {
     pub aliases: Vec<(String, Piece)>,
     /// Whether the query being translated has used COUNT, SUM or the like.
     pub aggregates: bool,
+    /// The collation of literals.
+    pub connection: Collation,
+    /// What the text arguments of the call being translated agree on so far.
+    pub(super) argued: Option<Agreed>,
     depth: usize,
 }
 
@@ -148,6 +120,8 @@ impl<'a> Translator<'a> {
             incoming_alias: None,
             aliases: Vec::new(),
             aggregates: false,
+            connection: env.variables.connection_collation(),
+            argued: None,
             depth: 0,
         }
     }
@@ -219,15 +193,7 @@ impl<'a> Translator<'a> {
                 let piece = self.expr(expr)?;
                 self.convert(piece, Kind::TEXT)
             }
-            Expr::Collate { expr, collation } => {
-                let name = collation.to_string();
-                let collation = Collation::of_name(name.trim_matches('`'))
-                    .ok_or_else(|| SqlError::new(1273, "HY000", format!("Unknown collation: '{name}'")))?;
-                let piece = self.expr(expr)?;
-                let mut piece = self.convert(piece, Kind::Text(collation))?;
-                piece.origin = None;
-                Ok(piece)
-            }
+            Expr::Collate { expr, collation } => self.collated(expr, collation),
             Expr::Exists { subquery, negated } => {
                 let query = self.query(subquery, None)?;
                 let not = if *negated { "NOT " } else { "" };
@@ -250,7 +216,7 @@ impl<'a> Translator<'a> {
                 if binary { self.convert(piece, Kind::Binary) } else { Ok(piece) }
             }
             Expr::Tuple(_) => Err(SqlError::new(1241, "21000", "Operand should contain 1 column(s)")),
-            other => self.call_expr(other),
+            other => self.with_arguments(|me| me.call_expr(other)),
         }
     }
 
@@ -320,7 +286,8 @@ impl<'a> Translator<'a> {
                 (true, offset) if offset != 0 => format!("my_shift({sql}, {offset})"),
                 _ => sql,
             };
-            return Ok(Some(Piece { sql, kind: column.kind, literal: None, origin: column.origin.clone() }));
+            let origin = column.origin.clone();
+            return Ok(Some(Piece { origin, ..Piece::sql(sql, column.kind) }));
         }
         Ok(None)
     }
@@ -336,7 +303,7 @@ impl<'a> Translator<'a> {
         let value = self.env.variables.select(system)?;
         Ok(match value.parse::<i128>().ok().and_then(int_stored) {
             Some(number) => Piece::literal(number, Kind::INT),
-            None => Piece::text(value),
+            None => self.literal_text(&value),
         })
     }
 

@@ -1,16 +1,17 @@
 //! FROM: tables, derived tables, joins.
 
 use sqlparser::ast::{
-    Join, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor, TableWithJoins,
+    Join, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor, TableIndexHints, TableWithJoins,
 };
 
+use super::clauses;
 use super::expression::Translator;
 use super::information_schema;
 use super::scope::{Source, SourceColumn};
 use super::select::aliased;
 use super::types::Kind;
 use crate::SqlError;
-use crate::storage::definition::quote;
+use crate::storage::definition::{TableDef, quote};
 
 /// Database and table of a name; the default database if it names none.
 pub fn table_name<'n>(name: &'n ObjectName, default: &'n str) -> Result<(&'n str, &'n str), SqlError> {
@@ -25,6 +26,21 @@ pub fn table_name<'n>(name: &'n ObjectName, default: &'n str) -> Result<(&'n str
         [database, table] => Ok((database, table)),
         _ => Err(SqlError::new(1103, "42000", format!("Incorrect table name '{name}'"))),
     }
+}
+
+/// Refuses a hint of a key that the table has not (1176). As in MySQL, the beginning of a key's name is enough. The hint
+/// itself changes no result and is not followed.
+pub(super) fn check_hints(hints: &[TableIndexHints], table: &TableDef) -> Result<(), SqlError> {
+    for name in hints.iter().flat_map(|hint| &hint.index_names) {
+        let begins = |key: &str| {
+            key.get(..name.value.len()).is_some_and(|start| start.eq_ignore_ascii_case(&name.value))
+        };
+        if !table.keys.iter().any(|key| begins(&key.name)) {
+            let message = format!("Key '{}' doesn't exist in table '{}'", name.value, table.name);
+            return Err(SqlError::new(1176, "42000", message));
+        }
+    }
+    Ok(())
 }
 
 impl Translator<'_> {
@@ -53,6 +69,7 @@ impl Translator<'_> {
             JoinOperator::Right(c) | JoinOperator::RightOuter(c) => ("RIGHT JOIN", c),
             _ => return Err(SqlError::unsupported("this kind of JOIN")),
         };
+        clauses::join(join, constraint, ["LEFT JOIN", "RIGHT JOIN"].contains(&word))?;
         let before = self.scope().map_or(0, |scope| scope.sources.len());
         let right = self.factor(&join.relation)?;
         let shared: Vec<String> = match constraint {
@@ -88,8 +105,11 @@ impl Translator<'_> {
     }
 
     fn factor(&mut self, factor: &TableFactor) -> Result<String, SqlError> {
+        clauses::factor(factor)?;
         match factor {
-            TableFactor::Table { name, alias, args: None, .. } => self.table(name, alias.as_ref()),
+            TableFactor::Table { name, alias, args: None, index_hints, .. } => {
+                self.table(name, alias.as_ref(), index_hints)
+            }
             TableFactor::Derived { lateral: false, subquery, alias: Some(alias), .. } => {
                 // Tables of the same FROM are not visible inside a derived table.
                 let scope = self.scopes.pop();
@@ -121,7 +141,12 @@ impl Translator<'_> {
         }
     }
 
-    fn table(&mut self, name: &ObjectName, alias: Option<&TableAlias>) -> Result<String, SqlError> {
+    fn table(
+        &mut self,
+        name: &ObjectName,
+        alias: Option<&TableAlias>,
+        hints: &[TableIndexHints],
+    ) -> Result<String, SqlError> {
         if let [part] = name.0.as_slice() {
             let bare = part.as_ident().map_or("", |ident| ident.value.as_str());
             if let Some((_, columns)) = self.named.iter().rev().find(|(named, _)| named == bare).cloned() {
@@ -131,10 +156,12 @@ impl Translator<'_> {
             }
         }
         let (database, table) = table_name(name, self.env.database)?;
+        self.env.facts.reads_tables.set(true);
         let alias = alias.map_or(table, |alias| alias.name.value.as_str());
         if self.scope().is_some_and(|scope| scope.source(Some(database), alias).is_some()) {
             return Err(SqlError::new(1066, "42000", format!("Not unique table/alias: '{alias}'")));
         }
+        self.env.facts.rights.read(database, table)?;
         if let Some(view) = information_schema::view(self.env, database, table)? {
             let sql = view.derived(self.binds.len() + 1, alias);
             self.binds.push(view.json.into());
@@ -142,6 +169,10 @@ impl Translator<'_> {
             return Ok(sql);
         }
         let definition = self.env.catalog.require(database, table)?;
+        if let Some(locked) = self.env.locked {
+            locked.check_read(database, table)?;
+        }
+        check_hints(hints, definition)?;
         let source = Source::of_table(definition, alias);
         if let Some(scope) = self.scopes.last_mut() {
             scope.sources.push(source);

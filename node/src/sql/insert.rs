@@ -6,12 +6,14 @@ use rusqlite::types::{Value as Stored, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use sqlparser::ast::{Assignment, AssignmentTarget, Expr, Insert, OnInsert, SetExpr, TableObject};
 
+use super::clauses;
 use super::coerce::coerce;
 use super::dml::{Outcome, Work, assignments, is_default};
 use super::expression::{Piece, Translator, unknown_column};
 use super::number::{Number, int_stored};
 use super::types::Kind;
 use crate::SqlError;
+use crate::session::variables::Variables;
 use crate::storage::definition::{TableDef, quote};
 use crate::storage::rows::{RowKey, RowWriter};
 
@@ -25,17 +27,20 @@ struct Counter {
     offset: i128,
     last: Option<i128>,
     first: Option<i128>,
+    /// The first key, where another node has run the statement before.
+    given: Option<i128>,
 }
 
 impl Counter {
-    fn new(table: &TableDef, work: &Work<'_>) -> Counter {
-        let number = |name| i128::from(work.env.variables.number(name).max(1));
+    fn new(table: &TableDef, variables: &Variables) -> Counter {
+        let number = |name| i128::from(variables.number(name).max(1));
         Counter {
             column: table.columns.iter().position(|column| column.auto_increment),
             increment: number("auto_increment_increment"),
             offset: number("auto_increment_offset"),
             last: None,
             first: None,
+            given: None,
         }
     }
 
@@ -56,14 +61,10 @@ impl Counter {
 
     /// The next key: the smallest of the node's own series above every key that the table has.
     fn next(&mut self, conn: &Connection, table: &TableDef, column: usize) -> Result<Stored, SqlError> {
-        let last = match self.last {
-            Some(last) => last,
-            None => self.highest(conn, table, column)?,
+        let next = match (self.given, self.first) {
+            (Some(given), None) => given,
+            _ => self.following(conn, table, column)?,
         };
-        // As in MySQL, an offset beyond the increment does not count.
-        let offset = if self.offset > self.increment { 1 } else { self.offset };
-        let steps = (last - offset).div_euclid(self.increment) + 1;
-        let next = offset + steps.max(0) * self.increment;
         let fits = table.columns[column].ty.integer_range().is_none_or(|(_, high)| next <= high);
         if !fits {
             return Err(SqlError::new(
@@ -77,10 +78,33 @@ impl Counter {
         int_stored(next).ok_or_else(|| SqlError::internal("an automatic key does not fit"))
     }
 
+    fn following(&self, conn: &Connection, table: &TableDef, column: usize) -> Result<i128, SqlError> {
+        let last = match self.last {
+            Some(last) => last,
+            None => self.highest(conn, table, column)?,
+        };
+        // As in MySQL, an offset beyond the increment does not count.
+        let offset = if self.offset > self.increment { 1 } else { self.offset };
+        let steps = (last - offset).div_euclid(self.increment) + 1;
+        Ok(offset + steps.max(0) * self.increment)
+    }
+
     fn keep(&self, conn: &Connection, table: &TableDef) -> Result<(), SqlError> {
-        let (Some(_), Some(last)) = (self.first, self.last) else { return Ok(()) };
+        let (Some(_), Some(last), Some(column)) = (self.first, self.last, self.column) else { return Ok(()) };
+        // another node's keys may lie below those that were given here
+        if self.given.is_some() && self.highest(conn, table, column)? > last {
+            return Ok(());
+        }
         set_counter(conn, table, last)
     }
+}
+
+/// The smallest automatic key that no row of the table ever had, if it has a column for one. Each node goes on from there
+/// in a series of its own; this is the same on all of them, and what a dump carries over.
+pub fn next_key(conn: &Connection, table: &TableDef, variables: &Variables) -> Result<Option<u64>, SqlError> {
+    let counter = Counter::new(table, variables);
+    let Some(column) = counter.column else { return Ok(None) };
+    Ok(u64::try_from(counter.highest(conn, table, column)? + 1).ok())
 }
 
 /// Remembers the greatest automatic key of a table.
@@ -99,9 +123,7 @@ impl Work<'_> {
         let TableObject::TableName(name) = &insert.table else {
             return Err(SqlError::unsupported("INSERT into this"));
         };
-        if insert.returning.is_some() || insert.partitioned.is_some() {
-            return Err(SqlError::unsupported("INSERT .. RETURNING"));
-        }
+        clauses::insert(insert)?;
         let table = self.writable(name)?;
         let updates = match &insert.on {
             None => None,
@@ -114,7 +136,10 @@ impl Work<'_> {
             .map(|alias| alias.row_alias.to_string().trim_matches('`').to_owned());
         let (targets, rows) = self.given_rows(insert, &table)?;
         let writer = RowWriter::new(Arc::clone(&table));
-        let mut counter = Counter::new(&table, self);
+        let mut counter = Counter {
+            given: self.env.facts.insert_id.map(i128::from),
+            ..Counter::new(&table, self.env.variables)
+        };
         let mut outcome = Outcome::default();
         let (mut number, mut duplicates) = (0, 0);
         for given in rows {

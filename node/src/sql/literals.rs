@@ -19,7 +19,7 @@ impl Translator<'_> {
             Value::Number(text, _) => number_literal(text)?,
             Value::SingleQuotedString(text)
             | Value::DoubleQuotedString(text)
-            | Value::NationalStringLiteral(text) => Piece::text(text.as_str()),
+            | Value::NationalStringLiteral(text) => self.literal_text(text),
             Value::HexStringLiteral(text) => {
                 let bytes = unhex(text).ok_or_else(|| SqlError::syntax(format!("x'{text}' is not hex")))?;
                 Piece::literal(Stored::Blob(bytes), Kind::Binary)
@@ -29,6 +29,7 @@ impl Translator<'_> {
             Value::Placeholder(mark) => {
                 let n: usize = mark.trim_start_matches('?').parse().unwrap_or(0);
                 match n.checked_sub(1).and_then(|at| self.env.params.get(at)) {
+                    Some(Param::Text(text)) => self.literal_text(text),
                     Some(param) => param_piece(param),
                     None => return Err(SqlError::new(1210, "HY000", "Incorrect arguments to EXECUTE")),
                 }

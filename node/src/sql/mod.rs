@@ -5,33 +5,48 @@
 //! executed here row by row (`dml`, `ddl`) on top of `storage`.
 
 pub mod aggregates;
+pub mod agree;
 pub mod alter;
 pub mod calls;
+mod clauses;
 pub mod coerce;
 pub mod collation;
+pub mod comments;
 pub mod compare;
 pub mod ddl;
 pub mod decimal;
+mod definition_clauses;
 mod depth;
 pub mod dml;
+pub mod environment;
+pub mod explain;
 pub mod expression;
 pub mod from;
 pub mod functions;
 pub mod information_schema;
 pub mod insert;
 pub mod literals;
+pub mod locks;
 pub mod number;
 pub mod output;
 pub mod parse;
+pub mod pending;
 mod predicates;
+pub mod rand;
+pub mod safety;
 pub mod scope;
 pub mod select;
 pub mod show;
+mod spelled;
 mod string_functions;
+pub mod surroundings;
 pub mod table_statements;
+pub mod targets;
 pub mod temporal;
+pub mod text_bytes;
 mod time_calls;
 mod time_functions;
 pub mod types;
 
+pub use spelled::with_values;
 pub use string_functions::{hex, random_uuid};

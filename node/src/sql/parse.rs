@@ -8,7 +8,9 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace, Word};
 
+use super::comments::uncommented;
 use super::depth::{MAX_CHAIN, measure};
+use super::text_bytes::in_utf8;
 use crate::SqlError;
 
 /// How deep a statement may nest.
@@ -19,23 +21,20 @@ pub struct Text {
     tokens: Vec<TokenWithSpan>,
     /// How many placeholders it has.
     pub placeholders: u16,
+    /// Whether there are comments in it.
+    pub commented: bool,
 }
 
 impl Text {
-    /// Cuts a text into tokens. What is not UTF-8 is refused (1300).
+    /// Cuts a text into tokens. What is not UTF-8 outside of quotes is refused (1300).
     pub fn new(sql: &[u8]) -> Result<Text, SqlError> {
-        let sql = std::str::from_utf8(sql)
-            .map_err(|_| SqlError::new(1300, "HY000", "Invalid utf8mb4 character string in the statement"))?;
-        let mut tokens = Tokenizer::new(&MySqlDialect {}, sql)
+        let sql = in_utf8(sql)?;
+        let (sql, commented) = uncommented(&sql).ok_or_else(|| {
+            SqlError::syntax("You have an error in your SQL syntax: a comment is not closed")
+        })?;
+        let mut tokens = Tokenizer::new(&MySqlDialect {}, &sql)
             .tokenize_with_location()
             .map_err(|e| SqlError::syntax(format!("You have an error in your SQL syntax: {e}")))?;
-        let blank = |token: &Token| {
-            matches!(
-                token,
-                Token::Whitespace(Whitespace::SingleLineComment { .. } | Whitespace::MultiLineComment(_))
-            )
-        };
-        tokens.retain(|token| !blank(&token.token));
         while tokens
             .last()
             .is_some_and(|t| matches!(t.token, Token::SemiColon | Token::Whitespace(_) | Token::EOF))
@@ -51,7 +50,7 @@ impl Text {
                 *mark = format!("?{placeholders}");
             }
         }
-        let mut text = Text { tokens, placeholders };
+        let mut text = Text { tokens, placeholders, commented };
         if measure(text.solid()) > MAX_CHAIN {
             let message = "Thread stack overrun: the statement chains too many operators";
             return Err(SqlError::new(1436, "HY000", message));
@@ -72,9 +71,24 @@ impl Text {
             .collect()
     }
 
+    /// Whether these are its last words.
+    #[must_use]
+    pub fn ends_with(&self, words: &[&str]) -> bool {
+        let last: Vec<&Token> = self.solid().collect();
+        last.len() >= words.len()
+            && last[last.len() - words.len()..].iter().zip(words).all(|(token, word)| {
+                matches!(token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word))
+            })
+    }
+
     /// The tokens that are not blank.
     pub fn solid(&self) -> impl Iterator<Item = &Token> {
         self.tokens.iter().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_)))
+    }
+
+    /// The tokens with the line and the column at which each begins, both from 1.
+    pub fn placed(&self) -> impl Iterator<Item = (&Token, (u64, u64))> {
+        self.tokens.iter().map(|t| (&t.token, (t.span.start.line, t.span.start.column)))
     }
 
     /// Whether there is nothing but blanks and comments.
@@ -92,6 +106,10 @@ impl Text {
             _ => String::new(),
         };
         for n in 0..solid.len() {
+            // Almost no token begins one of these, and a look at each word's letters costs no memory.
+            if !matches!(&self.tokens[solid[n]].token, Token::Word(first) if is_respelled(&first.value)) {
+                continue;
+            }
             let next: Vec<String> = (0..4).map(|ahead| word(&self.tokens, solid.get(n + ahead))).collect();
             let next: Vec<&str> = next.iter().map(String::as_str).collect();
             if next == ["LOCK", "IN", "SHARE", "MODE"] {
@@ -155,6 +173,13 @@ impl Text {
             .collect();
         Parser::new(dialect).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(rest)
     }
+}
+
+/// Whether [`Text::respell`] may change what begins with this word.
+fn is_respelled(word: &str) -> bool {
+    ["LOCK", "MOD", "UTC_TIMESTAMP", "UTC_DATE", "UTC_TIME"]
+        .iter()
+        .any(|known| word.eq_ignore_ascii_case(known))
 }
 
 /// Refuses what follows a complete statement.

@@ -2,6 +2,7 @@
 
 use sqlparser::ast::{BinaryOperator, CaseWhen, Expr, Query};
 
+use super::agree::agreed;
 use super::collation::Collation;
 use super::compare::unify;
 use super::decimal::{DIVISION_SCALE, MAX_SCALE};
@@ -40,7 +41,8 @@ impl Translator<'_> {
             let (left, right) = self.align(value.clone(), piece.clone())?;
             let fits =
                 right.kind == left.kind || matches!((left.kind, right.kind), (Kind::Text(_), Kind::Text(_)));
-            let same = common.as_ref().is_none_or(|c| c.sql == left.sql && c.literal == left.literal);
+            let alike = |c: &Piece| c.sql == left.sql && c.literal == left.literal && c.kind == left.kind;
+            let same = common.as_ref().is_none_or(alike);
             if fits && same && left.literal.is_none() {
                 let text = self.emit(&right);
                 items.push(text);
@@ -137,9 +139,10 @@ impl Translator<'_> {
         escape: Option<&Expr>,
     ) -> Result<Piece, SqlError> {
         let (value, pattern) = (self.expr(expr)?, self.expr(pattern)?);
-        let fold = [value.kind, pattern.kind]
-            .iter()
-            .all(|k| !matches!(k, Kind::Binary | Kind::Text(Collation::Bin)));
+        let collation = match [value.kind, pattern.kind].contains(&Kind::Binary) {
+            true => Collation::Bin,
+            false => agreed([&value, &pattern], "like")?.map_or(self.connection, |(collation, _)| collation),
+        };
         let (value, pattern) = (self.convert(value, Kind::TEXT)?, self.convert(pattern, Kind::TEXT)?);
         let escape = match escape {
             Some(escape) => self.expr(escape)?,
@@ -147,8 +150,10 @@ impl Translator<'_> {
         };
         let (value, pattern, escape) = (self.emit(&value), self.emit(&pattern), self.emit(&escape));
         let not = if negated { "NOT " } else { "" };
-        let fold = i32::from(fold);
-        Ok(Piece::sql(format!("({not}my_like({value}, {pattern}, {escape}, {fold}))"), Kind::INT))
+        Ok(Piece::sql(
+            format!("({not}my_like({value}, {pattern}, {escape}, '{}'))", collation.name()),
+            Kind::INT,
+        ))
     }
 
     pub(super) fn case(
@@ -182,7 +187,13 @@ impl Translator<'_> {
 
     /// All values in the kind that holds every one of them.
     pub(super) fn unified(&mut self, pieces: Vec<Piece>) -> Result<(Vec<String>, Kind), SqlError> {
-        let kind = pieces.iter().map(|piece| piece.kind).reduce(unify).unwrap_or(Kind::Null);
+        let mut kind = pieces.iter().map(|piece| piece.kind).reduce(unify).unwrap_or(Kind::Null);
+        if let (Kind::Text(_), Some((collation, _))) = (kind, agreed(&pieces, "case")?) {
+            kind = Kind::Text(collation);
+            for piece in &pieces {
+                self.argue(piece, "case")?;
+            }
+        }
         let mut texts = Vec::with_capacity(pieces.len());
         for piece in pieces {
             let piece = self.convert(piece, kind)?;

@@ -5,6 +5,7 @@ use sqlparser::ast::{
     SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TableAlias, Value,
 };
 
+use super::clauses;
 use super::compare::unify;
 use super::expression::{Piece, Translator};
 use super::from::table_name;
@@ -44,8 +45,9 @@ impl Translator<'_> {
 
     /// Translates a query; with `kinds`, its columns are brought to these.
     pub fn query(&mut self, query: &Query, kinds: Option<&[Kind]>) -> Result<Compiled, SqlError> {
-        if query.fetch.is_some() || query.for_clause.is_some() || !query.pipe_operators.is_empty() {
-            return Err(SqlError::unsupported("FETCH"));
+        clauses::query(query)?;
+        if !self.scopes.is_empty() {
+            clauses::inner_query(query)?;
         }
         let named = self.named.len();
         let with = match &query.with {
@@ -74,6 +76,7 @@ impl Translator<'_> {
         }
         let mut parts = Vec::with_capacity(with.cte_tables.len());
         for cte in &with.cte_tables {
+            clauses::cte(cte)?;
             let compiled = self.query(&cte.query, None)?;
             let columns = aliased(&compiled.columns, Some(&cte.alias));
             let names: Vec<String> = columns.iter().map(|(name, _)| quote(name)).collect();
@@ -140,6 +143,8 @@ impl Translator<'_> {
         kinds: Option<&[Kind]>,
         order: &[OrderByExpr],
     ) -> Result<Compiled, SqlError> {
+        clauses::part(left)?;
+        clauses::part(right)?;
         let word = match (op, quantifier) {
             (SetOperator::Union, SetQuantifier::All) => "UNION ALL",
             (SetOperator::Union, SetQuantifier::None | SetQuantifier::Distinct) => "UNION",
@@ -180,6 +185,7 @@ impl Translator<'_> {
         let mut sql = format!("{left_sql} {word} {}", part(right, b.sql));
         let mut keys = Vec::with_capacity(order.len());
         for key in order {
+            clauses::order_key(key)?;
             let at = self
                 .ordinal(&key.expr, &columns)?
                 .ok_or_else(|| SqlError::unsupported("ORDER BY an expression after UNION"))?;
@@ -227,13 +233,7 @@ impl Translator<'_> {
         kinds: Option<&[Kind]>,
         order: &[OrderByExpr],
     ) -> Result<Compiled, SqlError> {
-        if select.into.is_some()
-            || select.qualify.is_some()
-            || select.top.is_some()
-            || !select.named_window.is_empty()
-        {
-            return Err(SqlError::unsupported("this form of SELECT"));
-        }
+        clauses::select(select)?;
         self.scopes.push(Scope::default());
         let outer_aggregates = std::mem::take(&mut self.aggregates);
         let from = self.from(&select.from)?;
@@ -253,7 +253,10 @@ impl Translator<'_> {
         }
         let mut texts = Vec::with_capacity(items.len());
         for (name, piece) in &items {
-            texts.push(format!("{} AS {}", self.emit(piece), quote(name)));
+            // what is compared with other rows as a whole is compared as its kind is, also where it is no column
+            let compared = select.distinct.is_some() || kinds.is_some();
+            let collate = if compared { self.collate_of(piece, piece.kind) } else { String::new() };
+            texts.push(format!("{}{collate} AS {}", self.emit(piece), quote(name)));
         }
         let distinct = match &select.distinct {
             Some(Distinct::Distinct) => "DISTINCT ",
@@ -299,7 +302,10 @@ impl Translator<'_> {
         for group in groups {
             let number = matches!(group, Expr::Value(v) if matches!(v.value, Value::Number(..)));
             match (number, self.ordinal(group, columns)?) {
-                (true, Some(at)) => texts.push(at.to_string()),
+                (true, Some(at)) => {
+                    let kind = columns.get(at - 1).map_or(Kind::Null, |column| column.kind);
+                    texts.push(format!("{at}{}", self.collate(kind, kind)));
+                }
                 _ => {
                     let piece = self.expr(group)?;
                     let collate = self.collate(piece.kind, piece.kind);
@@ -346,6 +352,7 @@ impl Translator<'_> {
     }
 
     fn order_key(&mut self, key: &OrderByExpr, columns: &[Output]) -> Result<String, SqlError> {
+        clauses::order_key(key)?;
         if let Some(at) = self.ordinal(&key.expr, columns)? {
             // A plain column is named again, which lets SQLite read an index in order.
             if let Some((_, piece)) = self.aliases.get(at - 1).filter(|(_, piece)| piece.origin.is_some()) {
@@ -387,7 +394,8 @@ impl Translator<'_> {
                 SelectItem::ExprWithAlias { expr, alias } => {
                     items.push((alias.value.clone(), self.expr(expr)?))
                 }
-                SelectItem::Wildcard(_) => {
+                SelectItem::Wildcard(options) => {
+                    clauses::wildcard(options)?;
                     let sources = self.scope().map_or(Vec::new(), |scope| scope.sources.clone());
                     if sources.is_empty() {
                         return Err(SqlError::new(1096, "HY000", "No tables used"));
@@ -396,7 +404,8 @@ impl Translator<'_> {
                         self.all_columns(source, &mut items)?;
                     }
                 }
-                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
+                    clauses::wildcard(options)?;
                     let (database, table) = table_name(name, " ")?;
                     let database = (database != " ").then_some(database);
                     let source = self.scope().and_then(|scope| scope.source(database, table)).cloned();

@@ -5,7 +5,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Result};
 use sha1::{Digest, Sha1};
 
-use super::collation::{Collation, compare};
+use super::collation::{Collation, same_character, same_text};
 use super::functions::{PURE, text_of};
 
 /// The longest text that REPEAT, LPAD and such make, in bytes.
@@ -71,8 +71,22 @@ fn joining(conn: &Connection) -> Result<()> {
     conn.create_scalar_function("my_reverse", 1, PURE, |ctx| {
         Ok(text(ctx, 0).map(|t| t.chars().rev().collect::<String>()))
     })?;
-    conn.create_scalar_function("my_upper", 1, PURE, |ctx| Ok(text(ctx, 0).map(|t| t.to_uppercase())))?;
-    conn.create_scalar_function("my_lower", 1, PURE, |ctx| Ok(text(ctx, 0).map(|t| t.to_lowercase())))
+    conn.create_scalar_function("my_upper", 1, PURE, |ctx| Ok(text(ctx, 0).map(|t| upper(&t))))?;
+    conn.create_scalar_function("my_lower", 1, PURE, |ctx| Ok(text(ctx, 0).map(|t| lower(&t))))
+}
+
+/// Character by character, as MySQL does: what has no capital of one character (ß) stays.
+fn upper(text: &str) -> String {
+    let one = |c: char| {
+        let mut capital = c.to_uppercase();
+        if capital.len() == 1 { capital.next().unwrap_or(c) } else { c }
+    };
+    text.chars().map(one).collect()
+}
+
+/// Character by character: a sigma at a word's end is no other than one within.
+fn lower(text: &str) -> String {
+    text.chars().map(|c| c.to_lowercase().next().unwrap_or(c)).collect()
 }
 
 /// The part of a text from a position (negative: from the end), of at most `length` characters.
@@ -149,10 +163,7 @@ fn cutting(conn: &Connection) -> Result<()> {
 /// Whether the text is like the pattern (`%`, `_`, and an escape character) under a collation.
 #[must_use]
 pub fn like(text: &[char], pattern: &[char], escape: Option<char>, collation: Collation) -> bool {
-    let same = |a: char, b: char| {
-        let (mut x, mut y) = ([0; 4], [0; 4]);
-        a == b || compare(collation, a.encode_utf8(&mut x), b.encode_utf8(&mut y)).is_eq()
-    };
+    let same = |a: char, b: char| same_character(collation, a, b);
     // On a mismatch the last % takes one more character: linear in memory, no recursion.
     let (mut t, mut p) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;
@@ -185,25 +196,31 @@ pub fn like(text: &[char], pattern: &[char], escape: Option<char>, collation: Co
     }
 }
 
+/// The collation whose name is this argument.
+fn named(ctx: &Context<'_>, at: usize) -> Collation {
+    text(ctx, at).and_then(|name| Collation::of_name(&name)).unwrap_or(Collation::GeneralCi)
+}
+
 fn searching(conn: &Connection) -> Result<()> {
     conn.create_scalar_function("my_like", 4, PURE, |ctx| {
         let (Some(body), Some(pattern)) = (text(ctx, 0), text(ctx, 1)) else { return Ok(None) };
         let escape = text(ctx, 2).and_then(|t| t.chars().next());
-        let collation = if ctx.get::<bool>(3)? { Collation::GeneralCi } else { Collation::Bin };
+        let collation = named(ctx, 3);
         let (body, pattern): (Vec<char>, Vec<char>) = (body.chars().collect(), pattern.chars().collect());
         Ok(Some(like(&body, &pattern, escape, collation)))
     })?;
-    // LOCATE(needle, text, from)
-    conn.create_scalar_function("my_locate", 3, PURE, |ctx| {
+    // LOCATE(needle, text, from), and the collation. As MariaDB does, it looks for as many bytes as the needle has.
+    conn.create_scalar_function("my_locate", 4, PURE, |ctx| {
         let (Some(needle), Some(body)) = (text(ctx, 0), text(ctx, 1)) else { return Ok(None) };
         let skip = usize::try_from(ctx.get::<i64>(2)?.saturating_sub(1)).unwrap_or(usize::MAX);
-        let (needle, body) = (needle.to_lowercase(), body.to_lowercase());
-        let (needle, body): (Vec<char>, Vec<char>) = (needle.chars().collect(), body.chars().collect());
-        if skip > body.len() {
-            return Ok(Some(0));
-        }
-        let found = (skip..=body.len()).find(|&at| body[at..].starts_with(&needle));
-        Ok(Some(found.map_or(0, |at| i64::try_from(at + 1).unwrap_or(0))))
+        let collation = named(ctx, 3);
+        let starts = body.char_indices().map(|(at, _)| at).chain([body.len()]);
+        let same = |at: usize| {
+            let part = body.get(at..at.saturating_add(needle.len()));
+            part.is_some_and(|part| same_text(collation, part, &needle))
+        };
+        let found = starts.enumerate().skip(skip).find(|&(_, at)| same(at));
+        Ok(Some(found.map_or(0, |(nth, _)| i64::try_from(nth + 1).unwrap_or(0))))
     })?;
     conn.create_scalar_function("my_char_length", 1, PURE, |ctx| {
         Ok(match ctx.get_raw(0) {
@@ -231,12 +248,7 @@ fn bytes_and_hashes(conn: &Connection) -> Result<()> {
     conn.create_scalar_function("my_crc32", 1, PURE, |ctx| Ok(bytes(ctx, 0).map(|b| i64::from(crc32(&b)))))?;
     let impure = FunctionFlags::SQLITE_UTF8;
     conn.create_scalar_function("my_uuid", 0, impure, |_| Ok(random_uuid()))?;
-    conn.create_scalar_function("my_rand", 0, impure, |_| {
-        // 53 random bits over 2^53: every double in [0, 1) of that grid is equally likely.
-        let bits = random_bits() >> 11;
-        #[allow(clippy::cast_precision_loss)] // 53 bits fit a double exactly
-        Ok(bits as f64 / (1u64 << 53) as f64)
-    })
+    super::rand::register(conn)
 }
 
 /// 64 bits from the randomness that the standard library seeds its hash maps with.

@@ -13,7 +13,9 @@ use sqlparser::ast::{
 
 use super::alter::{alter_columns, remove_key};
 use super::coerce::coerce;
+use super::collation::{Collation, known_collation, of_charset};
 use super::ddl;
+use super::definition_clauses;
 use super::dml::{Outcome, Work};
 use super::from::table_name;
 use super::insert::set_counter;
@@ -42,16 +44,33 @@ pub fn defines_data(statement: &Statement) -> bool {
     )
 }
 
+/// Whether it changes databases or names, which no lock of tables covers.
+fn beyond_tables(statement: &Statement) -> bool {
+    match statement {
+        Statement::CreateDatabase { .. } | Statement::CreateSchema { .. } | Statement::RenameTable(_) => true,
+        Statement::Drop { object_type, .. } => {
+            matches!(object_type, ObjectType::Database | ObjectType::Schema)
+        }
+        _ => false,
+    }
+}
+
 impl Work<'_> {
     /// Runs a statement that defines data.
     pub fn define(&mut self, statement: &Statement) -> Result<Outcome, SqlError> {
+        if self.env.locked.is_some() && beyond_tables(statement) {
+            let message = "Can't execute the given command because you have active locked tables or an active transaction";
+            return Err(SqlError::new(1192, "HY000", message));
+        }
+        definition_clauses::check(statement)?;
         match statement {
             Statement::CreateTable(create) => self.create_table(create),
             Statement::CreateDatabase {
                 db_name, if_not_exists, default_charset, default_collation, ..
             } => {
-                let charset = default_charset.as_deref().map(ddl::of_charset).transpose()?;
-                let collation = default_collation.clone().or(charset);
+                let charset = default_charset.as_deref().map(of_charset).transpose()?;
+                let named = default_collation.as_deref().map(known_collation).transpose()?;
+                let collation = named.or(charset);
                 self.create_database(db_name, *if_not_exists, collation)
             }
             Statement::CreateSchema { schema_name: SchemaName::Simple(name), if_not_exists, .. } => {
@@ -108,7 +127,7 @@ impl Work<'_> {
             let error = SqlError::new(1007, "HY000", message);
             return if if_not_exists { Ok(warned(error)) } else { Err(error) };
         }
-        let collation = collation.unwrap_or_else(|| "utf8mb4_general_ci".to_owned());
+        let collation = collation.unwrap_or_else(|| Collation::GeneralCi.name().to_owned());
         self.conn.execute(
             "INSERT INTO _evensum_databases (name, collation) VALUES (?1, ?2)",
             [name, &collation],
@@ -146,6 +165,7 @@ impl Work<'_> {
             let error = SqlError::new(1050, "42S01", format!("Table '{name}' already exists"));
             return if create.if_not_exists { Ok(warned(error)) } else { Err(error) };
         }
+        self.check_locked(database, name)?;
         let (table, counter) = match &create.like {
             Some(CreateTableLikeKind::Plain(like) | CreateTableLikeKind::Parenthesized(like)) => {
                 let model = self.writable(&like.name)?;
@@ -165,7 +185,7 @@ impl Work<'_> {
         if let Some(counter) = counter {
             set_counter(self.conn, &table, counter)?;
         }
-        Ok(Outcome::default())
+        Ok(Outcome { warnings: definition_clauses::substitutions(create, name), ..Outcome::default() })
     }
 
     /// Creates SQLite's table and indexes, and the catalog's entry.
@@ -200,7 +220,10 @@ impl Work<'_> {
         for name in names {
             let (database, table) = table_name(name, self.env.database)?;
             match self.env.catalog.table(database, table) {
-                Some(table) => self.drop_table(table)?,
+                Some(definition) => {
+                    self.check_locked(database, table)?;
+                    self.drop_table(definition)?;
+                }
                 None => {
                     let error = SqlError::new(1051, "42S02", format!("Unknown table '{database}.{table}'"));
                     if !if_exists {

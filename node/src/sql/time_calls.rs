@@ -91,8 +91,13 @@ impl Translator<'_> {
         let text = |text: String, kind| Piece { kind, ..Piece::text(text) };
         let clock = |moment: &DateTime| super::temporal::clock_text(moment.clock(), digits);
         Ok(Some(match name {
-            "NOW" | "CURRENT_TIMESTAMP" | "LOCALTIMESTAMP" | "LOCALTIME" | "SYSDATE" => {
+            "NOW" | "CURRENT_TIMESTAMP" | "LOCALTIMESTAMP" | "LOCALTIME" => {
                 text(local.text(digits), Kind::DateTime(digits))
+            }
+            // the moment at which it runs, also in a statement that another node began
+            "SYSDATE" => {
+                let now = DateTime::from_micros(DateTime::now().micros() + facts.zone_offset * 1_000_000);
+                text(now.text(digits), Kind::DateTime(digits))
             }
             "UTC_TIMESTAMP" => text(facts.now.text(digits), Kind::DateTime(digits)),
             "CURDATE" | "CURRENT_DATE" => text(local.date_text(), Kind::Date),
@@ -103,7 +108,11 @@ impl Translator<'_> {
                 "" => Piece { kind: Kind::TEXT, ..Piece::null() },
                 database => Piece::text(database),
             },
-            "USER" | "CURRENT_USER" | "SESSION_USER" | "SYSTEM_USER" => Piece::text(facts.user.as_str()),
+            "USER" | "SESSION_USER" | "SYSTEM_USER" => Piece::text(facts.user.as_str()),
+            "CURRENT_USER" => match facts.rights.account() {
+                Some(account) => Piece::text(format!("{}@{}", account.name.user, account.name.host)),
+                None => Piece::text(facts.user.as_str()),
+            },
             "VERSION" => Piece::text(self.env.variables.select("version")?),
             "CONNECTION_ID" => Piece::uint(u64::from(facts.connection_id)),
             "LAST_INSERT_ID" => Piece::uint(facts.last_insert_id),
@@ -118,7 +127,15 @@ impl Translator<'_> {
         let offset = self.env.facts.zone_offset;
         let piece = match (call.name.as_str(), call.args.as_slice()) {
             ("UUID", []) => Piece::sql("my_uuid()".into(), Kind::TEXT),
-            ("RAND", []) => Piece::sql("my_rand()".into(), Kind::Double),
+            ("RAND", []) => {
+                let (one, two) = self.env.facts.seeds.next();
+                let [one, two] = [one, two].map(|seed| self.emit(&Piece::int(i64::from(seed))));
+                Piece::sql(format!("my_rand({one}, {two})"), Kind::Double)
+            }
+            ("RAND", [number]) => {
+                let number = self.int_arg(number)?;
+                Piece::sql(format!("my_rand_of({number})"), Kind::Double)
+            }
             ("UNIX_TIMESTAMP", []) => Piece::int(self.env.facts.now.micros() / 1_000_000),
             ("UNIX_TIMESTAMP", [moment]) => {
                 let moment = self.expr(moment)?;

@@ -48,6 +48,21 @@ impl Catalog {
         self.databases.contains_key(name)
     }
 
+    /// The part of the catalog with these databases and these tables, by database and name.
+    #[must_use]
+    pub fn filtered(
+        &self,
+        sees_database: &dyn Fn(&str) -> bool,
+        sees_table: &dyn Fn(&str, &str) -> bool,
+    ) -> Catalog {
+        let mut part = self.clone();
+        part.databases.retain(|name, _| sees_database(name));
+        for (database, tables) in &mut part.tables {
+            tables.retain(|name, _| sees_table(database, name));
+        }
+        part
+    }
+
     /// Reads all definitions as this connection sees them.
     pub fn read(conn: &Connection) -> Result<Catalog, SqlError> {
         let mut catalog = Catalog::default();

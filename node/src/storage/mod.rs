@@ -5,16 +5,26 @@
 
 pub mod catalog;
 pub mod definition;
+pub mod disk;
+pub mod keeper;
+pub mod read_lock;
+mod resort;
 pub mod rows;
+pub mod table_locks;
 pub mod writer_lock;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use self::catalog::Catalog;
+use self::disk::{Disk, SyncLog};
+use self::read_lock::ReadLock;
+use self::table_locks::TableLocks;
 use self::writer_lock::WriterLock;
 use crate::SqlError;
 use crate::sql::{collation, functions};
@@ -28,6 +38,9 @@ const STATEMENT_CACHE: usize = 128;
 /// Page cache per connection in KiB.
 const CACHE_KIB: u32 = 8_192;
 
+/// A commit copies the log into the file itself when it has this many pages: more than the keeper lets it come to.
+const LAST_RESORT_PAGES: u32 = 65_536;
+
 /// When a commit is on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Synchronous {
@@ -35,6 +48,17 @@ pub enum Synchronous {
     Full,
     /// Soon: a power cut can lose the last ones, a killed process cannot.
     Normal,
+}
+
+impl Synchronous {
+    /// What tells SQLite. Not to be said inside a transaction.
+    #[must_use]
+    pub fn pragma(self) -> &'static str {
+        match self {
+            Synchronous::Full => "PRAGMA synchronous = FULL",
+            Synchronous::Normal => "PRAGMA synchronous = NORMAL",
+        }
+    }
 }
 
 /// How a store is opened.
@@ -53,44 +77,74 @@ impl Default for StoreOptions {
 /// The file and what all its connections share.
 pub struct Store {
     path: PathBuf,
-    options: StoreOptions,
     /// The right to write.
     pub writer: WriterLock,
+    /// FLUSH TABLES WITH READ LOCK.
+    pub read_lock: Arc<ReadLock>,
+    /// What of it is on the disk.
+    pub disk: Disk,
+    /// Keeps the write-ahead log from being removed.
+    _open: Mutex<Connection>,
+    /// What LOCK TABLES has locked.
+    pub table_locks: Arc<TableLocks>,
     shared: Mutex<Option<(i64, Arc<Catalog>)>>,
 }
 
 impl Store {
     /// Opens the store in this directory, creating it if there is none.
     pub fn open(dir: &Path, options: &StoreOptions) -> Result<Store, SqlError> {
-        let store = Store {
-            path: dir.join(FILE),
-            options: *options,
-            writer: WriterLock::default(),
-            shared: Mutex::new(None),
-        };
-        let conn = store.connect()?;
-        conn.execute_batch("BEGIN IMMEDIATE")?;
-        catalog::create(&conn)?;
-        conn.execute_batch("COMMIT")?;
-        Ok(store)
+        Store::open_with(dir, options, Disk::sync_of)
     }
 
-    /// A new connection to the file, with MySQL's functions and collations.
+    /// Opens the store with a way of its own to sync the log of a path: a seam for tests that cut the power.
+    pub fn open_with(
+        dir: &Path,
+        options: &StoreOptions,
+        sync_of: impl FnOnce(&Path) -> io::Result<SyncLog>,
+    ) -> Result<Store, SqlError> {
+        let path = dir.join(FILE);
+        crate::datadir::only_for_owner(&path)?;
+        let conn = connect(&path, Synchronous::Full)?;
+        conn.execute_batch("BEGIN IMMEDIATE")?;
+        catalog::create(&conn)?;
+        resort::resort(&conn)?;
+        crate::accounts::store::create(&conn)?;
+        conn.execute_batch("COMMIT")?;
+        let mut log = path.clone().into_os_string();
+        log.push("-wal");
+        let sync_log = sync_of(Path::new(&log))
+            .map_err(|error| SqlError::internal(format!("cannot open {}: {error}", log.display())))?;
+        Ok(Store {
+            path,
+            disk: Disk::new(options.synchronous == Synchronous::Full, sync_log),
+            writer: WriterLock::default(),
+            read_lock: Arc::default(),
+            table_locks: Arc::default(),
+            _open: Mutex::new(conn),
+            shared: Mutex::new(None),
+        })
+    }
+
+    /// When a commit is on the disk, now.
+    #[must_use]
+    pub fn synchronous(&self) -> Synchronous {
+        if self.disk.is_durable() { Synchronous::Full } else { Synchronous::Normal }
+    }
+
+    /// From now on a commit is on the disk then.
+    pub fn set_synchronous(&self, synchronous: Synchronous) {
+        self.disk.set_durable(synchronous == Synchronous::Full);
+    }
+
+    /// A new connection to the file, with MySQL's functions and collations. Its own commits wait for the disk as the store
+    /// says.
     pub fn connect(&self) -> Result<Connection, SqlError> {
-        let conn = Connection::open(&self.path)?;
-        conn.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))?;
-        conn.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
-        let synchronous = match self.options.synchronous {
-            Synchronous::Full => "FULL",
-            Synchronous::Normal => "NORMAL",
-        };
-        conn.execute_batch(&format!(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = OFF;
-             PRAGMA cache_size = -{CACHE_KIB}; PRAGMA temp_store = MEMORY; PRAGMA recursive_triggers = OFF;"
-        ))?;
-        collation::register(&conn)?;
-        functions::register(&conn)?;
-        Ok(conn)
+        connect(&self.path, self.synchronous())
+    }
+
+    /// A new connection whose commits go through [`Disk::commit`] and wait for nothing themselves.
+    pub fn connect_session(&self) -> Result<Connection, SqlError> {
+        connect(&self.path, Synchronous::Normal)
     }
 
     /// The definitions as this connection's transaction sees them.
@@ -106,6 +160,23 @@ impl Store {
         *shared = Some((version, Arc::clone(&catalog)));
         Ok(catalog)
     }
+}
+
+fn connect(path: &Path, synchronous: Synchronous) -> Result<Connection, SqlError> {
+    let conn = Connection::open(path)?;
+    conn.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))?;
+    conn.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+    // Else each new value of a parameter has its statement planned anew.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    conn.execute_batch(&format!(
+        "PRAGMA journal_mode = WAL; {}; PRAGMA foreign_keys = OFF;
+         PRAGMA cache_size = -{CACHE_KIB}; PRAGMA temp_store = MEMORY; PRAGMA recursive_triggers = OFF;
+         PRAGMA wal_autocheckpoint = {LAST_RESORT_PAGES};",
+        synchronous.pragma()
+    ))?;
+    collation::register(&conn)?;
+    functions::register(&conn)?;
+    Ok(conn)
 }
 
 impl From<rusqlite::Error> for SqlError {

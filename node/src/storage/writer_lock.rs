@@ -5,10 +5,13 @@
 //! transaction for longer than its lease is rolled back by the waiter, so that replication and other clients
 //! go on; one that is in the middle of a statement is interrupted only after many leases.
 //!
+//! Replication goes ahead of clients: a node with many writers would else fall behind the others for ever. But after
+//! [`AHEAD_IN_A_ROW`] turns of it a client that waits has one.
+//!
 //! Invariant: at most one holder; a holder's [`Holder::evict`] is never called with this lock's mutex held.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::SqlError;
@@ -17,6 +20,11 @@ use crate::SqlError;
 const RUNAWAY_LEASES: u32 = 10;
 /// How soon a holder that could not be evicted is asked again.
 const RETRY_MS: u64 = 50;
+/// How soon everybody who waits looks whether it is his turn to watch the holder.
+const WATCH: Duration = Duration::from_millis(100);
+
+/// So many turns replication has in a row while a client waits. Enough for rings of five that are written to everywhere.
+const AHEAD_IN_A_ROW: u32 = 4;
 
 /// How long somebody waits for the lock, and how long he may idle with it while others wait.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +33,8 @@ pub struct Patience {
     pub wait: Duration,
     /// The lease.
     pub lease: Duration,
+    /// Whether it is replication, which goes ahead of clients.
+    pub ahead: bool,
 }
 
 /// Somebody who can hold the lock and be relieved of it.
@@ -42,41 +52,84 @@ struct Held {
     holder: Arc<dyn Holder>,
 }
 
+/// Somebody who waits, and what wakes him and nobody else.
+struct Waiting {
+    ticket: u64,
+    called: Arc<Condvar>,
+    ahead: bool,
+}
+
 #[derive(Default)]
 struct State {
     next: u64,
     held: Option<Held>,
-    queue: VecDeque<u64>,
+    queue: VecDeque<Waiting>,
+    /// How many turns replication has had since the last client's.
+    ahead_in_a_row: u32,
+}
+
+impl State {
+    fn grant(&mut self, held: Held, ahead: bool) -> u64 {
+        let ticket = held.ticket;
+        self.held = Some(held);
+        self.ahead_in_a_row = if ahead { self.ahead_in_a_row.saturating_add(1) } else { 0 };
+        ticket
+    }
+
+    fn enqueue(&mut self, waiting: Waiting) {
+        let end = self.queue.len();
+        let first_client = self.queue.iter().position(|other| !other.ahead).unwrap_or(end);
+        let turns = self.ahead_in_a_row.saturating_add(u32::try_from(first_client).unwrap_or(u32::MAX));
+        let at = match waiting.ahead {
+            true if turns < AHEAD_IN_A_ROW => first_client,
+            true => end.min(first_client + 1),
+            false => end,
+        };
+        self.queue.insert(at, waiting);
+    }
+
+    fn is_first(&self, ticket: u64) -> bool {
+        self.queue.front().is_some_and(|first| first.ticket == ticket)
+    }
+
+    fn call_first(&self) {
+        if let Some(first) = self.queue.front() {
+            first.called.notify_one();
+        }
+    }
 }
 
 /// The lock.
 #[derive(Default)]
 pub struct WriterLock {
     state: Mutex<State>,
-    changed: Condvar,
 }
 
 impl WriterLock {
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for the lock.
     pub fn acquire(&self, holder: Arc<dyn Holder>, patience: Patience) -> Result<u64, SqlError> {
-        let Patience { wait: timeout, lease } = patience;
-        let started = Instant::now();
+        let Patience { wait: timeout, lease, ahead } = patience;
         let mut state = self.state();
         state.next += 1;
         let ticket = state.next;
-        state.queue.push_back(ticket);
+        if state.held.is_none() && state.queue.is_empty() {
+            return Ok(state.grant(Held { ticket, since: Instant::now(), lease, holder }, ahead));
+        }
+        let started = Instant::now();
+        let called = Arc::new(Condvar::new());
+        state.enqueue(Waiting { ticket, called: Arc::clone(&called), ahead });
         loop {
-            if state.held.is_none() && state.queue.front() == Some(&ticket) {
+            if state.held.is_none() && state.is_first(ticket) {
                 state.queue.pop_front();
-                state.held = Some(Held { ticket, since: Instant::now(), lease, holder });
-                return Ok(ticket);
+                return Ok(state.grant(Held { ticket, since: Instant::now(), lease, holder }, ahead));
             }
-            let mut nap = timeout.saturating_sub(started.elapsed());
-            if state.queue.front() == Some(&ticket)
+            // Whoever has become the first of the queue meanwhile has to watch the holder.
+            let mut nap = timeout.saturating_sub(started.elapsed()).min(WATCH);
+            if state.is_first(ticket)
                 && let Some(held) = &state.held
             {
                 let overdue = held.since.elapsed();
@@ -95,21 +148,44 @@ impl WriterLock {
                 }
             }
             if started.elapsed() >= timeout {
-                state.queue.retain(|&queued| queued != ticket);
-                self.changed.notify_all();
+                state.queue.retain(|waiting| waiting.ticket != ticket);
+                state.call_first();
                 return Err(lock_wait_timeout());
             }
-            state = self.changed.wait_timeout(state, nap).unwrap_or_else(PoisonError::into_inner).0;
+            state = called.wait_timeout(state, nap).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Waits for the lock, for work that ends where the turn is dropped, whatever ends it.
+    pub fn turn(&self, holder: Arc<dyn Holder>, patience: Patience) -> Result<Turn<'_>, SqlError> {
+        Ok(Turn { lock: self, ticket: self.acquire(holder, patience)? })
     }
 
     /// Gives the lock back; a ticket that does not hold it changes nothing.
     pub fn release(&self, ticket: u64) {
         let mut state = self.state();
         if state.held.as_ref().is_some_and(|held| held.ticket == ticket) {
-            state.held = None;
-            self.changed.notify_all();
+            let held = state.held.take();
+            let first = state.queue.front().map(|first| Arc::clone(&first.called));
+            // Who is called takes this mutex first of all: he would wake up only to sleep again.
+            drop(state);
+            if let Some(called) = first {
+                called.notify_one();
+            }
+            drop(held);
         }
+    }
+}
+
+/// Somebody's turn to write; it ends when this is dropped.
+pub struct Turn<'l> {
+    lock: &'l WriterLock,
+    ticket: u64,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.lock.release(self.ticket);
     }
 }
 
@@ -155,7 +231,7 @@ mod tests {
     }
 
     fn patience(wait: Duration) -> Patience {
-        Patience { wait, lease: wait }
+        Patience { wait, lease: wait, ahead: false }
     }
 
     fn lock() -> &'static WriterLock {
@@ -184,6 +260,17 @@ mod tests {
     }
 
     #[test]
+    fn a_panic_ends_the_turn() {
+        let lock = lock();
+        let work = std::thread::spawn(|| {
+            let _turn = lock.turn(Arc::new(Busy), patience(Duration::from_secs(5))).unwrap();
+            panic!("on purpose");
+        });
+        assert!(work.join().is_err());
+        drop(lock.turn(Arc::new(Busy), patience(Duration::from_millis(60))).unwrap());
+    }
+
+    #[test]
     fn waiters_are_served_in_order() {
         let lock = lock();
         let first = lock.acquire(Arc::new(Busy), patience(Duration::from_secs(5))).unwrap();
@@ -205,5 +292,32 @@ mod tests {
         lock.release(first);
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn replication_goes_ahead_of_clients_but_not_for_ever() {
+        let lock = lock();
+        let first = lock.acquire(Arc::new(Busy), patience(Duration::from_secs(5))).unwrap();
+        let order = Arc::new(Mutex::new(String::new()));
+        let threads: Vec<_> = "cccaaaaaa"
+            .chars()
+            .enumerate()
+            .map(|(n, who)| {
+                let order = Arc::clone(&order);
+                let thread = std::thread::spawn(move || {
+                    let patience = Patience { ahead: who == 'a', ..patience(Duration::from_secs(5)) };
+                    let ticket = lock.acquire(Arc::new(Busy), patience).unwrap();
+                    order.lock().unwrap().push(who);
+                    lock.release(ticket);
+                });
+                while lock.state().queue.len() < n + 1 {
+                    std::thread::yield_now();
+                }
+                thread
+            })
+            .collect();
+        lock.release(first);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(*order.lock().unwrap(), "aaaacaacc");
     }
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test file uses its own part
 #![allow(clippy::unwrap_used, clippy::panic)] // a test ends where something is not as it has to be
 
+use node::accounts::password::sha2_proof;
 use node::protocol::handshake;
 use node::protocol::packets::{PacketReader, PacketWriter};
 use node::protocol::wire::Fields;
@@ -11,13 +12,19 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long a test waits for something that has to happen.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An error of the server: number and message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused(pub u16, pub String);
 
 pub type Rows = Vec<Vec<Option<String>>>;
+
+/// What a statement answers where it is not refused: how many rows it changed, or the rows it found.
+pub enum Reply {
+    Done(u64),
+    Rows(Rows),
+}
 
 /// A client in text form. It panics where the protocol is broken and returns what the server refuses.
 pub struct Client {
@@ -37,12 +44,28 @@ impl Client {
         let proof = handshake::proof(&database::Secret::new(password), &greeting.salt);
         client.writer.set_sequence(1);
         client.send(&handshake::login(user, &proof));
-        client.packet()?;
+        let mut answer = client.packet()?;
+        if answer[0] == 0xfe {
+            // Asked for caching_sha2_password; the salt is that of the greeting.
+            client.reply(&sha2_proof(&database::Secret::new(password), &greeting.salt));
+            answer = client.packet()?;
+        }
+        if answer == [1, 4] {
+            // Without TLS a client asks for the key of RSA instead of sending the password.
+            client.reply(&[2]);
+            answer = client.packet()?;
+        }
+        assert!(answer == [1, 3] || answer[0] == 0, "{answer:?}");
         Ok(client)
     }
 
     pub fn root(address: SocketAddr) -> Client {
         Client::login(address, "root", "").unwrap()
+    }
+
+    fn reply(&mut self, payload: &[u8]) {
+        self.writer.set_sequence(self.reader.sequence());
+        self.send(payload);
     }
 
     fn send(&mut self, payload: &[u8]) {
@@ -65,11 +88,19 @@ impl Client {
     }
 
     pub fn command(&mut self, payload: &[u8]) -> Result<Rows, Refused> {
+        match self.outcome(payload)? {
+            Reply::Done(_) => Ok(Vec::new()),
+            Reply::Rows(rows) => Ok(rows),
+        }
+    }
+
+    /// What a command gives: rows, or how many it changed.
+    pub fn outcome(&mut self, payload: &[u8]) -> Result<Reply, Refused> {
         self.writer.set_sequence(0);
         self.send(payload);
         let first = self.packet()?;
         if first[0] == 0 {
-            return Ok(Vec::new());
+            return Ok(Reply::Done(Fields::new(&first[1..]).length().unwrap()));
         }
         let columns = Fields::new(&first).length().unwrap();
         for _ in 0..=columns {
@@ -79,7 +110,7 @@ impl Client {
         loop {
             let packet = self.packet()?;
             if packet[0] == 0xfe && packet.len() == 5 {
-                return Ok(rows);
+                return Ok(Reply::Rows(rows));
             }
             let mut fields = Fields::new(&packet);
             let row = (0..columns).map(|_| {
@@ -106,6 +137,17 @@ impl Client {
                 panic!("{sql}: {error:?}");
             }
         }
+    }
+
+    /// How many transactions the log holds.
+    pub fn logged(&mut self) -> usize {
+        let mut count = 0;
+        for file in self.query("SHOW BINARY LOGS").unwrap() {
+            let sql = format!("SHOW BINLOG EVENTS IN '{}'", file[0].clone().unwrap());
+            let events = self.query(&sql).unwrap();
+            count += events.iter().filter(|event| event[2].as_deref() == Some("Gtid")).count();
+        }
+        count
     }
 
     /// A result as one text: `1,a;2,NULL`.

@@ -1,5 +1,5 @@
 use super::super::binlog::Binlog;
-use super::super::link::{Context, Note, Receiving, Settings, applied_place, create_places};
+use super::super::link::{Context, Interrupt, Note, Receiving, Settings, applied_place, create_places};
 use super::super::position::LogPosition;
 use super::super::relay_log::RelayLog;
 use super::super::{binlog, encoding};
@@ -7,7 +7,7 @@ use super::*;
 use database::Gtid;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -16,12 +16,30 @@ struct Applying {
     conn: Connection,
     log: Arc<Binlog>,
     failures: Arc<Mutex<VecDeque<SqlError>>>,
+    /// Whether it was asked to end what it does.
+    asked: Arc<AtomicBool>,
 }
 
 impl Apply for Applying {
+    fn settle(&mut self) -> Result<(), SqlError> {
+        Ok(())
+    }
+
+    fn stopper(&self) -> Interrupt {
+        let asked = Arc::clone(&self.asked);
+        Box::new(move || asked.store(true, Ordering::SeqCst))
+    }
+
     fn apply(&mut self, transaction: &Transaction, note: Note<'_>) -> Result<(), SqlError> {
+        if self.log.file_name(LogPosition::START).starts_with("slow") && transaction.gtid.sequence == 2 {
+            while !self.asked.swap(false, Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            return Err(SqlError::new(1317, "70100", "Query execution was interrupted"));
+        }
         let empty = transaction.body == Body::Rows(Vec::new());
-        if let Some(error) = self.failures.lock().unwrap().pop_front().filter(|_| !empty) {
+        let failure = self.failures.lock().unwrap().pop_front();
+        if let Some(error) = failure.filter(|error| !empty || error.code == 1205) {
             return Err(error);
         }
         let tx = self.conn.transaction().unwrap();
@@ -48,10 +66,14 @@ fn connect(file: &Path) -> Connection {
 }
 
 fn bench(skip_errors: Vec<u16>) -> Bench {
+    bench_with("mysql-bin", skip_errors)
+}
+
+fn bench_with(base: &str, skip_errors: Vec<u16>) -> Bench {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("node.sqlite");
     let conn = connect(&file);
-    let log = Arc::new(Binlog::open(&conn, "mysql-bin", 1 << 30).unwrap());
+    let log = Arc::new(Binlog::open(&conn, base, 1 << 30).unwrap());
     create_places(&conn).unwrap();
     let failures = Arc::new(Mutex::new(VecDeque::new()));
     let context = Arc::new(Context {
@@ -65,14 +87,19 @@ fn bench(skip_errors: Vec<u16>) -> Bench {
             let (file, failures) = (file.clone(), Arc::clone(&failures));
             move || {
                 let (log, failures) = (Arc::clone(&log), Arc::clone(&failures));
-                Ok(Box::new(Applying { conn: connect(&file), log, failures }))
+                Ok(Box::new(Applying { conn: connect(&file), log, failures, asked: Arc::default() }))
             }
         }),
         skip_errors,
+        filters: crate::replication::filters::Filters::default(),
+        gtid_mode: true,
+        relay_log: "relay-bin".to_owned(),
+        read_lock: Arc::default(),
         relay_limit_bytes: 1 << 20,
         delay_ms: (AtomicU64::new(0), AtomicU64::new(0)),
+        calling: crate::replication::link::Calling::default(),
     });
-    let relay = RelayLog::open(&dir.path().join("relay.sqlite"), 1 << 20).unwrap();
+    let relay = RelayLog::open(&dir.path().join("relay.sqlite"), 1 << 20, 0).unwrap();
     let link = Link::new("", context, relay, Settings::default()).unwrap();
     Bench { _dir: dir, file, link, failures }
 }
@@ -136,7 +163,7 @@ fn what_is_executed_already_is_passed_over() {
     assert_eq!(bench.executed(), "source:1-3");
     assert_eq!(bench.logged().len(), 3);
     let conn = connect(&bench.file);
-    assert_eq!(applied_place(&conn, "").unwrap(), Some(LogPosition { file: 1, pos: 400 }));
+    assert_eq!(applied_place(&conn, "", 0).unwrap(), Some(LogPosition { file: 1, pos: 400 }));
     assert_eq!(binlog::files(&conn).unwrap().len(), 1);
 }
 
@@ -205,4 +232,55 @@ fn a_delay_holds_back_and_keeps_the_order() {
     bench.wait(|bench| bench.executed() == "source:1-2");
     assert!(started.elapsed() >= Duration::from_millis(145), "{:?}", started.elapsed());
     bench.link.stop_applier();
+}
+
+#[test]
+fn what_is_applied_by_place_is_not_applied_again_when_the_node_has_forgotten_its_gtids() {
+    let bench = bench(vec![]);
+    bench.receive(&[1, 2, 3]);
+    let forget = || bench.link.context.log.reset(&connect(&bench.file), 1).unwrap();
+    let waits = || bench.link.relay.next(0).unwrap().len();
+    let mut applier = Applier::new(&bench.link).unwrap();
+    assert_eq!(applier.step(&bench.link, now_ms()), Ok(Stepped::Applied));
+    assert_eq!(applier.step(&bench.link, now_ms()), Ok(Stepped::Applied));
+    // as kill -9 leaves it: nothing is discarded yet
+    drop(applier);
+    forget();
+    assert_eq!(waits(), 3);
+    bench.link.start_applier().unwrap();
+    bench.wait(|bench| bench.executed() == "source:3");
+    bench.link.stop_applier();
+    assert_eq!((bench.logged().len(), waits()), (1, 0));
+}
+
+#[test]
+fn an_applier_that_does_not_come_to_its_end_is_interrupted() {
+    let bench = bench_with("slow", vec![1317]);
+    bench.receive(&[1, 2]);
+    bench.link.start_applier().unwrap();
+    bench.wait(|bench| bench.executed() == "source:1");
+    let began = Instant::now();
+    bench.link.stop_applier();
+    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+    assert_eq!(bench.executed(), "source:1");
+    let state = bench.link.state();
+    assert_eq!((state.applying, state.apply_error.code), (false, 0));
+    assert_eq!(bench.link.relay.next(0).unwrap().len(), 1);
+}
+
+#[test]
+fn what_the_counter_skips_is_counted_when_it_is_done() {
+    let bench = bench(vec![]);
+    bench.receive(&[1, 2]);
+    bench.fail(SqlError::new(1205, "HY000", "Lock wait timeout exceeded"), 1);
+    bench.link.update(|state| state.skip_counter = 1);
+    let mut applier = Applier::new(&bench.link).unwrap();
+    assert!(matches!(applier.step(&bench.link, now_ms()), Ok(Stepped::Waiting(_))));
+    assert_eq!(bench.link.state().skip_counter, 1);
+    // STOP and START
+    let mut applier = Applier::new(&bench.link).unwrap();
+    assert_eq!(applier.step(&bench.link, now_ms()), Ok(Stepped::Skipped));
+    assert_eq!(bench.link.state().skip_counter, 0);
+    assert_eq!(applier.step(&bench.link, now_ms()), Ok(Stepped::Applied));
+    assert_eq!(bench.logged()[0], Body::Rows(vec![]));
 }

@@ -15,18 +15,18 @@ fn append(log: &Binlog, conn: &Connection, gtid: Option<&str>, sql: &str) -> Res
         let (origin, sequence) = text.split_once(':').unwrap();
         Gtid { origin: origin.into(), sequence: sequence.parse().unwrap() }
     });
-    log.append(conn, gtid, 7, 123, &body(sql))
+    log.append(conn, gtid, 7, 123, &body(sql)).map(Option::unwrap)
 }
 
 #[test]
 fn positions_are_bytes_and_follow_each_other() {
     let (conn, log) = open();
-    assert_eq!(head(&conn).unwrap(), LogPosition::START);
+    assert_eq!(head(&conn).unwrap(), LogPosition { file: 1, pos: DATA_POS });
     append(&log, &conn, None, "DROP TABLE a").unwrap();
     append(&log, &conn, None, "DROP TABLE b").unwrap();
     let records = log.read(&conn, LogPosition::START).unwrap();
     assert_eq!(records.len(), 2);
-    assert_eq!(records[0].end_pos, 4 + 64 + records[0].payload.len() as u64);
+    assert_eq!(records[0].end_pos, DATA_POS + 64 + records[0].payload.len() as u64);
     assert_eq!(records[0].end(), records[1].position);
     assert_eq!(records[1].end(), head(&conn).unwrap());
     assert_eq!(records[1].transaction().unwrap().body, body("DROP TABLE b"));
@@ -67,7 +67,7 @@ fn a_full_file_is_followed_by_the_next_and_old_files_can_be_purged() {
     assert!(listed.iter().rev().skip(1).all(|file| file.bytes >= 1000));
     log.purge_before(&conn, 2).unwrap();
     let first = log.read(&conn, LogPosition::START).unwrap().remove(0);
-    assert_eq!(first.position, LogPosition { file: 2, pos: 4 });
+    assert_eq!(first.position, LogPosition { file: 2, pos: DATA_POS });
     assert_eq!(
         gtids::read(&conn, PURGED).unwrap().to_string(),
         format!("other:1-{}", first.gtid.sequence - 1)
@@ -113,4 +113,47 @@ fn a_waiter_is_told_of_a_commit() {
     assert!(!log.wait_executed(&conn, &wanted, Some(Instant::now())).unwrap());
     append(&log, &conn, Some("other:1"), "x").unwrap();
     assert!(log.wait_executed(&conn, &wanted, Some(Instant::now())).unwrap());
+}
+
+#[test]
+fn a_file_is_as_old_as_this_nodes_last_write_to_it() {
+    let (conn, log) = open();
+    log.set_expire_seconds(3600);
+    append(&log, &conn, Some("other:1"), "committed long ago elsewhere").unwrap();
+    log.rotate(&conn).unwrap();
+    append(&log, &conn, Some("other:2"), "and this one too").unwrap();
+    log.rotate(&conn).unwrap();
+    assert_eq!(log.read(&conn, LogPosition::START).unwrap().len(), 2);
+    let aged = |file: u64| {
+        let sql = "UPDATE _evensum_binlog_files SET written_at_ms = written_at_ms - 3700000 WHERE file = ?1";
+        conn.execute(sql, [stored(file).unwrap()]).unwrap();
+    };
+    aged(2);
+    log.rotate(&conn).unwrap();
+    assert_eq!(files(&conn).unwrap()[0].file, 1, "an old file behind a young one stays");
+    aged(1);
+    let reading = log.reading(2);
+    log.rotate(&conn).unwrap();
+    assert_eq!(files(&conn).unwrap()[0].file, 2, "what is read stays");
+    drop(reading);
+    log.rotate(&conn).unwrap();
+    assert_eq!(files(&conn).unwrap()[0].file, 3);
+    assert_eq!(gtids::read(&conn, PURGED).unwrap().to_string(), "other:1-2");
+}
+
+#[test]
+fn files_of_a_node_without_their_times_grow_old_from_now_on() {
+    let conn = Connection::open_in_memory().unwrap();
+    conn.execute_batch(
+        "CREATE TABLE _evensum_binlog_files (file INTEGER PRIMARY KEY, bytes INTEGER NOT NULL);
+         INSERT INTO _evensum_binlog_files VALUES (1, 154), (2, 154);",
+    )
+    .unwrap();
+    let before = now_ms();
+    let log = Binlog::open(&conn, "mysql-bin", 1000).unwrap();
+    log.purge_older(&conn, before).unwrap();
+    assert_eq!(files(&conn).unwrap().len(), 2);
+    append(&log, &conn, None, "a").unwrap();
+    log.purge_older(&conn, now_ms() + 1).unwrap();
+    assert_eq!(files(&conn).unwrap().len(), 1);
 }

@@ -7,9 +7,14 @@ use super::Answer;
 use super::words::{Word, Words};
 use crate::SqlError;
 use crate::replication::links::{Changes, Links, Threads};
+use crate::replication::position::LogPosition;
 use crate::replication::status;
-use database::Secret;
+use crate::replication::until::Until;
+use database::{GtidSet, Secret};
 use rusqlite::Connection;
+
+/// The longest MASTER_HEARTBEAT_PERIOD, as in MySQL.
+const MAX_HEARTBEAT_SECONDS: f64 = 4_294_967.0;
 
 /// `CHANGE MASTER ['name'] TO …`, `CHANGE REPLICATION SOURCE TO … [FOR CHANNEL 'name']`.
 pub(super) fn change(links: &Links, words: &mut Words) -> Option<Result<Answer, SqlError>> {
@@ -52,6 +57,9 @@ fn read_option(words: &mut Words, option: &str, changes: &mut Changes) -> Result
         "AUTO_POSITION" => changes.auto_position = Some(words.number()? != 0),
         "CONNECT_RETRY" => changes.connect_retry_s = Some(words.number()?),
         "DELAY" => changes.delay_s = Some(words.number()?),
+        "RETRY_COUNT" => changes.retry_count = Some(words.number()?),
+        "HEARTBEAT_PERIOD" => heartbeat(words.seconds()?)?,
+        _ if option == "IGNORE_SERVER_IDS" => changes.ignore_server_ids = Some(server_ids(words)?),
         "USE_GTID" => {
             changes.auto_position = match words.name()?.to_ascii_lowercase().as_str() {
                 "slave_pos" | "current_pos" => Some(true),
@@ -59,13 +67,46 @@ fn read_option(words: &mut Words, option: &str, changes: &mut Changes) -> Result
                 _ => return Err(words.syntax()),
             }
         }
-        // Both say what this node does anyway: no TLS, and a password that is never sent as it is.
-        "SSL" | "SSL_VERIFY_SERVER_CERT" if words.number()? == 0 => {}
-        "SSL" | "SSL_VERIFY_SERVER_CERT" => return Err(SqlError::unsupported(format!("{option} = 1"))),
+        "SSL" => changes.ssl = Some(words.number()? != 0),
+        "SSL_CA" => changes.ssl_ca = Some(words.text()?),
+        "SSL_CERT" => changes.ssl_cert = Some(words.text()?),
+        "SSL_KEY" => changes.ssl_key = Some(words.text()?),
+        "SSL_VERIFY_SERVER_CERT" => changes.ssl_verify = Some(words.number()? != 0),
+        // A password is never sent in clear, so there is nothing to do.
         _ if option == "GET_MASTER_PUBLIC_KEY" || option == "GET_SOURCE_PUBLIC_KEY" => drop(words.number()?),
         _ => return Err(SqlError::unsupported(option)),
     }
     Ok(())
+}
+
+/// A source sends a heartbeat each second, whatever is asked for: never fewer, and never more.
+fn heartbeat(seconds: f64) -> Result<(), SqlError> {
+    if seconds < 1.0 {
+        return Err(SqlError::unsupported("a heartbeat more often than each second, or none"));
+    }
+    if seconds > MAX_HEARTBEAT_SECONDS {
+        let message = format!(
+            "The requested value for the heartbeat period is either negative or exceeds the maximum allowed \
+             ({MAX_HEARTBEAT_SECONDS} seconds)."
+        );
+        return Err(SqlError::new(1703, "HY000", message));
+    }
+    Ok(())
+}
+
+/// `(1, 2)`, or `()` for none.
+fn server_ids(words: &mut Words) -> Result<Vec<u32>, SqlError> {
+    let mut ids = Vec::new();
+    if !words.sign('(') {
+        return Err(words.syntax());
+    }
+    while !words.sign(')') {
+        if !ids.is_empty() && !words.sign(',') {
+            return Err(words.syntax());
+        }
+        ids.push(u32::try_from(words.number()?).map_err(|_| words.syntax())?);
+    }
+    Ok(ids)
 }
 
 /// The name of a link, in the place where MariaDB has it.
@@ -84,24 +125,37 @@ fn channel(words: &mut Words, name: &mut String) -> Result<(), SqlError> {
     Ok(())
 }
 
-/// `START SLAVE ['name'] [IO_THREAD] [, SQL_THREAD]`.
+/// `START SLAVE ['name'] [IO_THREAD] [, SQL_THREAD] [UNTIL …]`, `START ALL SLAVES`, and the same with STOP.
 pub(super) fn start_or_stop(
     links: &Links,
     words: &mut Words,
     start: bool,
 ) -> Option<Result<Answer, SqlError>> {
-    words.either("SLAVE", "REPLICA").then(|| {
-        let (name, threads) = read_threads(words)?;
-        if start {
-            links.start(&name, threads)?
-        } else {
-            links.stop(&name, threads)?
+    let all = words.take_all(&["ALL", "SLAVES"]) || words.take_all(&["ALL", "REPLICAS"]);
+    (all || words.either("SLAVE", "REPLICA")).then(|| {
+        let Asked { name, threads, until } = read_asked(words, start)?;
+        let names = match all {
+            true => links.all().iter().map(|link| link.name.clone()).collect(),
+            false => vec![name],
         };
+        for name in names {
+            match start {
+                true => links.start_until(&name, threads, until.clone())?,
+                false => links.stop(&name, threads)?,
+            }
+        }
         Ok(Answer::Done)
     })
 }
 
-fn read_threads(words: &mut Words) -> Result<(String, Threads), SqlError> {
+/// What a START or STOP is about.
+struct Asked {
+    name: String,
+    threads: Threads,
+    until: Option<Until>,
+}
+
+fn read_asked(words: &mut Words, start: bool) -> Result<Asked, SqlError> {
     let mut name = name(words);
     let mut threads = Threads { receiver: false, applier: false };
     loop {
@@ -119,12 +173,43 @@ fn read_threads(words: &mut Words) -> Result<(String, Threads), SqlError> {
     if !threads.receiver && !threads.applier {
         threads = Threads { receiver: true, applier: true };
     }
-    if words.is("UNTIL") {
-        return Err(SqlError::unsupported("START REPLICA UNTIL"));
-    }
+    let until = if start && words.take("UNTIL") { Some(read_until(words)?) } else { None };
     channel(words, &mut name)?;
     words.end()?;
-    Ok((name, threads))
+    Ok(Asked { name, threads, until })
+}
+
+fn read_until(words: &mut Words) -> Result<Until, SqlError> {
+    let option = words.name()?.to_ascii_uppercase();
+    if !words.sign('=') {
+        return Err(words.syntax());
+    }
+    let gtids = |words: &mut Words| {
+        let text = words.text()?;
+        text.parse::<GtidSet>()
+            .map_err(|_| SqlError::new(1772, "HY000", format!("Malformed GTID set specification '{text}'.")))
+    };
+    match option.as_str() {
+        "SQL_BEFORE_GTIDS" => Ok(Until::Before(gtids(words)?)),
+        "SQL_AFTER_GTIDS" => Ok(Until::After(gtids(words)?)),
+        "MASTER_LOG_FILE" | "SOURCE_LOG_FILE" => {
+            let file = words.text()?;
+            let pos = words.sign(',') && words.either("MASTER_LOG_POS", "SOURCE_LOG_POS") && words.sign('=');
+            if !pos {
+                return Err(SqlError::new(
+                    1277,
+                    "HY000",
+                    "Incorrect parameter or combination of parameters for START REPLICA UNTIL",
+                ));
+            }
+            let pos = words.number()?;
+            let place = LogPosition::in_file(&file, pos);
+            place.map(Until::Place).ok_or_else(|| {
+                SqlError::new(1210, "HY000", format!("Incorrect arguments: '{file}' is no log file"))
+            })
+        }
+        _ => Err(SqlError::unsupported(format!("START REPLICA UNTIL {option}"))),
+    }
 }
 
 /// `RESET SLAVE ['name'] [ALL]`.

@@ -5,6 +5,7 @@ use crate::SqlError;
 use crate::replication::status::Listing;
 use crate::results::ColumnMeta;
 use crate::session::{self, AdminStatements, SessionView};
+use crate::sql::surroundings::Process;
 use crate::storage::catalog::Catalog;
 use crate::storage::definition::TableDef;
 use rusqlite::types::Value;
@@ -12,12 +13,26 @@ use rusqlite::types::Value;
 impl AdminStatements for Admin {
     fn run(&self, session: &SessionView<'_>, sql: &str) -> Option<Result<session::Answer, SqlError>> {
         let key_of = |database: &str, table: &str| {
+            session.rights.read(database, table)?;
             let table = session.catalog.require(database, table)?;
             Ok(key(table)?.collect())
         };
-        let asking = Asking { conn: session.conn, database: session.database, key_of: &key_of };
+        let asking = Asking {
+            conn: session.conn,
+            database: session.database,
+            key_of: &key_of,
+            connection_id: session.connection_id,
+            stopped: session.stopped,
+            leave: session.leave,
+            holds_tables: session.holds_tables,
+            rights: session.rights,
+        };
         let answer = Admin::run(self, sql, &asking)?;
         Some(answer.and_then(|answer| in_stored_form(answer, session.catalog)))
+    }
+
+    fn processes(&self) -> Vec<Process> {
+        Admin::processes(self)
     }
 }
 

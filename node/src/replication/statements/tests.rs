@@ -1,5 +1,6 @@
 use super::super::link::Receiving;
 use super::*;
+use crate::accounts::rights::Rights;
 use crate::change::Body;
 use crate::session::variables::MoreVariables;
 use std::path::Path;
@@ -33,11 +34,16 @@ fn admin(dir: &Path) -> Admin {
         connect: Box::new(move || Ok(connect(&for_reads))),
         applies: Box::new(|| Err(SqlError::internal("nothing is applied here"))),
         skip_errors: Vec::new(),
+        filters: crate::replication::filters::Filters::default(),
+        gtid_mode: true,
+        relay_log: "relay-bin".to_owned(),
+        read_lock: Arc::default(),
         relay_limit_bytes: 1 << 20,
         delay_ms: (AtomicU64::new(0), AtomicU64::new(0)),
+        calling: crate::replication::link::Calling::default(),
     };
     let links = Links::open(dir, Arc::new(context)).unwrap();
-    Admin::new(Arc::new(links), Box::new(move |work| work(&connect(&for_writes))), Arc::default())
+    Admin::new(Arc::new(links), Box::new(move |_, work| work(&connect(&for_writes))), Arc::default())
 }
 
 impl Bench {
@@ -47,7 +53,25 @@ impl Bench {
             ("shop", "orders") => Ok(vec![0]),
             _ => Err(SqlError::new(1146, "42S02", format!("Table '{database}.{table}' doesn't exist"))),
         };
-        self.admin.run(sql, &Asking { conn: &conn, database: "shop", key_of: &key_of })
+        self.admin.run(
+            sql,
+            &Asking {
+                conn: &conn,
+                database: "shop",
+                key_of: &key_of,
+                connection_id: 0,
+                stopped: &AtomicBool::new(false),
+                leave: &|| {
+                    self.admin.context().read_lock.pass(
+                        false,
+                        Duration::from_millis(50),
+                        &AtomicBool::new(false),
+                    )
+                },
+                holds_tables: false,
+                rights: &Rights::node(),
+            },
+        )
     }
 
     fn ok(&self, sql: &str) {
@@ -138,10 +162,23 @@ fn both_generations_of_words_are_known() {
     assert_eq!(bench.table("SHOW ALL SLAVES STATUS").len(), 2);
     assert_eq!(bench.table("SHOW REPLICA STATUS FOR CHANNEL 'b'").len(), 1);
     assert_eq!(bench.error("SHOW SLAVE 'c' STATUS").code, 1617);
-    assert_eq!(bench.error("CHANGE MASTER TO MASTER_SSL=1").code, 1235);
+    bench.ok("CHANGE MASTER TO MASTER_SSL=1, MASTER_SSL_CA='/ca.pem'");
+    assert_eq!(bench.error("CHANGE MASTER TO MASTER_SSL_CIPHER='x'").code, 1235);
     assert_eq!(bench.error("CHANGE MASTER TO MASTER_HOST=").code, 1064);
     assert_eq!(bench.error("CHANGE MASTER TO MASTER_LOG_POS=4, MASTER_AUTO_POSITION=1").code, 1776);
-    assert_eq!(bench.error("START SLAVE UNTIL SQL_AFTER_GTIDS='a:1'").code, 1235);
+    assert_eq!(bench.error("START SLAVE UNTIL SQL_AFTER_MTS_GAPS=1").code, 1235);
+    assert_eq!(bench.error("START SLAVE UNTIL MASTER_LOG_FILE='mysql-bin.000001'").code, 1277);
+    assert_eq!(bench.error("START SLAVE UNTIL SQL_AFTER_GTIDS='x'").code, 1772);
+    assert_eq!(bench.error("STOP SLAVE UNTIL SQL_AFTER_GTIDS='a:1'").code, 1064);
+    assert_eq!(bench.error("CHANGE MASTER TO MASTER_BIND='eth0'").code, 1235);
+    bench.ok(
+        "CHANGE MASTER 'a' TO MASTER_RETRY_COUNT=3, MASTER_HEARTBEAT_PERIOD=2.5, IGNORE_SERVER_IDS=(4, 5), \
+         MASTER_LOG_FILE='mysql-bin.000001', MASTER_LOG_POS='154'",
+    );
+    let again = admin(bench.dir.path());
+    let settings = again.links.get("a").unwrap().settings();
+    assert_eq!((settings.retry_count, settings.ignore_server_ids.as_slice()), (3, &[4, 5][..]));
+    assert_eq!(settings.from, Some(LogPosition { file: 1, pos: 154 }));
 }
 
 #[test]
@@ -173,8 +210,8 @@ fn the_log_is_shown_rotated_purged_and_reset() {
     assert_eq!(status[4].as_deref(), Some(&*format!("{}:1-2", bench.admin.log().server_uuid())));
     assert_eq!(bench.table("SHOW BINARY LOGS").len(), 2);
     let events = bench.table("SHOW BINLOG EVENTS IN 'mysql-bin.000002' FROM 4 LIMIT 5");
-    assert_eq!(events.len(), 1);
-    assert!(events[0][5].as_deref().unwrap().ends_with("use `shop`; CREATE TABLE b (id INT)"));
+    assert_eq!(events.len(), 4);
+    assert_eq!(events[3][5].as_deref(), Some("use `shop`; CREATE TABLE b (id INT)"));
     bench.ok("PURGE BINARY LOGS TO 'mysql-bin.000002'");
     assert_eq!(bench.table("SHOW BINARY LOGS").len(), 1);
     assert_eq!(bench.error("PURGE BINARY LOGS TO 'mysql-bin.000009'").code, 1373);

@@ -1,9 +1,11 @@
 //! Cuts an administrator's statement into words, strings and signs.
 //!
 //! The small grammar of these statements needs no more: names and keywords, quoted strings, numbers, single
-//! signs. Comments are space. Keywords are compared without case.
+//! signs. Comments are space, but the code in versioned ones counts. Keywords are compared without case.
 
 use crate::SqlError;
+use crate::accounts::secrets::hidden;
+use crate::sql::comments::uncommented;
 
 /// One word of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,10 +28,11 @@ pub struct Words {
 }
 
 impl Words {
-    /// Cuts a statement; none if a quote is not closed.
+    /// Cuts a statement; none if a quote or a comment is not closed.
     pub fn cut(sql: &str) -> Option<Words> {
         let mut words = std::collections::VecDeque::new();
-        let mut rest = sql.trim_start();
+        let (text, _) = uncommented(sql)?;
+        let mut rest = text.trim_start();
         while let Some(first) = rest.chars().next() {
             let (word, taken) = match first {
                 '\'' | '"' | '`' => {
@@ -40,16 +43,12 @@ impl Words {
                     let taken = rest.find(|c| !in_name(c)).unwrap_or(rest.len());
                     (Word::Plain(rest[..taken].to_owned()), taken)
                 }
-                _ if rest.starts_with("/*") => {
-                    rest = rest.get(rest.find("*/")? + 2..)?.trim_start();
-                    continue;
-                }
                 sign => (Word::Sign(sign), sign.len_utf8()),
             };
             words.push_back(word);
             rest = rest[taken..].trim_start();
         }
-        Some(Words { words, near: sql.chars().take(80).collect() })
+        Some(Words { words, near: hidden(sql).chars().take(80).collect() })
     }
 
     /// The next word, without taking it.

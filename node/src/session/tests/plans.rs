@@ -16,7 +16,7 @@ fn plan(session: &Session, sql: &str) -> String {
     let desk = Arc::clone(&session.desk);
     let state = desk.lock();
     let catalog = session.engine.store.catalog(&state.conn).unwrap();
-    let (compiled, binds) = session.compile(&catalog, &query, &[]).unwrap();
+    let (compiled, binds) = session.compile(&state.conn, &catalog, &query, &[]).unwrap();
     let mut statement = state.conn.prepare(&format!("EXPLAIN QUERY PLAN {}", compiled.sql)).unwrap();
     let steps: Vec<String> = statement
         .query_map(params_from_iter(&binds), |row| row.get(3))

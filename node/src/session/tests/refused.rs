@@ -1,0 +1,70 @@
+//! What this node does not have gets 1064 or 1235 and changes nothing; never OK.
+
+use super::{Inside, error, rows, run};
+
+const REFUSED: [&str; 44] = [
+    "CREATE VIEW v AS SELECT 1",
+    "CREATE PROCEDURE p() SELECT 1",
+    "CREATE FUNCTION f() RETURNS INT RETURN 1",
+    "CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW SET NEW.v = 1",
+    "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO DELETE FROM t",
+    "CREATE TEMPORARY TABLE x (id INT)",
+    "CREATE TABLE x SELECT * FROM t",
+    "CREATE TABLE x (id INT PRIMARY KEY) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10))",
+    "CREATE TABLE x (id INT REFERENCES t (id), FOREIGN KEY (id) REFERENCES t (id))",
+    "CREATE TABLE x (id INT CHECK (id > 0))",
+    "CREATE TABLE x (id INT, twice INT AS (id * 2))",
+    "CREATE SEQUENCE s",
+    "CREATE TABLESPACE s ADD DATAFILE 's.ibd'",
+    "CREATE SERVER s FOREIGN DATA WRAPPER mysql OPTIONS (HOST 'h')",
+    "ALTER TABLE t DROP PARTITION p0",
+    "ALTER VIEW v AS SELECT 2",
+    "DROP VIEW v",
+    "DROP PROCEDURE p",
+    "DROP TRIGGER g",
+    "DROP EVENT e",
+    "CALL p()",
+    "LOAD DATA INFILE '/etc/passwd' INTO TABLE t",
+    "LOAD XML INFILE 'x' INTO TABLE t",
+    "SELECT * FROM t INTO OUTFILE '/tmp/t'",
+    "XA START 'x'",
+    "HANDLER t OPEN",
+    "HANDLER t READ FIRST",
+    "LOCK INSTANCE FOR BACKUP",
+    "UPDATE t, t AS u SET t.v = 1 WHERE t.id = u.id",
+    "UPDATE IGNORE t SET v = 1",
+    "INSERT INTO t VALUES (9, 9) RETURNING id",
+    "IMPORT TABLE FROM 'x'",
+    "INSTALL PLUGIN p SONAME 'p.so'",
+    "UNINSTALL PLUGIN p",
+    "EXPLAIN FORMAT=JSON SELECT * FROM t",
+    "EXPLAIN ANALYZE DELETE FROM t",
+    "EXPLAIN EXTENDED SELECT * FROM t",
+    "EXPLAIN CREATE TABLE u (id INT)",
+    "ANALYZE FORMAT=JSON SELECT * FROM t",
+    "CACHE INDEX t IN hot",
+    "SHOW PROFILES",
+    "SHOW ENGINE InnoDB STATUS",
+    "SIGNAL SQLSTATE '45000'",
+    "GET DIAGNOSTICS @n = NUMBER",
+];
+
+#[test]
+fn what_is_not_there_is_refused_and_changes_nothing() {
+    let inside = Inside::new();
+    let mut s = inside.session();
+    run(&mut s, "CREATE TABLE t (id INT PRIMARY KEY, v INT)");
+    run(&mut s, "INSERT INTO t VALUES (1, 10)");
+    inside.logged();
+    let mut wrong = Vec::new();
+    for sql in REFUSED {
+        let code = error(&mut s, sql).code;
+        if ![1064, 1235].contains(&code) {
+            wrong.push(format!("{sql}: {code}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(rows(&mut s, "SHOW TABLES"), ["t"]);
+    assert_eq!(rows(&mut s, "SELECT * FROM t"), ["1|10"]);
+    assert!(inside.logged().is_empty());
+}
