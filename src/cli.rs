@@ -2,9 +2,11 @@
 //!
 //! Invariant: no flag takes a password. Not here: what the flags do.
 
+mod clone;
 mod looking;
 mod service;
 
+pub use clone::*;
 pub use looking::*;
 pub use service::*;
 
@@ -65,6 +67,18 @@ Examples:
       puts back what that run changed"
     )]
     Sync(SyncArgs),
+    /// Give a new node a copy of another one that is being written to, and let it join the ring
+    #[command(after_help = "\
+Examples:
+  evensum clone mysql://root@db1:33061 mysql://root@db3:33061
+      db3 gets all rows of db1 and its place in replication; then each of both replicates from the other
+  evensum clone --ring-next mysql://root@db2:33061 mysql://root@db1:33061 mysql://root@db3:33061
+      db2, which replicates from db1, replicates from db3 afterwards: db1, db3, db2 are a ring
+  evensum clone --dry-run mysql://root@db1:33061 mysql://root@db3:33061
+
+SOURCE and TARGET are bundled nodes. For MariaDB use mariadb-dump --master-data --gtid, for MySQL its own CLONE INSTANCE.
+Exit codes: 0 done, 2 could not finish, 3 usage or configuration, 4 refused for safety, 130 and 143 stopped by a signal.")]
+    Clone(CloneArgs),
     /// Run one node of the bundled database
     #[command(after_help = "\
 Examples:
@@ -169,6 +183,7 @@ impl Command {
         match self {
             Command::Check(args) => args.format() == Format::Json,
             Command::Sync(args) => args.json,
+            Command::Clone(args) => args.json,
             Command::Node(args) => args.json,
             Command::Status(args) => args.json,
             Command::Doctor(args) => args.json,

@@ -13,6 +13,7 @@ use crate::option_file::OptionFile;
 use crate::password::{self, Sources};
 use checker::Selection;
 use database::Secret;
+use database::mysql::clone::Way;
 use database::mysql::{Board, Connection, Identity, LedgerConnection, Options, PositionConnection};
 use database::target::{Said, Target};
 use futures_util::future::{join_all, try_join, try_join_all, try_join3};
@@ -255,6 +256,23 @@ impl Connected {
     /// A second connection to the same node.
     pub async fn another(&self, options: &Options) -> Result<Connection, Failure> {
         Ok(Connection::connect(&self.target, self.secret.as_ref(), options).await?)
+    }
+
+    /// How another node reaches this one, by the account that reached it here, and encrypted if that was.
+    pub async fn way(&mut self) -> Result<Way, Failure> {
+        Ok(Way {
+            encrypted: self.connection.is_encrypted().await?,
+            host: self.target.host.clone(),
+            port: self.target.port,
+            user: self.target.user.clone(),
+            password: self.secret.clone().unwrap_or_default(),
+        })
+    }
+
+    /// Whether the node lets this account in.
+    pub async fn try_account(&self, user: &str, secret: &Secret, options: &Options) -> Result<(), Failure> {
+        let target = Target { user: user.into(), ..self.target.clone() };
+        Ok(Connection::connect(&target, Some(secret), options).await.map(drop)?)
     }
 
     /// A connection for asking where the node stands.

@@ -6,6 +6,7 @@
 mod account;
 mod alert;
 pub mod check;
+pub mod clone;
 pub mod doctor;
 mod generate;
 mod hidden;
@@ -45,6 +46,7 @@ pub fn run(command: Command) -> Result<Outcome, Failure> {
     match command {
         Command::Check(args) => runtime.block_on(check::run(args)),
         Command::Sync(args) => runtime.block_on(sync::run(args)),
+        Command::Clone(args) => runtime.block_on(clone::run(args)),
         Command::Node(args) => runtime.block_on(node::run(args)),
         Command::Status(args) => runtime.block_on(status::run(args)),
         Command::Doctor(args) => runtime.block_on(doctor::run(args)),

@@ -174,6 +174,16 @@ impl Failure {
         Failure::new("E0502", Outcome::Incomplete, what, advice)
     }
 
+    /// A copy, or what follows on it, that did not come to its end.
+    pub fn cloning(
+        what: impl Into<String>,
+        changed: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Failure {
+        let failure = Failure::new("E0503", Outcome::Incomplete, what, advice);
+        Failure { changed: Some(changed.into()), ..failure }
+    }
+
     /// Something that the operating system did not let us do.
     pub fn system(what: impl Into<String>) -> Failure {
         Failure::new("E0901", Outcome::Incomplete, what, "")

@@ -68,6 +68,36 @@ fn show(bar: Option<ProgressBar>, line: impl Fn() -> String + Send + 'static) ->
     }
 }
 
+/// Tells a person what somebody else knows: the latest sentence that was said.
+pub struct Told {
+    bar: Option<ProgressBar>,
+    text: Arc<Mutex<String>>,
+    timer: Timer,
+}
+
+impl Told {
+    /// A line on stderr.
+    pub fn new(text: &str) -> Told {
+        let text = Arc::new(Mutex::new(text.to_owned()));
+        let (bar, shared) = (bar(None, "{spinner} {wide_msg}"), text.clone());
+        let line = move || shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Told { timer: show(bar.clone(), line), bar, text }
+    }
+
+    /// From now on it says this.
+    pub fn say(&self, text: String) {
+        *self.text.lock().unwrap_or_else(PoisonError::into_inner) = text;
+    }
+
+    /// Takes the line off the terminal.
+    pub fn finish(self) {
+        drop(self.timer);
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 /// Listens to a run and tells a person.
 pub struct Line {
     bar: Option<ProgressBar>,
@@ -320,7 +350,7 @@ impl State {
 }
 
 /// How long the rest takes, if it takes as long as the rows so far; nothing before one percent, nor past the estimate.
-fn time_left(rows: u64, estimate: u64, elapsed: Duration) -> Option<Duration> {
+pub fn time_left(rows: u64, estimate: u64, elapsed: Duration) -> Option<Duration> {
     if rows == 0 || rows.saturating_mul(100) < estimate || rows >= estimate {
         return None;
     }

@@ -2,6 +2,7 @@
 //!
 //! Pure functions from values to text: nothing here prints, connects or decides.
 
+pub mod clone;
 pub mod doctor;
 pub mod json;
 pub mod pt;

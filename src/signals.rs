@@ -86,13 +86,18 @@ pub fn watch_input(stop: &Stop) {
 
 /// From now on the first signal raises `stop`, and the second ends the program.
 pub fn watch(stop: &Stop) -> Result<Interrupt, Failure> {
+    watch_saying(stop, "stopping after the chunk at hand; once more ends it at once")
+}
+
+/// The same in other words.
+pub fn watch_saying(stop: &Stop, words: &'static str) -> Result<Interrupt, Failure> {
     let (mut signals, interrupt, stop) = (Signals::listen()?, Interrupt::default(), stop.clone());
     let seen = interrupt.clone();
     tokio::spawn(async move {
         let first = signals.next().await;
         seen.0.store(first, Ordering::Relaxed);
         stop.raise();
-        output::note("evensum: stopping after the chunk at hand; once more ends it at once");
+        output::note(&format!("evensum: {words}"));
         let second = signals.next().await;
         std::process::exit(Outcome::Signal(second).code().into());
     });

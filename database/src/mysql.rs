@@ -21,6 +21,7 @@
 //! Not here: pools, retries, comparing, deciding.
 
 mod binlog;
+pub mod clone;
 mod counted;
 mod digest;
 mod fault;
