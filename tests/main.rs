@@ -35,5 +35,7 @@ mod scenarios;
 mod served;
 mod servers;
 mod service;
+mod soak;
 mod tidy;
+mod walkthroughs;
 mod workload;

@@ -1,0 +1,103 @@
+//! A wire between two nodes that can be cut, and that can swallow what is sent.
+//!
+//! A cut wire closes its connections and takes no new ones; a silent one keeps them and carries nothing, as when a cable is out: nobody is
+//! told. What a silent wire holds back arrives when it is whole again, in its order, unless somebody has hung up meanwhile.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Whole,
+    Silent,
+    Cut,
+}
+
+struct Inner {
+    state: Mutex<(State, Vec<TcpStream>)>,
+    changed: Condvar,
+    over: AtomicBool,
+}
+
+pub struct Wire {
+    pub port: u16,
+    inner: Arc<Inner>,
+}
+
+impl Wire {
+    /// A wire to what listens on this port.
+    pub fn to(target: u16) -> Wire {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let inner = Arc::new(Inner {
+            state: Mutex::new((State::Whole, Vec::new())),
+            changed: Condvar::new(),
+            over: AtomicBool::new(false),
+        });
+        let for_thread = Arc::clone(&inner);
+        std::thread::spawn(move || {
+            while let Ok((near, _)) = listener.accept() {
+                if for_thread.over.load(Ordering::SeqCst) {
+                    return;
+                }
+                // one that is refused or gone sees its connection closed
+                let _ = for_thread.join(near, target);
+            }
+        });
+        Wire { port, inner }
+    }
+
+    /// Puts the wire into this state; how many connections it carried.
+    pub fn put(&self, state: State) -> usize {
+        let mut inner = self.inner.state.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.0 = state;
+        let carried = inner.1.len() / 2;
+        if state == State::Cut {
+            inner.1.drain(..).for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
+        }
+        drop(inner);
+        self.inner.changed.notify_all();
+        carried
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.inner.over.store(true, Ordering::SeqCst);
+        self.put(State::Cut);
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+impl Inner {
+    fn join(self: &Arc<Inner>, near: TcpStream, target: u16) -> std::io::Result<()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.0 == State::Cut {
+            return Ok(());
+        }
+        let far = TcpStream::connect_timeout(&([127, 0, 0, 1], target).into(), Duration::from_secs(1))?;
+        state.1.retain(|stream| stream.peer_addr().is_ok());
+        for (from, to) in [(&near, &far), (&far, &near)] {
+            state.1.push(from.try_clone()?);
+            let (from, to, inner) = (from.try_clone()?, to.try_clone()?, Arc::clone(self));
+            std::thread::spawn(move || inner.carry(from, to));
+        }
+        Ok(())
+    }
+
+    fn carry(&self, mut from: TcpStream, mut to: TcpStream) {
+        let mut bytes = vec![0; 64 << 10];
+        while let Ok(count @ 1..) = from.read(&mut bytes) {
+            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            drop(self.changed.wait_while(state, |state| state.0 == State::Silent));
+            if to.write_all(&bytes[..count]).is_err() {
+                break;
+            }
+        }
+        let _ = from.shutdown(Shutdown::Both);
+        let _ = to.shutdown(Shutdown::Both);
+    }
+}
