@@ -11,6 +11,7 @@ mod explain;
 mod flush;
 mod logging;
 mod prepared;
+mod queries;
 mod readings;
 mod set;
 mod sleep;
@@ -22,6 +23,7 @@ mod tests;
 pub mod transaction;
 mod user_variables;
 pub mod variables;
+mod writes;
 
 use std::collections::HashMap;
 use std::fmt;

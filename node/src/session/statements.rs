@@ -5,42 +5,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use sqlparser::ast::{Query, Statement};
+use sqlparser::ast::Statement;
 
 use super::accounts::is_about_accounts;
 use super::logging;
-use super::readings::{counts_all, reads_no_table, waits_or_commits};
+use super::readings::waits_or_commits;
 use super::surroundings::Around;
 use super::table_locks::switches_keys;
 use super::transaction::{Desk, Mode, State};
 use super::{Answer, ExecError, Session, SessionView};
 use crate::SqlError;
 use crate::accounts::gate;
-use crate::change::Body;
 use crate::results::{Done, Param, Sink};
-use crate::sql::dml::{Changes, Outcome, Work};
-use crate::sql::expression::{Environment, Facts, Translator};
-use crate::sql::locks::takes_locks;
+use crate::sql::dml::Outcome;
+use crate::sql::expression::{Environment, Facts};
 use crate::sql::parse::Text;
 use crate::sql::rand::Seeds;
-use crate::sql::select::Compiled;
-use crate::sql::show::Diagnostics;
-use crate::sql::targets::targets;
 use crate::sql::text_bytes::in_utf8;
-use crate::sql::{output, show, table_statements};
+use crate::sql::{output, table_statements};
 use crate::storage::catalog::Catalog;
 use crate::storage::writer_lock::Patience;
-
-impl Desk {
-    /// Ends a snapshot that only served one statement.
-    pub fn rollback_reading(&self, state: &mut State) {
-        if state.mode == Mode::Reading {
-            // Only the snapshot ends: what the client has begun goes on.
-            let _ = state.conn.execute_batch("ROLLBACK");
-            state.mode = Mode::Idle;
-        }
-    }
-}
 
 /// What begins a statement that EXPLAIN tells the plan of.
 const EXPLAINED: [&str; 6] = ["SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "WITH"];
@@ -287,69 +271,6 @@ impl Session {
         })
     }
 
-    fn query(&mut self, query: &Query, params: &[Param], sink: &mut dyn Sink) -> Result<(), ExecError> {
-        let desk = Arc::clone(&self.desk);
-        let mut state = desk.lock();
-        let idle = state.mode == Mode::Idle;
-        if takes_locks(query) {
-            let wait = self.lock_wait();
-            desk.write(&mut state, wait)?;
-        } else {
-            desk.read(&mut state)?;
-        }
-        let result = self.select(&state, query, params, sink);
-        if idle && reads_no_table(query) {
-            // As in MySQL, what reads no table begins no transaction.
-            desk.rollback_reading(&mut state);
-        }
-        self.close(&desk, &mut state, result.is_ok())?;
-        self.next_read_only = false;
-        self.found_rows = result?;
-        self.row_count = -1;
-        self.warnings.clear();
-        self.failed = None;
-        let status = self.status_of(&state);
-        Ok(sink.end(0, status)?)
-    }
-
-    fn select(
-        &self,
-        state: &State,
-        query: &Query,
-        params: &[Param],
-        sink: &mut dyn Sink,
-    ) -> Result<u64, ExecError> {
-        let catalog = self.engine.store.catalog(&state.conn)?;
-        let (compiled, binds) = self.compile(&state.conn, &catalog, query, params)?;
-        let sent = output::stream(&state.conn, &compiled, &binds, sink)?;
-        let Some(mut all) = counts_all(query) else { return Ok(sent) };
-        all.limit_clause = None;
-        all.order_by = None;
-        let (compiled, binds) = self.compile(&state.conn, &catalog, &all, params)?;
-        let sql = format!("SELECT count(*) FROM ({})", compiled.sql);
-        let found: i64 = state
-            .conn
-            .query_row(&sql, rusqlite::params_from_iter(&binds), |row| row.get(0))
-            .map_err(SqlError::from)?;
-        Ok(u64::try_from(found).unwrap_or(sent))
-    }
-
-    pub(super) fn compile(
-        &self,
-        conn: &Connection,
-        catalog: &Catalog,
-        query: &Query,
-        params: &[Param],
-    ) -> Result<(Compiled, Vec<rusqlite::types::Value>), SqlError> {
-        let counted = counts_all(query);
-        let query = counted.as_ref().unwrap_or(query);
-        self.with_environment(conn, catalog, params, |env| {
-            let mut translator = Translator::new(env);
-            let compiled = translator.query(query, None)?;
-            Ok((compiled, translator.binds))
-        })
-    }
-
     /// Whether a statement that runs now is a transaction of its own: [`Session::close`] commits it or rolls it back.
     pub(super) fn stands_alone(&self, state: &State) -> bool {
         !state.begun && self.autocommit()
@@ -371,126 +292,5 @@ impl Session {
         }
         desk.rollback(state);
         Ok(())
-    }
-
-    pub(super) fn refuse_read_only(&self, state: &State) -> Result<(), SqlError> {
-        if state.read_only || (!state.begun && self.begins_read_only()) {
-            return Err(SqlError::new(1792, "25006", "Cannot execute statement in a READ ONLY transaction."));
-        }
-        let option = match self.variables.is_on("read_only") {
-            true if self.variables.is_on("super_read_only") => "--super-read-only",
-            true if gate::write_in_spite_of_read_only(&self.rights()).is_err() => "--read-only",
-            _ => return Ok(()),
-        };
-        let message = format!(
-            "The MySQL server is running with the {option} option so it cannot execute this statement"
-        );
-        Err(SqlError::new(1290, "HY000", message))
-    }
-
-    fn change(&mut self, statement: &Statement, raw: &str, params: &[Param]) -> Result<Outcome, SqlError> {
-        let speech = self.speech(raw, params)?;
-        let desk = Arc::clone(&self.desk);
-        let mut state = desk.lock();
-        self.refuse_read_only(&state)?;
-        let _leave = self.write_tables(&desk, &mut state, &|| targets(statement, &self.database), true)?;
-        let logged = self.variables.is_on("sql_log_bin");
-        let result = self.write_rows(&mut state, statement, (&self.database, params, logged), speech);
-        let closed = self.close(&desk, &mut state, result.is_ok());
-        self.next_read_only = false;
-        let outcome = result?;
-        if outcome.last_insert_id.is_some() {
-            self.variables.forget_insert_id();
-        }
-        closed?;
-        Ok(outcome)
-    }
-
-    /// Runs a definition: it commits what was open, and is a transaction of its own.
-    fn define(&mut self, statement: &Statement, raw: &str) -> Result<Outcome, SqlError> {
-        let desk = Arc::clone(&self.desk);
-        let mut state = desk.lock();
-        self.refuse_read_only(&state)?;
-        let leave = self.leave_to_write(&state)?;
-        desk.check_lost(&mut state)?;
-        desk.commit(&mut state, self.engine.log.as_ref(), self.engine.server_id)?;
-        drop(leave);
-        let _leave = self.write_tables(&desk, &mut state, &|| targets(statement, &self.database), true)?;
-        let result = self.define_in(&mut state, statement, &self.database).and_then(|outcome| {
-            if self.variables.is_on("sql_log_bin") {
-                let body = Body::Statement { database: self.database.as_str().into(), sql: raw.into() };
-                let at = super::transaction::now_ms();
-                self.engine.log.append(&state.conn, None, self.engine.server_id, at, &body)?;
-            }
-            Ok(outcome)
-        });
-        match result {
-            Ok(outcome) => {
-                desk.commit(&mut state, self.engine.log.as_ref(), self.engine.server_id)?;
-                self.engine.log.committed();
-                drop(state);
-                self.forget_dropped_database()?;
-                Ok(outcome)
-            }
-            Err(error) => {
-                desk.rollback(&mut state);
-                Err(error)
-            }
-        }
-    }
-
-    /// Runs a definition inside the open write transaction.
-    pub(super) fn define_in(
-        &self,
-        state: &mut State,
-        statement: &Statement,
-        database: &str,
-    ) -> Result<Outcome, SqlError> {
-        let catalog = Catalog::read(&state.conn)?;
-        let facts = self.facts();
-        let around = Around { session: self, conn: &state.conn };
-        let env = Environment {
-            catalog: &catalog,
-            database,
-            variables: &self.variables,
-            params: &[],
-            facts: &facts,
-            locked: self.table_lock.as_ref().map(|lock| &lock.locked),
-            server: &around,
-        };
-        let changes: Option<&mut Changes> = None;
-        let stopped = self.desk.stopped();
-        Work { conn: &state.conn, env: &env, changes, found_rows: false, stopped }.define(statement)
-    }
-
-    fn forget_dropped_database(&mut self) -> Result<(), SqlError> {
-        if self.database.is_empty() {
-            return Ok(());
-        }
-        let name = std::mem::take(&mut self.database);
-        match self.use_database(&name) {
-            Err(error) if error.code == 1049 => Ok(()),
-            other => other,
-        }
-    }
-
-    fn show(&mut self, text: &Text, sink: &mut dyn Sink) -> Result<(), ExecError> {
-        let desk = Arc::clone(&self.desk);
-        let mut state = desk.lock();
-        let idle = state.mode == Mode::Idle;
-        desk.read(&mut state)?;
-        let result = (|| -> Result<u64, ExecError> {
-            let catalog = self.engine.store.catalog(&state.conn)?;
-            let left = Diagnostics { warnings: &self.warnings, error: self.failed.as_ref() };
-            let (compiled, binds) =
-                self.with_environment(&state.conn, &catalog, &[], |env| show::translate(env, text, &left))?;
-            output::stream(&state.conn, &compiled, &binds, sink)
-        })();
-        if idle {
-            desk.rollback_reading(&mut state);
-        }
-        self.found_rows = result?;
-        let status = self.status_of(&state);
-        Ok(sink.end(0, status)?)
     }
 }

@@ -1,0 +1,123 @@
+//! Statements that read: SELECT and SHOW, each in the session's snapshot.
+//!
+//! A statement reads the transaction that is open, or begins one as in MySQL; what reads no table leaves none behind.
+//! A SELECT that locks rows takes the turn to write first. Invariant: nothing here changes a row.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use sqlparser::ast::Query;
+
+use super::readings::{counts_all, reads_no_table};
+use super::transaction::{Desk, Mode, State};
+use super::{ExecError, Session};
+use crate::SqlError;
+use crate::results::{Param, Sink};
+use crate::sql::expression::Translator;
+use crate::sql::locks::takes_locks;
+use crate::sql::parse::Text;
+use crate::sql::select::Compiled;
+use crate::sql::show::Diagnostics;
+use crate::sql::{output, show};
+use crate::storage::catalog::Catalog;
+
+impl Desk {
+    /// Ends a snapshot that only served one statement.
+    pub fn rollback_reading(&self, state: &mut State) {
+        if state.mode == Mode::Reading {
+            // Only the snapshot ends: what the client has begun goes on.
+            let _ = state.conn.execute_batch("ROLLBACK");
+            state.mode = Mode::Idle;
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn query(
+        &mut self,
+        query: &Query,
+        params: &[Param],
+        sink: &mut dyn Sink,
+    ) -> Result<(), ExecError> {
+        let desk = Arc::clone(&self.desk);
+        let mut state = desk.lock();
+        let idle = state.mode == Mode::Idle;
+        if takes_locks(query) {
+            let wait = self.lock_wait();
+            desk.write(&mut state, wait)?;
+        } else {
+            desk.read(&mut state)?;
+        }
+        let result = self.select(&state, query, params, sink);
+        if idle && reads_no_table(query) {
+            // As in MySQL, what reads no table begins no transaction.
+            desk.rollback_reading(&mut state);
+        }
+        self.close(&desk, &mut state, result.is_ok())?;
+        self.next_read_only = false;
+        self.found_rows = result?;
+        self.row_count = -1;
+        self.warnings.clear();
+        self.failed = None;
+        let status = self.status_of(&state);
+        Ok(sink.end(0, status)?)
+    }
+
+    fn select(
+        &self,
+        state: &State,
+        query: &Query,
+        params: &[Param],
+        sink: &mut dyn Sink,
+    ) -> Result<u64, ExecError> {
+        let catalog = self.engine.store.catalog(&state.conn)?;
+        let (compiled, binds) = self.compile(&state.conn, &catalog, query, params)?;
+        let sent = output::stream(&state.conn, &compiled, &binds, sink)?;
+        let Some(mut all) = counts_all(query) else { return Ok(sent) };
+        all.limit_clause = None;
+        all.order_by = None;
+        let (compiled, binds) = self.compile(&state.conn, &catalog, &all, params)?;
+        let sql = format!("SELECT count(*) FROM ({})", compiled.sql);
+        let found: i64 = state
+            .conn
+            .query_row(&sql, rusqlite::params_from_iter(&binds), |row| row.get(0))
+            .map_err(SqlError::from)?;
+        Ok(u64::try_from(found).unwrap_or(sent))
+    }
+
+    pub(super) fn compile(
+        &self,
+        conn: &Connection,
+        catalog: &Catalog,
+        query: &Query,
+        params: &[Param],
+    ) -> Result<(Compiled, Vec<rusqlite::types::Value>), SqlError> {
+        let counted = counts_all(query);
+        let query = counted.as_ref().unwrap_or(query);
+        self.with_environment(conn, catalog, params, |env| {
+            let mut translator = Translator::new(env);
+            let compiled = translator.query(query, None)?;
+            Ok((compiled, translator.binds))
+        })
+    }
+
+    pub(super) fn show(&mut self, text: &Text, sink: &mut dyn Sink) -> Result<(), ExecError> {
+        let desk = Arc::clone(&self.desk);
+        let mut state = desk.lock();
+        let idle = state.mode == Mode::Idle;
+        desk.read(&mut state)?;
+        let result = (|| -> Result<u64, ExecError> {
+            let catalog = self.engine.store.catalog(&state.conn)?;
+            let left = Diagnostics { warnings: &self.warnings, error: self.failed.as_ref() };
+            let (compiled, binds) =
+                self.with_environment(&state.conn, &catalog, &[], |env| show::translate(env, text, &left))?;
+            output::stream(&state.conn, &compiled, &binds, sink)
+        })();
+        if idle {
+            desk.rollback_reading(&mut state);
+        }
+        self.found_rows = result?;
+        let status = self.status_of(&state);
+        Ok(sink.end(0, status)?)
+    }
+}
