@@ -1,4 +1,4 @@
-//! FLUSH TABLES WITH READ LOCK between real clients and nodes: who waits, who does not, and what lets go.
+//! FLUSH TABLES WITH READ LOCK and LOCK TABLES between real clients and nodes: who waits, who does not, and what lets go.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test ends where something is not as it has to be
 
@@ -207,4 +207,57 @@ fn a_commit_of_nothing_needs_no_leave_and_one_outside_the_log_does() {
     node.client.run(&["SET sql_log_bin = 0", "BEGIN", "UPDATE shop.t SET n = 9"]);
     holder.run(&["FLUSH TABLES WITH READ LOCK"]);
     assert_eq!(code(node.client.query("COMMIT")), 1205);
+}
+
+#[test]
+fn a_reader_waits_for_a_locked_table_until_its_client_or_the_locker_is_gone() {
+    let mut node = Member::new(1, 1);
+    shop(&mut node);
+    let address = node.node.address();
+    let mut locker = Client::root(address);
+    locker.run(&["LOCK TABLES shop.t WRITE", "UPDATE shop.t SET n = 1"]);
+    let shown = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT n%'";
+    let mut waiting = Client::root(address);
+    std::thread::scope(|scope| {
+        let read = scope.spawn(move || waiting.query("SELECT n FROM shop.t"));
+        node.client.wait_for(shown, "1");
+        // another one that waits hangs up: the node does not wait for it to the end
+        let mut raw = Client::root(address);
+        raw.begin("SELECT n FROM shop.t");
+        node.client.wait_for(shown, "2");
+        drop(raw);
+        node.client.wait_for(shown, "1");
+        let id =
+            node.client.text("SELECT ID FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT n%'");
+        node.client.run(&[&format!("KILL QUERY {id}")]);
+        assert_eq!(code(read.join().unwrap()), 1317);
+        let mut other = Client::root(address);
+        let read = scope.spawn(move || other.text("SELECT n FROM shop.t"));
+        node.client.wait_for(shown, "1");
+        assert!(!read.is_finished());
+        drop(locker);
+        assert_eq!(read.join().unwrap(), "1");
+    });
+}
+
+#[test]
+fn an_applier_waits_for_a_locked_table_and_goes_on() {
+    let mut nodes = ring(2);
+    shop(&mut nodes[0]);
+    settle(&mut nodes);
+    let mut locker = Client::root(nodes[1].node.address());
+    locker.run(&["LOCK TABLES shop.t WRITE"]);
+    nodes[0].client.run(&[
+        "SET binlog_format = STATEMENT",
+        "INSERT INTO shop.t VALUES (2, 0)",
+        "CREATE TABLE shop.u (id INT PRIMARY KEY)",
+        "INSERT INTO shop.u SELECT id FROM shop.t",
+    ]);
+    locker.run(&["UPDATE shop.t SET n = n + 1"]);
+    assert_eq!(locker.text("SELECT COUNT(*) FROM shop.t"), "1");
+    locker.run(&["UNLOCK TABLES"]);
+    settle(&mut nodes);
+    for node in &mut nodes {
+        assert_eq!(node.client.text("SELECT COUNT(*) FROM shop.u"), "2");
+    }
 }

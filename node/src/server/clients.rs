@@ -16,6 +16,23 @@ use std::time::{Duration, Instant};
 /// How much of a statement is kept for SHOW FULL PROCESSLIST, in bytes.
 const STATEMENT_BYTES: usize = 1024;
 
+/// How long a look takes whether a client is still there, at most.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// Tells of the client at the other end whether it has hung up, while its thread waits for something else. To be asked by the thread that
+/// reads from the stream, whose reads have this timeout otherwise.
+pub fn hung_up(stream: &TcpStream, timeout: Duration) -> io::Result<Box<dyn Fn() -> bool + Send>> {
+    let stream = stream.try_clone()?;
+    Ok(Box::new(move || {
+        let seen = stream.set_read_timeout(Some(LOOK)).and_then(|()| stream.peek(&mut [0]));
+        let gone = match seen {
+            Ok(bytes) => bytes == 0,
+            Err(error) => !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut),
+        };
+        stream.set_read_timeout(Some(timeout)).is_err() || gone
+    }))
+}
+
 /// What a client is doing.
 #[derive(Clone, Debug)]
 pub struct Doing {

@@ -5,7 +5,7 @@
 //! the thread ends the session goes with it, and with it what was not committed.
 
 use super::Shared;
-use super::clients::Doing;
+use super::clients::{self, Doing};
 use super::login::{Door, Entered};
 use crate::SqlError;
 use crate::accounts::privileges::Privilege;
@@ -140,6 +140,8 @@ impl Client<'_> {
     /// Begins the session of who was let in. False if it ended there, because the database is not for it.
     fn welcome(&mut self, login: Login, who: Who) -> io::Result<bool> {
         self.session.log_in(who, self.packets.inner().agreed().cloned());
+        let stream = self.packets.inner().tcp();
+        self.session.watch(clients::hung_up(stream, Duration::from_secs(IDLE_SECONDS))?);
         self.shared.clients.logged_in(self.id, &login.user, self.session.stopper());
         let used = login.database.map_or(Ok(()), |name| self.session.use_database(&name));
         let welcome = used.is_ok();

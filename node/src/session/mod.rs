@@ -209,6 +209,8 @@ pub struct Session {
     counters: Counters,
     /// What LOCK TABLES has locked.
     table_lock: Option<TableLock>,
+    /// What it meets of others' locks.
+    meets: table_locks::Meets,
 }
 
 impl Session {
@@ -247,6 +249,7 @@ impl Session {
             next_read_only: false,
             counters: Counters::default(),
             table_lock: None,
+            meets: table_locks::Meets::default(),
         })
     }
 
@@ -259,7 +262,7 @@ impl Session {
 
     /// Runs one statement.
     pub fn execute(&mut self, sql: &[u8], sink: &mut dyn Sink) -> Result<(), ExecError> {
-        let outcome = self.run_text(sql, &[], sink);
+        let outcome = self.until_readable(&mut |session| session.run_text(sql, &[], sink));
         self.ended(&outcome);
         outcome
     }
@@ -382,7 +385,7 @@ impl Session {
         params: &[Param],
         sink: &mut dyn Sink,
     ) -> Result<(), ExecError> {
-        let outcome = self.run_prepared(id, params, sink);
+        let outcome = self.until_readable(&mut |session| session.run_prepared(id, params, sink));
         self.ended(&outcome);
         outcome
     }

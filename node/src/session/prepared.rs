@@ -88,7 +88,9 @@ impl Session {
             .engine
             .store
             .catalog(&state.conn)
-            .and_then(|catalog| self.compile(&state.conn, &catalog, query, &unknown))
+            .and_then(|catalog| {
+                self.only_looking(|session| session.compile(&state.conn, &catalog, query, &unknown))
+            })
             .map(|(compiled, _)| metadata(&compiled.columns));
         if idle {
             desk.rollback_reading(&mut state);
@@ -138,8 +140,7 @@ impl Session {
             Statement::Delete(_) => "DELETE",
             _ => return,
         };
-        self.counters.command(&[word]);
-        self.engine.counters.command(&[word]);
+        self.counts(&[word]);
     }
 
     /// Forgets a prepared statement; one that is not there changes nothing.

@@ -79,8 +79,7 @@ impl Session {
         let raw = raw.trim().trim_end_matches(';').trim_end();
         let words = text.words(4);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        self.counters.command(&words);
-        self.engine.counters.command(&words);
+        self.counts(&words);
         gate::administration(&words, &text, &self.database, &self.rights())?;
         if is_about_accounts(&text) {
             return self.about_accounts(raw, sink);

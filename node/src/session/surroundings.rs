@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 
 use super::Session;
+use crate::SqlError;
 use crate::sql::insert;
 use crate::sql::surroundings::{Process, Surroundings};
 use crate::storage::definition::TableDef;
@@ -22,6 +23,10 @@ pub(super) struct Around<'s> {
 }
 
 impl Surroundings for Around<'_> {
+    fn readable(&self, database: &str, table: &str) -> Result<(), SqlError> {
+        self.session.readable(database, table)
+    }
+
     fn processes(&self) -> Vec<Process> {
         self.session.engine.admin.processes()
     }

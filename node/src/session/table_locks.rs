@@ -3,7 +3,13 @@
 //! Who waits does not keep his turn to write, unless he is in the middle of a transaction that has written: then he
 //! waits for as long as for his turn, and fails with 1205. So a forgotten lock holds up who wants its tables, and
 //! nobody else.
+//!
+//! A statement that reads a table which another session has locked for writing fails where the table's name is resolved, and leaves no
+//! trace of itself, as any statement that fails. [`Session::until_readable`] then lets go of what the statement has taken, waits until
+//! locks have changed, and runs it again, in a snapshot that is newer. Where nobody has locked a table that costs one look at a counter for
+//! each table of a statement.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,8 +19,8 @@ use sqlparser::dialect::MySqlDialect;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
-use super::Session;
 use super::transaction::{Desk, Mode, State};
+use super::{ExecError, Session};
 use crate::SqlError;
 use crate::sql::dml::Outcome;
 use crate::sql::from::table_name;
@@ -32,7 +38,94 @@ pub(super) fn switches_keys(text: &Text) -> bool {
     text.ends_with(&["DISABLE", "KEYS"]) || text.ends_with(&["ENABLE", "KEYS"])
 }
 
+/// What a session meets of other sessions' locks.
+#[derive(Default)]
+pub(super) struct Meets {
+    /// The statement met a table that it may not read now.
+    hidden: Cell<bool>,
+    /// It is translated and not run.
+    only_looking: Cell<bool>,
+    /// It is run for the second time.
+    again: bool,
+    /// Tells whether the client has hung up.
+    hung_up: Option<Box<dyn Fn() -> bool + Send>>,
+}
+
 impl Session {
+    /// Lets the session notice, while it waits for tables, that its client is gone.
+    pub fn watch(&mut self, hung_up: Box<dyn Fn() -> bool + Send>) {
+        self.meets.hung_up = Some(hung_up);
+    }
+
+    /// Refuses to read a table that another session has locked for writing. As if it had waited in vain: what cannot be run again waits
+    /// no longer.
+    pub(super) fn readable(&self, database: &str, table: &str) -> Result<(), SqlError> {
+        let locks = &self.engine.store.table_locks;
+        if self.meets.only_looking.get() || !locks.hides(self.table_lock.as_ref(), database, table) {
+            return Ok(());
+        }
+        self.meets.hidden.set(true);
+        Err(lock_wait_timeout())
+    }
+
+    /// Translates something that is not to be run: locks are no matter.
+    pub(super) fn only_looking<T>(&self, look: impl FnOnce(&Session) -> T) -> T {
+        self.meets.only_looking.set(true);
+        let seen = look(self);
+        self.meets.only_looking.set(false);
+        seen
+    }
+
+    /// Counts a statement, once however often it is run.
+    pub(super) fn counts(&self, words: &[&str]) {
+        if !self.meets.again {
+            self.counters.command(words);
+            self.engine.counters.command(words);
+        }
+    }
+
+    /// Runs a statement, and again for as long as it meets a table that another session has locked for writing; 1205 after
+    /// `lock_wait_timeout`. A transaction that has written keeps its turn to write meanwhile, and so waits no longer than for that.
+    pub(super) fn until_readable(
+        &mut self,
+        run: &mut dyn FnMut(&mut Session) -> Result<(), ExecError>,
+    ) -> Result<(), ExecError> {
+        let before = self.desk.lock().mode;
+        let next_read_only = self.next_read_only;
+        let mut deadline = None;
+        let outcome = loop {
+            self.meets.hidden.set(false);
+            let outcome = run(self);
+            let waits =
+                matches!(&outcome, Err(ExecError::Sql(error)) if error.code == lock_wait_timeout().code);
+            if !waits || !self.meets.hidden.get() {
+                break outcome;
+            }
+            self.next_read_only = next_read_only;
+            self.let_go(before);
+            let wait =
+                if matches!(before, Mode::Writing(_)) { self.lock_wait().wait } else { self.table_wait() };
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + wait);
+            if let Err(error) = self.await_tables(deadline) {
+                break Err(error.into());
+            }
+            self.meets.again = true;
+        };
+        self.meets.again = false;
+        outcome
+    }
+
+    /// Gives back what a statement that is to be run again has taken since the session was like this.
+    fn let_go(&self, before: Mode) {
+        let mut state = self.desk.lock();
+        match (before, state.mode) {
+            (Mode::Writing(_), _) => {}
+            (_, Mode::Writing(_)) => self.desk.step_back(&mut state),
+            (Mode::Idle, _) => self.desk.rollback_reading(&mut state),
+            (Mode::Reading, _) => {}
+        }
+    }
+
     /// LOCK TABLES or UNLOCK TABLES.
     pub(super) fn lock_or_unlock(&mut self, text: &Text) -> Result<Outcome, SqlError> {
         if text.words(1) == ["LOCK"] {
@@ -136,7 +229,8 @@ impl Session {
             return Err(lock_wait_timeout());
         }
         self.engine.store.table_locks.wait(left.min(STOP_POLL));
-        if self.desk.stopped().load(Ordering::Relaxed) {
+        let hung_up = self.meets.hung_up.as_ref().is_some_and(|hung_up| hung_up());
+        if hung_up || self.desk.stopped().load(Ordering::Relaxed) {
             return Err(SqlError::new(1317, "70100", "Query execution was interrupted"));
         }
         Ok(())

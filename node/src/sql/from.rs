@@ -172,6 +172,7 @@ impl Translator<'_> {
         if let Some(locked) = self.env.locked {
             locked.check_read(database, table)?;
         }
+        self.env.server.readable(database, table)?;
         check_hints(hints, definition)?;
         let source = Source::of_table(definition, alias);
         if let Some(scope) = self.scopes.last_mut() {

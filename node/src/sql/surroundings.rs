@@ -1,5 +1,6 @@
 //! What SHOW and `information_schema` tell that is neither in the catalog nor in the variables.
 
+use crate::SqlError;
 use crate::storage::definition::TableDef;
 
 /// A client, or a thread of replication, as SHOW PROCESSLIST shows it.
@@ -25,6 +26,8 @@ pub struct Process {
 
 /// Who can tell.
 pub trait Surroundings {
+    /// Refuses to read a table that another session has locked for writing.
+    fn readable(&self, database: &str, table: &str) -> Result<(), SqlError>;
     /// Who is connected.
     fn processes(&self) -> Vec<Process>;
     /// The counters of SHOW STATUS, in the order of their names: the server's, or the session's own where it has some.

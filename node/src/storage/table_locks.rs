@@ -1,9 +1,10 @@
 //! LOCK TABLES: who reads or writes which tables undisturbed, from one statement to UNLOCK TABLES.
 //!
 //! A READ lock keeps all others from writing the table, a WRITE lock too, and it lets nobody else lock the table
-//! at all. A lock is taken while its session has its turn to write, so that nothing is half written in the table
-//! when it begins, and who writes looks here when he has his turn. What MySQL does and this does not: a reader
-//! does not wait for a WRITE lock. He sees what was committed last, which is whole.
+//! at all, nor read it. A lock is taken while its session has its turn to write, so that nothing is half written in the table
+//! when it begins. Who writes looks here when he has his turn, and who reads when he has his snapshot: if there is no lock
+//! then, the snapshot holds nothing that was written under one that is not over. What MySQL does and this does not: a WRITE lock does
+//! not wait for those who are reading already. They see what was committed before it, which is whole.
 //!
 //! Invariant: no table has a WRITE lock beside another lock; a lock ends with its [`TableLock`], whatever ends the
 //! session. How long a session waits is its own affair: [`TableLocks::wait`] has a bound.
@@ -126,6 +127,18 @@ impl TableLocks {
         })
     }
 
+    /// Whether another session than `own` has locked the table for writing, so that nobody else reads it.
+    pub fn hides(&self, own: Option<&TableLock>, database: &str, table: &str) -> bool {
+        if self.holders.load(Ordering::SeqCst) == 0 {
+            return false;
+        }
+        let own = own.map(|own| own.ticket);
+        let name = (database.to_owned(), table.to_owned());
+        let state = self.state();
+        let mut others = state.held.iter().filter(|(ticket, _)| Some(**ticket) != own);
+        others.any(|(_, held)| held.0.get(&name) == Some(&Strength::Write))
+    }
+
     /// Waits until some session gives its locks back, or for this long.
     pub fn wait(&self, longest: Duration) {
         let state = self.state();
@@ -169,6 +182,8 @@ mod tests {
         assert!(forbidden(&locks, Some(&first), "a"), "the other's lock counts");
         assert!(forbidden(&locks, None, "b") && !forbidden(&locks, None, "c"));
         assert!(locks.forbid(None, &|| vec![("shop".into(), None)]));
+        assert!(locks.hides(Some(&second), "shop", "b") && locks.hides(None, "shop", "b"));
+        assert!(!locks.hides(Some(&first), "shop", "b") && !locks.hides(None, "shop", "a"));
         drop((first, second));
         assert!(!forbidden(&locks, None, "a") && !forbidden(&locks, None, "b"));
     }

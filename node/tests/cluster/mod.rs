@@ -68,6 +68,12 @@ impl Client {
         self.send(payload);
     }
 
+    /// Sends a statement, and does not wait for its answer.
+    pub fn begin(&mut self, sql: &str) {
+        self.writer.set_sequence(0);
+        self.send(&[b"\x03", sql.as_bytes()].concat());
+    }
+
     fn send(&mut self, payload: &[u8]) {
         self.writer.packet(payload).unwrap();
         self.writer.flush().unwrap();

@@ -67,8 +67,8 @@ fn what_ends_a_session_ends_its_locks_and_what_locks_commits() {
     run(&mut locker, "BEGIN");
     run(&mut locker, "INSERT INTO a VALUES (1)");
     run(&mut locker, "LOCK TABLES a WRITE");
-    assert_eq!(rows(&mut other, "SELECT id FROM a"), ["1"]);
     run(&mut other, "SET lock_wait_timeout = 1");
+    assert_eq!(error(&mut other, "SELECT id FROM a").code, 1205);
     assert_eq!(error(&mut other, "LOCK TABLES a READ").code, 1205);
     run(&mut locker, "SET autocommit = 0");
     run(&mut locker, "INSERT INTO a VALUES (2)");
@@ -104,4 +104,95 @@ fn a_transaction_that_has_written_waits_no_longer_than_for_its_turn_and_can_be_s
         stopper.stop();
     }
     assert_eq!(waiting.join().unwrap(), 1317);
+}
+
+#[test]
+fn a_write_lock_holds_readers_until_it_is_given_back() {
+    let inside = Inside::new();
+    let (mut locker, mut other) = (inside.session(), inside.session());
+    run(&mut locker, "CREATE TABLE a (id INT PRIMARY KEY)");
+    run(&mut locker, "CREATE TABLE b (id INT PRIMARY KEY)");
+    run(&mut locker, "INSERT INTO b VALUES (1)");
+    run(&mut locker, "LOCK TABLES a WRITE, b READ");
+    run(&mut other, "SET lock_wait_timeout = 1");
+    for sql in [
+        "SELECT COUNT(*) FROM a",
+        "SELECT 1 FROM b WHERE id IN (SELECT id FROM a)",
+        "SELECT id FROM b UNION SELECT id FROM a",
+        "INSERT INTO b SELECT * FROM a",
+        "SET @x = (SELECT COUNT(*) FROM a)",
+    ] {
+        assert_eq!(error(&mut other, sql).code, 1205, "{sql}");
+    }
+    // what tells of tables does not read them, and others may read what is locked for reading
+    assert_eq!(rows(&mut other, "SELECT id FROM b"), ["1"]);
+    assert_eq!(rows(&mut other, "SHOW COLUMNS FROM a LIKE 'id'").len(), 1);
+    assert_eq!(
+        rows(&mut other, "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_NAME = 'a'"),
+        ["a"]
+    );
+    let prepared = other.prepare(b"SELECT id FROM a").unwrap();
+    assert_eq!(prepared.columns.len(), 1);
+    // half of what is written under the lock is never seen, also not by a snapshot that is taken while one waits
+    run(&mut other, "SET lock_wait_timeout = 60");
+    run(&mut other, "BEGIN");
+    let before = rows(&mut other, "SHOW STATUS LIKE 'Com_select'");
+    let waiting = std::thread::spawn(move || {
+        let read = rows(&mut other, "SELECT id FROM a ORDER BY id");
+        (read, before, rows(&mut other, "SHOW STATUS LIKE 'Com_select'"))
+    });
+    run(&mut locker, "INSERT INTO a VALUES (1)");
+    std::thread::sleep(Duration::from_millis(150));
+    assert!(!waiting.is_finished());
+    run(&mut locker, "INSERT INTO a VALUES (2)");
+    run(&mut locker, "UNLOCK TABLES");
+    let (read, before, after) = waiting.join().unwrap();
+    assert_eq!(read, ["1", "2"]);
+    let count = |rows: &[String]| rows[0].split_once('|').unwrap().1.parse::<u64>().unwrap();
+    assert_eq!(count(&after), count(&before) + 1, "a statement that waits is counted once");
+}
+
+#[test]
+fn a_reader_that_waits_keeps_nobody_from_writing_and_can_be_stopped() {
+    let inside = Inside::new();
+    let (mut locker, mut other) = (inside.session(), inside.session());
+    run(&mut locker, "CREATE TABLE a (id INT PRIMARY KEY)");
+    run(&mut locker, "CREATE TABLE b (id INT PRIMARY KEY)");
+    run(&mut locker, "LOCK TABLES a WRITE");
+    let stopper = other.stopper();
+    let waiting = std::thread::spawn(move || {
+        let code = error(&mut other, "INSERT INTO b SELECT id FROM a").code;
+        (code, other)
+    });
+    // the other one has its turn to write when it meets the lock, and gives it back
+    for n in 0..20 {
+        run(&mut locker, &format!("INSERT INTO a VALUES ({n})"));
+    }
+    while !waiting.is_finished() {
+        std::thread::sleep(Duration::from_millis(20));
+        stopper.stop();
+    }
+    let (code, mut other) = waiting.join().unwrap();
+    assert_eq!(code, 1317);
+    // one that has written waits no longer than for its turn, and goes on
+    run(&mut other, "SET innodb_lock_wait_timeout = 1");
+    other.ready();
+    run(&mut other, "BEGIN");
+    run(&mut other, "INSERT INTO b VALUES (100)");
+    let begun = Instant::now();
+    assert_eq!(error(&mut other, "SELECT * FROM a").code, 1205);
+    assert!(begun.elapsed() < Duration::from_secs(20));
+    run(&mut other, "COMMIT");
+    run(&mut locker, "UNLOCK TABLES");
+    assert_eq!(rows(&mut other, "SELECT id FROM b"), ["100"]);
+}
+
+#[test]
+fn who_waits_for_a_table_notices_that_the_client_is_gone() {
+    let inside = Inside::new();
+    let (mut locker, mut other) = (inside.session(), inside.session());
+    run(&mut locker, "CREATE TABLE a (id INT PRIMARY KEY)");
+    run(&mut locker, "LOCK TABLES a WRITE");
+    other.watch(Box::new(|| true));
+    assert_eq!(error(&mut other, "SELECT * FROM a").code, 1317);
 }
