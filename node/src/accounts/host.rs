@@ -6,6 +6,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use crate::sql::name_like;
+
 /// What a client on this machine is called.
 pub const LOCALHOST: &str = "localhost";
 
@@ -56,42 +58,9 @@ pub fn rank(host: &str) -> (u8, u32) {
 /// case, those of databases with it.
 #[must_use]
 pub fn like(pattern: &str, text: &str, with_case: bool) -> bool {
-    let fold = |c: char| if with_case { c } else { c.to_ascii_lowercase() };
-    // Each sign of the pattern: `None` for %, else whether it is the sign `_` and which character it is.
-    let mut signs = Vec::new();
-    let mut chars = pattern.chars();
-    while let Some(c) = chars.next() {
-        signs.push(match c {
-            '%' => None,
-            '_' => Some((true, '_')),
-            '\\' => Some((false, fold(chars.next().unwrap_or('\\')))),
-            plain => Some((false, fold(plain))),
-        });
-    }
-    let text: Vec<char> = text.chars().map(fold).collect();
-    // Greedy with one place to come back to: linear in practice, and never more than the product of the lengths.
-    let (mut sign, mut at, mut back) = (0, 0, None);
-    loop {
-        match signs.get(sign) {
-            Some(None) => {
-                back = Some((sign, at));
-                sign += 1;
-                continue;
-            }
-            Some(Some((any, c))) if at < text.len() && (*any || *c == text[at]) => {
-                (sign, at) = (sign + 1, at + 1);
-                continue;
-            }
-            None if at == text.len() => return true,
-            _ => {}
-        }
-        match back {
-            Some((star, from)) if from < text.len() => {
-                back = Some((star, from + 1));
-                (sign, at) = (star + 1, from + 1);
-            }
-            _ => return false,
-        }
+    match with_case {
+        true => name_like(pattern, text),
+        false => name_like(&pattern.to_ascii_lowercase(), &text.to_ascii_lowercase()),
     }
 }
 

@@ -9,6 +9,7 @@
 //! comes again. Not here: `replicate_rewrite_db`.
 
 use crate::change::{Body, Change, Part, Query};
+use crate::sql::name_like;
 use crate::sql::parse::Text;
 use sqlparser::ast::{ObjectName, ObjectType, Statement};
 
@@ -174,7 +175,9 @@ impl Filters {
     fn allow_tables(&self, tables: &[Table]) -> bool {
         for table in tables {
             let wild = |patterns: &[Table]| {
-                patterns.iter().any(|pattern| like(&pattern.0, &table.0) && like(&pattern.1, &table.1))
+                patterns
+                    .iter()
+                    .any(|pattern| name_like(&pattern.0, &table.0) && name_like(&pattern.1, &table.1))
             };
             if self.do_table.contains(table) {
                 return true;
@@ -274,31 +277,6 @@ fn parts(name: &ObjectName) -> (Option<String>, String) {
         name.0.iter().filter_map(|part| part.as_ident()).map(|ident| ident.value.clone()).collect();
     let last = parts.pop().unwrap_or_default();
     (parts.pop(), last)
-}
-
-/// MySQL's LIKE over names: `%` for any text, `_` for one character, `\` before one that means itself.
-fn like(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    let (mut p, mut t) = (0, 0);
-    // Where to go on when the text after the last `%` did not fit.
-    let mut again: Option<(usize, usize)> = None;
-    while t < text.len() {
-        let escaped = pattern.get(p) == Some(&'\\') && p + 1 < pattern.len();
-        let wanted = pattern.get(p + usize::from(escaped));
-        if !escaped && wanted == Some(&'%') {
-            again = Some((p + 1, t));
-            p += 1;
-        } else if wanted.is_some_and(|&c| !escaped && c == '_' || c == text[t]) {
-            p += 1 + usize::from(escaped);
-            t += 1;
-        } else if let Some((after, from)) = again {
-            (p, t) = (after, from + 1);
-            again = Some((after, from + 1));
-        } else {
-            return false;
-        }
-    }
-    pattern[p..].iter().all(|&c| c == '%')
 }
 
 #[cfg(test)]
@@ -421,7 +399,7 @@ mod tests {
             ("", "a", false),
             ("%%b%", "aab", true),
         ] {
-            assert_eq!(like(pattern, text), fits, "{pattern} {text}");
+            assert_eq!(name_like(pattern, text), fits, "{pattern} {text}");
         }
     }
 }

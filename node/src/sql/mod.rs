@@ -49,4 +49,4 @@ mod time_functions;
 pub mod types;
 
 pub use spelled::with_values;
-pub use string_functions::{hex, random_uuid};
+pub use string_functions::{hex, name_like, random_uuid};

@@ -196,6 +196,13 @@ pub fn like(text: &[char], pattern: &[char], escape: Option<char>, collation: Co
     }
 }
 
+/// Whether a name (of a host, a database, a table) is like the pattern, case and all, with `\` before a sign that means itself.
+#[must_use]
+pub fn name_like(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    like(&name, &pattern, Some('\\'), Collation::Bin)
+}
+
 /// The collation whose name is this argument.
 fn named(ctx: &Context<'_>, at: usize) -> Collation {
     text(ctx, at).and_then(|name| Collation::of_name(&name)).unwrap_or(Collation::GeneralCi)
@@ -307,6 +314,13 @@ mod tests {
         assert!(is("Straße 7", "stra%7") && is("abc", "A_C") && is("", "%") && is("a%b", "a\\%b"));
         assert!(!is("abc", "a_") && !is("axb", "a\\%b") && !is("", "_"));
         assert!(is(&"a".repeat(5000), "%a%a%a%a%"));
+    }
+
+    #[test]
+    fn names_are_like_a_pattern_with_their_case() {
+        assert!(name_like("Shop%", "Shop_1") && !name_like("shop%", "Shop_1") && name_like("a\\", "a\\"));
+        let (pattern, name) = ("%a".repeat(40), "a".repeat(2000) + "b");
+        assert!(!name_like(&pattern, &name), "never more steps than the product of the lengths");
     }
 
     #[test]
