@@ -12,7 +12,7 @@ use super::position::LogPosition;
 use super::receiver;
 use super::relay_log::RelayLog;
 use super::until::Until;
-use super::{failed, now_ms};
+use super::{columns, failed, now_ms};
 use crate::SqlError;
 use crate::change::Transaction;
 use crate::storage::read_lock::ReadLock;
@@ -460,20 +460,8 @@ pub fn create_places(conn: &Connection) -> rusqlite::Result<()> {
         "CREATE TABLE IF NOT EXISTS _evensum_links (name TEXT PRIMARY KEY, place INTEGER NOT NULL,
             epoch INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID",
     )?;
-    add_epoch(conn, "_evensum_links")
-}
-
-/// A table that an older version made has no column for the epoch: what it holds is of the first one.
-fn add_epoch(conn: &Connection, table: &str) -> rusqlite::Result<()> {
-    let known: bool = conn.query_row(
-        "SELECT EXISTS (SELECT 1 FROM pragma_table_info(?1) WHERE name = 'epoch')",
-        [table],
-        |row| row.get(0),
-    )?;
-    if known {
-        return Ok(());
-    }
-    conn.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0"))
+    // What an older version made is of the first epoch.
+    columns::add(conn, "_evensum_links", "epoch", "INTEGER NOT NULL DEFAULT 0")
 }
 
 /// The place behind the last transaction that the link of this name applied in this epoch.

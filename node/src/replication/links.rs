@@ -8,7 +8,7 @@ use super::link::{Context, Link, Settings, State};
 use super::position::LogPosition;
 use super::relay_log::{self, RelayLog};
 use super::until::Until;
-use super::{failed, number, stored};
+use super::{columns, failed, number, stored};
 use crate::SqlError;
 use crate::datadir::only_for_owner;
 use database::Secret;
@@ -385,14 +385,7 @@ fn add_columns(file: &Connection) -> rusqlite::Result<()> {
         ("ignore_server_ids", "TEXT NOT NULL DEFAULT ''"),
         ("epoch", "INTEGER NOT NULL DEFAULT 0"),
     ] {
-        let known: bool = file.query_row(
-            "SELECT EXISTS (SELECT 1 FROM pragma_table_info('links') WHERE name = ?1)",
-            [name],
-            |row| row.get(0),
-        )?;
-        if !known {
-            file.execute_batch(&format!("ALTER TABLE links ADD COLUMN {name} {definition}"))?;
-        }
+        columns::add(file, "links", name, definition)?;
     }
     Ok(())
 }

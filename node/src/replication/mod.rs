@@ -12,6 +12,7 @@ pub mod binlog;
 pub mod changes;
 pub mod client;
 pub mod clone;
+mod columns;
 pub mod dump;
 pub mod encoding;
 pub mod events;

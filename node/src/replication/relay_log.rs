@@ -13,7 +13,7 @@
 use super::binlog::record;
 use super::position::LogPosition;
 use super::record::Record;
-use super::{failed, number, stored};
+use super::{columns, failed, number, stored};
 use crate::SqlError;
 use crate::datadir::only_for_owner;
 use database::{Gtid, GtidSet};
@@ -281,7 +281,8 @@ fn connect(path: &Path, epoch: i64) -> rusqlite::Result<(Connection, Contents)> 
             log_base TEXT NOT NULL DEFAULT '');
          INSERT INTO source (place) SELECT NULL WHERE NOT EXISTS (SELECT 1 FROM source);",
     )?;
-    add_base(&conn)?;
+    // A file of an older node does not say what the source calls its files.
+    columns::add(&conn, "source", "log_base", "TEXT NOT NULL DEFAULT ''")?;
     let of: i64 = conn.query_row("SELECT epoch FROM source", [], |row| row.get(0))?;
     if of != epoch {
         forget(&conn, epoch)?;
@@ -291,16 +292,6 @@ fn connect(path: &Path, epoch: i64) -> rusqlite::Result<(Connection, Contents)> 
             Ok((number(row.get(0)?), row.get(1)?, row.get(2)?))
         })?;
     Ok((conn, contents))
-}
-
-/// A file of an older node does not say what the source calls its files.
-fn add_base(conn: &Connection) -> rusqlite::Result<()> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM pragma_table_info('source') WHERE name = 'log_base')";
-    let known: bool = conn.query_row(sql, [], |row| row.get(0))?;
-    if known {
-        return Ok(());
-    }
-    conn.execute_batch("ALTER TABLE source ADD COLUMN log_base TEXT NOT NULL DEFAULT ''")
 }
 
 fn forget(conn: &Connection, epoch: i64) -> rusqlite::Result<()> {

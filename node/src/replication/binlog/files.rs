@@ -12,7 +12,7 @@ use super::Binlog;
 use crate::SqlError;
 use crate::replication::gtids::{self, EXECUTED, PURGED};
 use crate::replication::position::{DATA_POS, FIRST_POS, GTIDS_POS, LogPosition};
-use crate::replication::{failed, now_ms, number, stored};
+use crate::replication::{columns, failed, now_ms, number, stored};
 use database::Gtid;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
@@ -186,21 +186,11 @@ impl Binlog {
     }
 }
 
-/// Files that an older node wrote have no time: their age begins now, which keeps them rather too long.
+/// Files that an older node wrote have no time: their age begins now, which keeps them rather too long. The time is the
+/// column's default, so that no file is ever seen without one.
 pub(super) fn add_times(conn: &Connection) -> rusqlite::Result<()> {
-    let known: bool = conn.query_row(
-        "SELECT EXISTS (SELECT 1 FROM pragma_table_info('_evensum_binlog_files') WHERE name = 'written_at_ms')",
-        [],
-        |row| row.get(0),
-    )?;
-    if known {
-        return Ok(());
-    }
-    conn.execute_batch(&format!(
-        "ALTER TABLE _evensum_binlog_files ADD COLUMN written_at_ms INTEGER NOT NULL DEFAULT 0;
-         UPDATE _evensum_binlog_files SET written_at_ms = {};",
-        now_ms()
-    ))
+    let definition = format!("INTEGER NOT NULL DEFAULT {}", now_ms());
+    columns::add(conn, "_evensum_binlog_files", "written_at_ms", &definition)
 }
 
 /// What RESET MASTER does not forget.
@@ -223,18 +213,10 @@ pub fn history(conn: &Connection) -> Result<History, SqlError> {
 
 /// A file of an older node does not say what was before a reset.
 pub(super) fn add_history(conn: &Connection) -> rusqlite::Result<()> {
-    let known: bool = conn.query_row(
-        "SELECT EXISTS (SELECT 1 FROM pragma_table_info('_evensum_server') WHERE name = 'used')",
-        [],
-        |row| row.get(0),
-    )?;
-    if known {
-        return Ok(());
+    for name in ["used", "resets"] {
+        columns::add(conn, "_evensum_server", name, "INTEGER NOT NULL DEFAULT 0")?;
     }
-    conn.execute_batch(
-        "ALTER TABLE _evensum_server ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
-         ALTER TABLE _evensum_server ADD COLUMN resets INTEGER NOT NULL DEFAULT 0;",
-    )
+    Ok(())
 }
 
 /// Where the next transaction goes.
