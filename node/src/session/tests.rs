@@ -247,3 +247,18 @@ fn prepared_statements_take_parameters() {
     s.close_prepared(select.id);
     assert!(s.execute_prepared(select.id, &params, &mut Kept::default()).is_err());
 }
+
+#[test]
+fn show_and_information_schema_tell_the_same_of_a_table() {
+    let inside = Inside::new();
+    let mut s = inside.session();
+    run(&mut s, "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v INT) COMMENT 'of two'");
+    run(&mut s, "INSERT INTO t (v) VALUES (1), (2)");
+    let status =
+        "InnoDB|10|Dynamic|2|NULL|NULL|NULL|NULL|NULL|3|NULL|NULL|NULL|utf8mb4_general_ci|NULL||of two";
+    assert_eq!(rows(&mut s, "SHOW TABLE STATUS"), [format!("t|{status}")]);
+    assert_eq!(
+        rows(&mut s, "SELECT * FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'shop'"),
+        [format!("def|shop|t|BASE TABLE|{status}")]
+    );
+}

@@ -3,6 +3,8 @@
 //! Numbers that this node does not keep (lengths in bytes, times of creation) are NULL: unknown. `TABLE_ROWS` is counted
 //! as far as [`Surroundings::rows`](crate::sql::surroundings::Surroundings::rows) counts, as MySQL estimates it.
 
+use std::sync::Arc;
+
 use serde_json::{Value as Json, json};
 
 use super::Table;
@@ -101,37 +103,37 @@ fn tables(env: &Environment<'_>) -> Vec<Json> {
             ""
         ])
     });
-    let row = |t: &std::sync::Arc<TableDef>| {
-        let (rows, next) = (env.server.rows(t), env.server.next_key(t));
-        json!([
-            "def",
-            t.database,
-            t.name,
-            "BASE TABLE",
-            "InnoDB",
-            10,
-            "Dynamic",
-            rows,
-            null,
-            null,
-            null,
-            null,
-            null,
-            next,
-            null,
-            null,
-            null,
-            t.collation,
-            null,
-            "",
-            t.comment
-        ])
-    };
+    let row = |t: &Arc<TableDef>| status_row(env, t, &["def", &t.database, &t.name, "BASE TABLE"]);
     own.chain(env.catalog.tables().map(row)).collect()
 }
 
+/// A table's row in `TABLES` and in SHOW TABLE STATUS: what names it there, and the part that both tell alike.
+#[must_use]
+pub fn status_row(env: &Environment<'_>, table: &Arc<TableDef>, names: &[&str]) -> Json {
+    let status: [Json; 17] = [
+        "InnoDB".into(),
+        10.into(),
+        "Dynamic".into(),
+        json!(env.server.rows(table)),
+        Json::Null,
+        Json::Null,
+        Json::Null,
+        Json::Null,
+        Json::Null,
+        json!(env.server.next_key(table)),
+        Json::Null,
+        Json::Null,
+        Json::Null,
+        json!(table.collation),
+        Json::Null,
+        "".into(),
+        json!(table.comment),
+    ];
+    names.iter().map(|&name| name.into()).chain(status).collect()
+}
+
 fn partitions(env: &Environment<'_>) -> Vec<Json> {
-    let row = |t: &std::sync::Arc<TableDef>| {
+    let row = |t: &Arc<TableDef>| {
         let rows = env.server.rows(t);
         json!([
             "def", t.database, t.name, null, null, null, null, null, null, null, null, null, rows, null,
@@ -358,7 +360,7 @@ fn key_column_usage(env: &Environment<'_>) -> Vec<Json> {
 }
 
 fn table_constraints(env: &Environment<'_>) -> Vec<Json> {
-    let unique = |table: &'_ std::sync::Arc<TableDef>| -> Vec<Json> {
+    let unique = |table: &'_ Arc<TableDef>| -> Vec<Json> {
         table
             .keys
             .iter()

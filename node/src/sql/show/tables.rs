@@ -8,7 +8,7 @@ use super::create::create_table_text;
 use super::{Bound, Show};
 use crate::SqlError;
 use crate::sql::from::table_name;
-use crate::sql::information_schema::catalog::{default_text, extra, key_mark};
+use crate::sql::information_schema::catalog::{default_text, extra, key_mark, status_row};
 use crate::sql::information_schema::{self, View};
 use crate::sql::parse::syntax;
 use crate::sql::types::Kind;
@@ -73,31 +73,8 @@ impl Show<'_, '_> {
     pub(super) fn table_status(mut self) -> Result<Bound, SqlError> {
         let database = self.chosen_database()?;
         let rights = &self.env.facts.rights;
-        let row = |t: &Arc<TableDef>| -> Json {
-            let (rows, next) = (self.env.server.rows(t), self.env.server.next_key(t));
-            json!([
-                t.name,
-                "InnoDB",
-                10,
-                "Dynamic",
-                rows,
-                null,
-                null,
-                null,
-                null,
-                null,
-                next,
-                null,
-                null,
-                null,
-                t.collation,
-                null,
-                "",
-                t.comment
-            ])
-        };
         let seen = self.env.catalog.tables_of(&database).filter(|t| rights.sees_table(&t.database, &t.name));
-        let rows = seen.map(row).collect();
+        let rows = seen.map(|t| status_row(self.env, t, &[&t.name])).collect();
         self.end(View::of(TABLE_STATUS, rows), Some("Name".to_owned()))
     }
 
