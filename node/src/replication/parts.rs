@@ -9,8 +9,7 @@
 //! kind      = 0 NULL | 1 signed | 2 unsigned | 3 decimal scale:u8 | 4 float | 5 double | 6 text collation | 7 binary
 //!           | 8 date | 9 datetime digits:u8 | 10 time digits:u8
 //! ```
-//! Whoever filters by database or table asks [`PartRef::default_database`] and [`PartRef::tables`]; whoever shows the log
-//! asks [`QueryRef::events`]. Invariant: reading checks everything, and `decode(encode(part)) == part`.
+//! Whoever shows the log asks [`QueryRef::events`]; whoever filters asks the part's own copy. Invariant: reading checks everything, and `decode(encode(part)) == part`.
 
 use super::encoding::{Changes, put_changes, put_value, text, unzigzag, value, zigzag};
 use crate::change::{Context, Part, Query, UserVariable};
@@ -19,7 +18,6 @@ use crate::sql::collation::Collation;
 use crate::sql::hex;
 use crate::sql::types::Kind;
 use rusqlite::types::Value;
-use std::collections::BTreeSet;
 
 const ROWS: u8 = 1;
 const QUERY: u8 = 2;
@@ -172,27 +170,7 @@ pub struct QueryRef<'a> {
     context: Fields<'a>,
 }
 
-impl<'a> PartRef<'a> {
-    /// The default database by which `binlog_do_db` and `replicate_do_db` judge a statement; none for rows, which are
-    /// judged by their tables.
-    #[must_use]
-    pub fn default_database(&self) -> Option<&'a str> {
-        match self {
-            PartRef::Rows(_) => None,
-            PartRef::Query(query) => Some(query.database),
-        }
-    }
-
-    /// The tables that it writes, each as database and name.
-    pub fn tables(&self) -> Result<BTreeSet<(&'a str, &'a str)>, Malformed> {
-        match self {
-            PartRef::Rows(changes) => {
-                changes.map(|change| change.map(|change| (change.database, change.table))).collect()
-            }
-            PartRef::Query(query) => Ok([query.table].into()),
-        }
-    }
-
+impl PartRef<'_> {
     /// The part as an own copy.
     pub fn own(&self) -> Result<Part, Malformed> {
         Ok(match self {
@@ -367,7 +345,7 @@ mod tests {
             // every way of looking at it ends, with an answer or with an error
             for part in parts {
                 let Ok(part) = part else { continue };
-                let _ = (part.own(), part.tables(), part.default_database());
+                let _ = part.own();
                 if let PartRef::Query(query) = part {
                     let _ = query.events();
                 }
@@ -401,9 +379,8 @@ mod tests {
         };
         let bytes = encode(&Body::Parts(vec![Part::Query(query)]));
         let BodyRef::Parts(mut parts) = open(&bytes).unwrap() else { panic!("no parts") };
-        let part = parts.next().unwrap().unwrap();
-        assert_eq!((part.default_database(), part.tables()), (Some("shop"), Ok([("shop", "t")].into())));
-        let PartRef::Query(query) = part else { panic!("no statement") };
+        let PartRef::Query(query) = parts.next().unwrap().unwrap() else { panic!("no statement") };
+        assert_eq!((query.database, query.table), ("shop", ("shop", "t")));
         let listed: Vec<String> =
             query.events().unwrap().into_iter().map(|(kind, info)| format!("{kind}: {info}")).collect();
         assert_eq!(
