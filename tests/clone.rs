@@ -1,7 +1,11 @@
 //! `evensum clone`: a new node joins while everybody writes, and a copy that is cut short leaves nothing behind.
+//!
+//! Whatever is to cut a copy short finds it going on, because the copy comes over a wire that becomes narrow in the midst of it: what
+//! is left then takes a minute and more.
 
 use crate::cluster::{Cluster, POLL, WAIT};
 use crate::commands::said;
+use crate::wire::{State, Wire};
 use crate::workload::{Random, Workload, create_tables, seeds};
 use serde_json::Value;
 use std::process::{Child, Command, Stdio};
@@ -17,14 +21,17 @@ fn clone(cluster: &Cluster, args: &[&str]) -> (i32, String, String) {
     said(&cluster.evensum_plain(&[&["clone"], args].concat()))
 }
 
-/// A table of large rows, so that a copy takes a while, and many small ones.
+/// A table of so many megabytes and a row of six more, and many small ones.
 fn much(cluster: &Cluster, megabytes: u32) {
+    const ROWS: u32 = 64; // a megabyte
     cluster.run(1, "CREATE DATABASE big");
     cluster.run(1, "CREATE TABLE big.rows (id INT PRIMARY KEY, body LONGTEXT)");
     for n in 0..megabytes {
-        cluster.run(1, &format!("INSERT INTO big.rows VALUES ({n}, REPEAT('{n:08}', 131072))"));
+        let rows: Vec<String> =
+            (n * ROWS..(n + 1) * ROWS).map(|id| format!("({id}, REPEAT('{id:08}', 2048))")).collect();
+        cluster.run(1, &format!("INSERT INTO big.rows VALUES {}", rows.join(", ")));
     }
-    cluster.run(1, &format!("INSERT INTO big.rows VALUES ({megabytes}, REPEAT('x', 6000000))"));
+    cluster.run(1, &format!("INSERT INTO big.rows VALUES ({}, REPEAT('x', 6000000))", megabytes * ROWS));
     for n in 0..120 {
         cluster.run(1, &format!("CREATE TABLE big.t{n} (id INT PRIMARY KEY, v INT, KEY v (v))"));
         cluster.run(1, &format!("INSERT INTO big.t{n} VALUES (1, {n}), (2, NULL)"));
@@ -188,119 +195,143 @@ fn a_copy_goes_encrypted_where_the_source_was_reached_so() {
     assert_eq!(cluster.link(new, "Master_SSL_Allowed"), "Yes");
 }
 
-/// Begins a clone from n1 to the node, and waits until it is in the middle of its copy; none if it was faster than we.
-fn begin(cluster: &Cluster, new: usize) -> Option<Child> {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_evensum"))
-        .args(["clone", "--no-input", &cluster.url(1), &cluster.url(new)])
+/// So much a wire carries at least before it is narrow: what is asked and answered beside a copy is less.
+const BESIDE: usize = 1 << 20;
+
+/// Begins a clone to the node, of what is at the other end of the wire.
+fn begin(cluster: &Cluster, wire: &Wire, new: usize, more: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_evensum"))
+        .args(["clone", "--no-input"])
+        .args(more)
+        .args([format!("mysql://root@127.0.0.1:{}", wire.port), cluster.url(new)])
         .env("HOME", cluster.folder())
         .env("EVENSUM_STATE", cluster.path("state"))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
-    let mut session = cluster.session(new);
+        .unwrap()
+}
+
+/// The same, once so many bytes of the copy have come and the rest comes slowly.
+fn begin_and_hold(cluster: &Cluster, wire: &Wire, new: usize, bytes: usize, more: &[&str]) -> Child {
+    let before = wire.narrowed();
+    wire.put(State::Narrow(bytes));
+    let mut child = begin(cluster, wire, new, more);
     let start = Instant::now();
-    while start.elapsed() < WAIT {
-        match session.column("SHOW CLONE STATUS", "State").unwrap().as_str() {
-            "In Progress" => return Some(child),
-            _ if child.try_wait().unwrap().is_some() => break,
-            _ => std::thread::sleep(Duration::from_millis(2)),
-        }
+    while wire.narrowed() == before {
+        assert!(start.elapsed() < WAIT && child.try_wait().unwrap().is_none(), "there was no copy");
+        std::thread::sleep(POLL);
     }
-    let _ = child.kill();
-    let output = child.wait_with_output().unwrap();
-    eprintln!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
-    None
+    assert_eq!(state(cluster, new), "In Progress");
+    child
+}
+
+fn state(cluster: &Cluster, n: usize) -> String {
+    cluster.session(n).column("SHOW CLONE STATUS", "State").unwrap()
+}
+
+/// Waits until a copy is over, in whatever way.
+fn until_over(cluster: &Cluster, n: usize, context: &str) {
+    let start = Instant::now();
+    while state(cluster, n) == "In Progress" {
+        assert!(start.elapsed() < WAIT, "{context}: the copy goes on");
+        std::thread::sleep(POLL);
+    }
 }
 
 #[test]
 fn a_copy_that_is_killed_leaves_the_new_node_empty_and_the_source_whole() {
-    let rounds = if crate::workload::full() { 30 } else { 6 };
-    for seed in seeds(1) {
-        let mut random = Random::new(seed);
-        let mut cluster = Cluster::start(1);
-        much(&cluster, 40);
-        let all = "SELECT COUNT(*), SUM(LENGTH(body)) FROM big.rows";
-        let (rows, own) = (cluster.ask(1, all), executed(&cluster, 1));
-        let new = cluster.add();
-        let (mut in_copy, mut late) = ([0, 0, 0], 0);
-        for round in 0..rounds {
-            let context = format!("seed {seed}, round {round}");
-            let Some(mut child) = begin(&cluster, new) else { panic!("{context}: the copy was not seen") };
-            std::thread::sleep(Duration::from_millis(random.below(250)));
-            let running = cluster.session(new).column("SHOW CLONE STATUS", "State").unwrap() == "In Progress";
-            let victim = round % 3;
-            match victim {
-                0 => cluster.kill(new),
-                1 => cluster.kill(1),
-                _ => child.kill().unwrap(),
+    const MEGABYTES: u32 = 8;
+    let rounds = if crate::workload::full() { 36 } else { 9 };
+    let seed = seeds(1)[0];
+    let mut random = Random::new(seed);
+    let mut cluster = Cluster::start(1);
+    much(&cluster, MEGABYTES);
+    let all = "SELECT COUNT(*), SUM(LENGTH(body)) FROM big.rows";
+    let (rows, own) = (cluster.ask(1, all), executed(&cluster, 1));
+    let new = cluster.add();
+    let wire = Wire::to(cluster.port(1));
+    // what is dropped on the new node stays there
+    let apart = &["--no-join"];
+    let (mut in_copy, mut late) = ([0, 0, 0], 0);
+    for round in 0..rounds {
+        let context = format!("seed {seed}, round {round}");
+        let (victim, held) = (round % 3, round / 3 % 3 < 2);
+        let mut child = if held {
+            let deep = random.below(u64::from(MEGABYTES - 1) << 20);
+            begin_and_hold(&cluster, &wire, new, BESIDE + usize::try_from(deep).unwrap(), apart)
+        } else {
+            // at any moment, also before the copy, at its commit and behind it
+            wire.put(State::Whole);
+            let child = begin(&cluster, &wire, new, apart);
+            std::thread::sleep(Duration::from_millis(random.below(1_500)));
+            child
+        };
+        match victim {
+            2 => {
+                child.kill().unwrap();
+                child.wait().unwrap(); // its connections are closed
             }
-            let status = child.wait().unwrap();
-            match victim {
-                0 => cluster.restart(new),
-                1 => cluster.restart(1),
-                _ => {}
+            _ => {
+                let node = if victim == 0 { new } else { 1 };
+                cluster.kill(node);
+                cluster.restart(node);
             }
-            assert_eq!(cluster.ask(1, all), rows, "{context}");
-            let start = Instant::now();
-            while cluster.session(new).column("SHOW CLONE STATUS", "State").unwrap() == "In Progress" {
-                assert!(start.elapsed() < WAIT, "{context}: the copy goes on");
-                std::thread::sleep(POLL);
-            }
-            if executed(&cluster, new) == own {
-                // the kill came after the commit: then it is all there
-                late += 1;
-                assert_eq!(cluster.ask(new, all), rows, "{context}");
-                for sql in [
-                    "STOP SLAVE",
-                    "RESET SLAVE ALL",
-                    "DROP DATABASE big",
-                    "DROP DATABASE harness",
-                    "RESET MASTER",
-                ] {
-                    let _ = cluster.session(new).run(sql);
-                }
-                let _ = cluster.session(1).run("STOP SLAVE");
-                let _ = cluster.session(1).run("RESET SLAVE ALL");
-                continue;
-            }
-            assert!(running, "{context}: nothing, though it had ended before");
-            assert!(!status.success(), "{context}");
-            assert_empty(&cluster, new, &context);
-            in_copy[victim] += 1;
         }
-        println!("killed in the copy: target, source, command {in_copy:?}, too late {late}");
-        assert!(in_copy.iter().sum::<u32>() > 0, "no kill came in time");
-        let (code, out, err) = clone(&cluster, &["--no-join", &cluster.url(1), &cluster.url(new)]);
-        assert_eq!(code, 0, "{out}{err}");
-        assert!(out.contains("it has not joined"), "{out}");
-        assert_eq!(cluster.ask(new, all), rows);
+        wire.put(State::Whole);
+        let status = child.wait().unwrap();
+        assert_eq!(cluster.ask(1, all), rows, "{context}");
+        until_over(&cluster, new, &context);
+        if !held && executed(&cluster, new) == own {
+            // the kill came after the commit: then it is all there
+            late += 1;
+            assert_eq!(cluster.ask(new, all), rows, "{context}");
+            for sql in ["DROP DATABASE big", "DROP DATABASE harness", "RESET MASTER"] {
+                cluster.run(new, sql);
+            }
+            continue;
+        }
+        assert!(!status.success(), "{context}");
+        assert_empty(&cluster, new, &context);
+        in_copy[victim] += u32::from(held);
     }
+    println!("killed in the copy: target, source, command {in_copy:?}, too late {late}");
+    assert!(in_copy.iter().all(|&count| count > 0), "{in_copy:?}");
+    let (code, out, err) = clone(&cluster, &["--no-join", &cluster.url(1), &cluster.url(new)]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("it has not joined"), "{out}");
+    assert_eq!(cluster.ask(new, all), rows);
+}
+
+fn signal(child: &Child, name: &str) {
+    let kill = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
 }
 
 #[test]
 fn ctrl_c_ends_a_copy_and_says_what_there_is() {
-    const TRIES: usize = 5;
     let mut cluster = Cluster::start(1);
-    much(&cluster, 60);
-    for _ in 0..TRIES {
-        let new = cluster.add();
-        let child = begin(&cluster, new).expect("the copy was not seen");
-        let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-        assert!(kill.success());
-        let output = child.wait_with_output().unwrap();
-        let err = String::from_utf8_lossy(&output.stderr).into_owned();
-        if err.contains("is complete all the same") {
-            // it came behind the copy's commit: that is said, and what is left to do
-            assert_eq!(executed(&cluster, new), executed(&cluster, 1), "{err}");
-            assert!(err.contains("START SLAVE"), "{err}");
-            continue;
-        }
-        assert_eq!(output.status.code(), Some(130), "{err}");
-        assert!(err.contains("is as empty as it was"), "{err}");
-        assert_empty(&cluster, new, &err);
-        return;
-    }
-    panic!("Ctrl-C never came before the copy was complete");
+    much(&cluster, 8);
+    let new = cluster.add();
+    let wire = Wire::to(cluster.port(1));
+    let child = begin_and_hold(&cluster, &wire, new, BESIDE, &[]);
+    signal(&child, "-INT");
+    let (code, _, err) = said(&child.wait_with_output().unwrap());
+    assert_eq!(code, 130, "{err}");
+    assert!(err.contains("is as empty as it was"), "{err}");
+    assert_empty(&cluster, new, &err);
+    // one that comes behind the copy's commit, and before the command has heard of that
+    let child = begin_and_hold(&cluster, &wire, new, BESIDE, &[]);
+    signal(&child, "-STOP");
+    wire.put(State::Whole);
+    until_over(&cluster, new, "nobody ended it");
+    assert_eq!(state(&cluster, new), "Completed");
+    signal(&child, "-INT");
+    signal(&child, "-CONT");
+    let (code, _, err) = said(&child.wait_with_output().unwrap());
+    assert_eq!(code, 130, "{err}");
+    assert!(err.contains("is complete") && err.contains("START SLAVE"), "{err}");
+    let own = executed(&cluster, 1);
+    cluster.until(new, "SELECT @@gtid_executed", &own);
 }

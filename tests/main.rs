@@ -1,7 +1,7 @@
 //! The program from outside: real processes, real sockets, real files.
 //!
 //! `tidy` holds the source to the laws of ARCHITECTURE.md. `commands` types commands and reads what they say. `cluster` starts
-//! bundled nodes and breaks what is between them; `scenarios`, `plans`, `positions`, `live`, `kill`, `clone`, `gentle`, `conformance`,
+//! bundled nodes and breaks what is between them, also by a `wire`; `scenarios`, `plans`, `positions`, `live`, `kill`, `clone`, `gentle`, `conformance`,
 //! `real_input`, `demo` and `doctor` use it. `soak` leaves a ring alone with writers, kills and cut wires. `service` leaves
 //! `evensum serve` running; `served` starts it for those that ask it: `api` asks what
 //! it may be asked, and what not, `browser` drives a real browser over its page, and `mixin` holds what Prometheus and Grafana are given to what it
@@ -38,4 +38,5 @@ mod service;
 mod soak;
 mod tidy;
 mod walkthroughs;
+mod wire;
 mod workload;

@@ -6,17 +6,16 @@
 //!
 //! 50 small runs and a long one: 1,000,000 row changes with `EVENSUM_TEST_FULL=1`, else a tenth of them, and so with the small ones. `EVENSUM_SEED` runs one seed.
 
-mod wire;
 mod writer;
 
 use crate::cluster::{Cluster, POLL};
 use crate::commands::said;
+use crate::wire::{State, Wire};
 use crate::workload::{Random, full, seeds};
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use wire::{State, Wire};
 use writer::{Shared, TABLES, Writer};
 
 const NODES: usize = 3;

@@ -1,24 +1,35 @@
-//! A wire between two nodes that can be cut, and that can swallow what is sent.
+//! A wire between two nodes that can be cut, that can swallow what is sent, and that can be narrow.
 //!
 //! A cut wire closes its connections and takes no new ones; a silent one keeps them and carries nothing, as when a cable is out: nobody is
-//! told. What a silent wire holds back arrives when it is whole again, in its order, unless somebody has hung up meanwhile.
+//! told. What a silent wire holds back arrives when it is whole again, in its order, unless somebody has hung up meanwhile. A narrow
+//! one carries so many bytes of a connection as fast as ever, and what follows a little at a time: who is to be caught in the midst of
+//! a transfer is in it for as long as that takes, on a machine of any speed.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
+
+/// What a wire carries at once.
+const PIECE: usize = 16 << 10;
+/// How long a narrow wire takes for a piece: 80 KiB/s. A clone's source cuts off who reads less than 64.
+const NARROW: Duration = Duration::from_millis(200);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     Whole,
     Silent,
     Cut,
+    /// Behind so many bytes of a connection and a direction.
+    Narrow(usize),
 }
 
 struct Inner {
     state: Mutex<(State, Vec<TcpStream>)>,
     changed: Condvar,
+    /// How many streams were made to wait because the wire is narrow.
+    narrowed: AtomicUsize,
     over: AtomicBool,
 }
 
@@ -35,6 +46,7 @@ impl Wire {
         let inner = Arc::new(Inner {
             state: Mutex::new((State::Whole, Vec::new())),
             changed: Condvar::new(),
+            narrowed: AtomicUsize::new(0),
             over: AtomicBool::new(false),
         });
         let for_thread = Arc::clone(&inner);
@@ -61,6 +73,11 @@ impl Wire {
         drop(inner);
         self.inner.changed.notify_all();
         carried
+    }
+
+    /// How many streams the narrow wire has slowed down, all in all.
+    pub fn narrowed(&self) -> usize {
+        self.inner.narrowed.load(Ordering::SeqCst)
     }
 }
 
@@ -89,13 +106,26 @@ impl Inner {
     }
 
     fn carry(&self, mut from: TcpStream, mut to: TcpStream) {
-        let mut bytes = vec![0; 64 << 10];
+        let mut bytes = vec![0; PIECE];
+        let (mut passed, mut slow) = (0, false);
         while let Ok(count @ 1..) = from.read(&mut bytes) {
             let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            drop(self.changed.wait_while(state, |state| state.0 == State::Silent));
+            let state = self.changed.wait_while(state, |state| state.0 == State::Silent);
+            let state = state.unwrap_or_else(PoisonError::into_inner);
+            let narrow = |state: &State| matches!(state, State::Narrow(after) if passed >= *after);
+            if narrow(&state.0) {
+                if !slow {
+                    self.narrowed.fetch_add(1, Ordering::SeqCst);
+                }
+                slow = true;
+                drop(self.changed.wait_timeout_while(state, NARROW, |state| narrow(&state.0)));
+            } else {
+                drop(state);
+            }
             if to.write_all(&bytes[..count]).is_err() {
                 break;
             }
+            passed += count;
         }
         let _ = from.shutdown(Shutdown::Both);
         let _ = to.shutdown(Shutdown::Both);
