@@ -44,6 +44,7 @@ use crate::accounts::rights::{Client, Rights};
 use crate::change::{Body, Change, Context};
 use crate::protocol::packets::Barrier;
 use crate::results::{ColumnMeta, Param, Sink};
+use crate::sql::parse::with_hint;
 use crate::sql::surroundings::Process;
 use crate::storage::Store;
 use crate::storage::catalog::Catalog;
@@ -263,6 +264,10 @@ impl Session {
     /// Runs one statement.
     pub fn execute(&mut self, sql: &[u8], sink: &mut dyn Sink) -> Result<(), ExecError> {
         let outcome = self.until_readable(&mut |session| session.run_text(sql, &[], sink));
+        let outcome = outcome.map_err(|error| match error {
+            ExecError::Sql(error) => ExecError::Sql(with_hint(error, sql)),
+            gone => gone,
+        });
         self.ended(&outcome);
         outcome
     }

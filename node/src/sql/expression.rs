@@ -376,7 +376,7 @@ impl<'a> Translator<'a> {
         self.comparison(a, operator, b)
     }
 
-    /// AND and OR in a row, as a balanced tree: SQLite's nesting limit is not met by a long list.
+    /// AND and OR in a row.
     fn chain(
         &mut self,
         left: &Expr,
@@ -394,17 +394,8 @@ impl<'a> Translator<'a> {
             rest = left;
         }
         operands.push(rest);
-        let mut parts = operands.into_iter().rev().map(|e| self.text_of(e)).collect::<Result<Vec<_>, _>>()?;
-        while parts.len() > 1 {
-            parts = parts
-                .chunks(2)
-                .map(|pair| match pair {
-                    [a, b] => format!("({a}{word}{b})"),
-                    _ => pair.concat(),
-                })
-                .collect();
-        }
-        Ok(Piece::sql(parts.concat(), Kind::INT))
+        let parts = operands.into_iter().rev().map(|e| self.text_of(e)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Piece::sql(balanced(parts, word), Kind::INT))
     }
 
     pub(super) fn tuples(&mut self, lefts: &[Expr], op: &str, rights: &[Expr]) -> Result<Piece, SqlError> {
@@ -430,6 +421,20 @@ impl<'a> Translator<'a> {
     pub fn scope(&self) -> Option<&Scope> {
         self.scopes.last()
     }
+}
+
+/// Tests in a row, as a balanced tree: SQLite's nesting limit is not met by a long list.
+pub(super) fn balanced(mut parts: Vec<String>, word: &str) -> String {
+    while parts.len() > 1 {
+        parts = parts
+            .chunks(2)
+            .map(|pair| match pair {
+                [a, b] => format!("({a}{word}{b})"),
+                _ => pair.concat(),
+            })
+            .collect();
+    }
+    parts.concat()
 }
 
 /// A value as SQLite's text. Text goes as hex: no byte of it can end a literal.

@@ -29,6 +29,13 @@ pub fn fail(error: &SqlError) -> Error {
 #[must_use]
 pub fn carried_error(error: &Error) -> Option<SqlError> {
     let text = error.to_string();
+    if text.starts_with("Expression tree is too large") || text.contains("parser stack overflow") {
+        return Some(SqlError::new(
+            1436,
+            "HY000",
+            "Thread stack overrun: the statement is nested too deeply",
+        ));
+    }
     let mut parts = text[text.find(MARK)?..].splitn(4, ':').skip(1);
     let code = parts.next()?.parse().ok()?;
     let state = match parts.next()? {
@@ -191,6 +198,9 @@ fn floor(d: &Decimal) -> Decimal {
     }
 }
 
+/// Rounding to more places than that, before or behind the point, changes nothing.
+const MOST_PLACES: i64 = 400;
+
 /// A function of one double.
 type OfDouble = fn(f64) -> f64;
 
@@ -200,7 +210,10 @@ fn mathematics(conn: &Connection) -> Result<()> {
     exact(conn, "my_ceil", |d| floor(&d.clone().negate()).negate(), f64::ceil)?;
     for (name, cut) in [("my_round", false), ("my_truncate", true)] {
         conn.create_scalar_function(name, 2, PURE, move |ctx| {
-            let places: i64 = ctx.get::<Option<i64>>(1)?.unwrap_or(0);
+            let Some(places) = Number::of(ctx.get_raw(1)) else { return Ok(Stored::Null) };
+            let most = if places.to_f64() < 0.0 { -MOST_PLACES } else { MOST_PLACES };
+            let places = places.to_int().and_then(|places| i64::try_from(places).ok());
+            let places = places.map_or(most, |places| places.clamp(-MOST_PLACES, MOST_PLACES));
             give(Number::of(ctx.get_raw(0)).map(|number| round(&number, places, cut)))
         })?;
     }

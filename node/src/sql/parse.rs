@@ -43,6 +43,11 @@ impl Text {
         }
         let mut placeholders = 0u16;
         for token in &mut tokens {
+            if matches!(&token.token, Token::Word(word) if word.value.contains('\0')) {
+                return Err(SqlError::syntax(
+                    "You have an error in your SQL syntax: a name holds a zero byte",
+                ));
+            }
             if let Token::Placeholder(mark) = &mut token.token {
                 placeholders = placeholders.checked_add(1).ok_or_else(|| {
                     SqlError::new(1390, "HY000", "Prepared statement contains too many placeholders")
@@ -189,6 +194,37 @@ pub fn expect_end(parser: &mut Parser<'_>) -> Result<(), SqlError> {
         other => Err(SqlError::syntax(format!("You have an error in your SQL syntax near '{other}'"))),
     }
 }
+
+/// What text processors make of quotes.
+const TYPOGRAPHIC: [char; 8] = ['‘', '’', '‚', '“', '”', '„', '«', '»'];
+
+/// Adds to an error, where the statement has typographic quotes outside of SQL's own, that they are such: what was copied from an article
+/// looks right, and the server's words alone do not tell what is wrong with it.
+#[must_use]
+pub fn with_hint(mut error: SqlError, sql: &[u8]) -> SqlError {
+    if !MISREAD.contains(&error.code) {
+        return error;
+    }
+    let text = String::from_utf8_lossy(sql);
+    let mut quote = None;
+    for letter in text.chars() {
+        match quote {
+            Some(open) if open == letter => quote = None,
+            Some(_) => {}
+            None if ['\'', '"', '`'].contains(&letter) => quote = Some(letter),
+            None if TYPOGRAPHIC.contains(&letter) => {
+                error.message +=
+                    &format!(" (hint: {letter} is a typographic quote; SQL takes ' and \" only)");
+                return error;
+            }
+            None => {}
+        }
+    }
+    error
+}
+
+/// What is said of a statement with quotes that are none: syntax, and names that are not known.
+const MISREAD: [u16; 5] = [1049, 1054, 1064, 1146, 1235];
 
 /// Error 1064 in the parser's words.
 #[must_use]

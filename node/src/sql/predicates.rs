@@ -6,7 +6,7 @@ use super::agree::agreed;
 use super::collation::Collation;
 use super::compare::unify;
 use super::decimal::{DIVISION_SCALE, MAX_SCALE};
-use super::expression::{Piece, Translator, as_tuple};
+use super::expression::{Piece, Translator, as_tuple, balanced};
 use super::types::Kind;
 use crate::SqlError;
 
@@ -60,7 +60,7 @@ impl Translator<'_> {
             let test = self.comparison(value.clone(), "=", piece)?;
             tests.push(test.sql);
         }
-        Ok(Piece::sql(format!("({not}({}))", tests.join(" OR ")), Kind::INT))
+        Ok(Piece::sql(format!("({not}({}))", balanced(tests, " OR ")), Kind::INT))
     }
 
     fn tuples_in(&mut self, lefts: &[Expr], list: &[Expr], not: &str) -> Result<Piece, SqlError> {
@@ -92,7 +92,7 @@ impl Translator<'_> {
                 .collect();
             tests.push(format!("(({}) IN (VALUES {}))", names.join(", "), rows.join(", ")));
         }
-        Ok(Piece::sql(format!("({not}({}))", tests.join(" OR ")), Kind::INT))
+        Ok(Piece::sql(format!("({not}({}))", balanced(tests, " OR ")), Kind::INT))
     }
 
     pub(super) fn in_subquery(

@@ -218,8 +218,11 @@ fn searching(conn: &Connection) -> Result<()> {
     })?;
     // LOCATE(needle, text, from), and the collation. As MariaDB does, it looks for as many bytes as the needle has.
     conn.create_scalar_function("my_locate", 4, PURE, |ctx| {
-        let (Some(needle), Some(body)) = (text(ctx, 0), text(ctx, 1)) else { return Ok(None) };
-        let skip = usize::try_from(ctx.get::<i64>(2)?.saturating_sub(1)).unwrap_or(usize::MAX);
+        let (Some(needle), Some(body), Some(from)) = (text(ctx, 0), text(ctx, 1), ctx.get::<Option<i64>>(2)?)
+        else {
+            return Ok(None);
+        };
+        let skip = usize::try_from(from.saturating_sub(1)).unwrap_or(usize::MAX);
         let collation = named(ctx, 3);
         let starts = body.char_indices().map(|(at, _)| at).chain([body.len()]);
         let same = |at: usize| {

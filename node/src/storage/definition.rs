@@ -99,7 +99,8 @@ impl ColumnDef {
 /// A name in SQLite's quotes.
 #[must_use]
 pub fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+    // SQLite's text ends at a zero byte, which an alias may hold
+    format!("\"{}\"", name.replace('"', "\"\"").replace('\0', "\u{FFFD}"))
 }
 
 /// A name in MySQL's quotes.

@@ -15,6 +15,10 @@ const COMMANDS: u64 = 20_000;
 const RESET: u64 = 100;
 /// COM_STATISTICS: its answer is like no other, so it tells where an answer ends.
 const FENCE: u8 = 9;
+/// An error that MySQL has no number for.
+const INTERNAL: u16 = 1105;
+/// How much of an input is shown where it fails the test, in bytes.
+const SHOWN: usize = 2_000;
 
 struct User<'t> {
     target: &'t Target,
@@ -24,6 +28,8 @@ struct User<'t> {
     questions: u64,
     /// Errors by their number, and 0 for all that went well.
     answers: BTreeMap<u16, u64>,
+    /// What was answered with an internal error, which is a mistake of the node's own.
+    internal: Vec<String>,
 }
 
 impl User<'_> {
@@ -42,7 +48,11 @@ impl User<'_> {
                     self.questions = rest.split(' ').next().unwrap().parse().unwrap();
                     return true;
                 }
-                let error = read_error(&payload).map_or(0, |(code, _)| code);
+                let (error, message) = read_error(&payload).unwrap_or_default();
+                if error == INTERNAL {
+                    let sent = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]).into_owned();
+                    self.internal.push(format!("{message}: {sent:?}"));
+                }
                 *self.answers.entry(error).or_default() += 1;
             }
         }
@@ -73,7 +83,8 @@ pub fn check(seed: u64) -> u64 {
     let target = Target::new();
     let corpus = grammar::transcripts();
     let raw = Raw::login(target.address(), USER, PASSWORD);
-    let mut user = User { target: &target, raw, ended: 0, questions: 0, answers: BTreeMap::new() };
+    let mut user =
+        User { target: &target, raw, ended: 0, questions: 0, answers: BTreeMap::new(), internal: Vec::new() };
     let watch = memory::Watch::begin();
     let (statements, commands) = (inputs(STATEMENTS), inputs(COMMANDS));
     let mut whole = 0;
@@ -101,6 +112,8 @@ pub fn check(seed: u64) -> u64 {
     }
     println!("answers by error: {:?}", user.answers);
     println!("{whole} statements answered, {} connections ended, {} questions", user.ended, user.questions);
+    let internal = user.internal.join("\n");
+    assert!(internal.is_empty(), "EVENSUM_SEED={seed}: internal errors:\n{internal}");
     assert!(whole > statements * 9 / 10, "only {whole} of {statements} statements were answered");
     assert!(user.questions > statements, "the statements were not reached");
     let _ = user.statement(b"ROLLBACK");

@@ -68,3 +68,39 @@ fn what_is_not_there_is_refused_and_changes_nothing() {
     assert_eq!(rows(&mut s, "SELECT * FROM t"), ["1|10"]);
     assert!(inside.logged().is_empty());
 }
+
+#[test]
+fn typographic_quotes_are_named() {
+    let inside = Inside::new();
+    let mut s = inside.session();
+    for sql in [
+        "CREATE USER ‘repl’@’%’ IDENTIFIED BY ‘secret’",
+        "GRANT REPLICATION SLAVE ON *.* TO ‘repl’@‘%’",
+        "SELECT ‘a’",
+        "SELECT * FROM t WHERE a = “x”",
+        "CHANGE MASTER TO MASTER_HOST=‘10.0.0.1’",
+    ] {
+        let error = error(&mut s, sql);
+        assert!(error.message.contains("typographic quote"), "{sql}: {error}");
+    }
+    run(&mut s, "SELECT '‘', \"’\" AS `”`");
+    assert!(!error(&mut s, "SELEKT '‘'").message.contains("typographic"));
+}
+
+#[test]
+fn what_sqlite_cannot_take_is_an_error_of_mysql_or_works() {
+    let inside = Inside::new();
+    let mut s = inside.session();
+    let many = vec!["'é'"; 5_000].join(", ");
+    assert_eq!(rows(&mut s, &format!("SELECT 'é' IN ({many}), 1 NOT IN ({many})")), ["1|1"]);
+    assert_eq!(rows(&mut s, "SELECT 'a\\0', 2 AS 'b\\0c' FROM (SELECT 1) AS `x`").len(), 1);
+    assert_eq!(error(&mut s, "SELECT @\0autocommit").code, 1064);
+    assert_eq!(error(&mut s, "CREATE TABLE `a\0` (id INT)").code, 1064);
+    assert_eq!(
+        rows(
+            &mut s,
+            "SELECT TRUNCATE(-1.999e0, 1e308), ROUND(15, -9223372036854775807), ROUND(1.5, NULL), LOCATE('a', 'a', NULL)"
+        ),
+        ["-1.999|0|NULL|NULL"]
+    );
+}
