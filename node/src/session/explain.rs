@@ -54,7 +54,7 @@ impl Session {
         }
         drop(state);
         let rows = found?.into_iter().map(Visit::row).collect();
-        self.warnings.clear();
+        self.keep_warnings(Vec::new());
         self.answer(Answer::Table { columns: columns(), rows }, sink)
     }
 }

@@ -23,6 +23,7 @@ mod tests;
 pub mod transaction;
 mod user_variables;
 pub mod variables;
+mod warnings;
 mod writes;
 
 use std::collections::HashMap;
@@ -197,6 +198,8 @@ pub struct Session {
     row_count: i64,
     found_rows: u64,
     warnings: Vec<SqlError>,
+    /// How many more there were, beyond `max_error_count`.
+    unkept_warnings: u64,
     /// While a statement of another node is run: what was sent along with it.
     replayed: Option<Context>,
     /// FLUSH TABLES WITH READ LOCK, until UNLOCK TABLES.
@@ -243,6 +246,7 @@ impl Session {
             row_count: -1,
             found_rows: 0,
             warnings: Vec::new(),
+            unkept_warnings: 0,
             replayed: None,
             read_lock: None,
             skip_errors: Vec::new(),
@@ -276,7 +280,7 @@ impl Session {
     fn ended(&mut self, outcome: &Result<(), ExecError>) {
         self.ready();
         if let Err(ExecError::Sql(error)) = outcome {
-            self.warnings.clear();
+            self.keep_warnings(Vec::new());
             self.failed = Some(error.clone());
         }
     }
@@ -328,8 +332,7 @@ impl Session {
         self.variables.reset();
         self.variables.identify(self.engine.server_id, &self.engine.server_uuid);
         self.prepared.clear();
-        self.warnings.clear();
-        self.failed = None;
+        self.keep_warnings(Vec::new());
         self.next_read_only = false;
         self.last_insert_id = 0;
         self.read_lock = None;

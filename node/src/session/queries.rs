@@ -13,6 +13,7 @@ use super::transaction::{Desk, Mode, State};
 use super::{ExecError, Session};
 use crate::SqlError;
 use crate::results::{Param, Sink};
+use crate::sql::conditions;
 use crate::sql::expression::Translator;
 use crate::sql::locks::takes_locks;
 use crate::sql::parse::Text;
@@ -48,7 +49,9 @@ impl Session {
         } else {
             desk.read(&mut state)?;
         }
+        conditions::begin();
         let result = self.select(&state, query, params, sink);
+        let noted = conditions::take();
         if idle && reads_no_table(query) {
             // As in MySQL, what reads no table begins no transaction.
             desk.rollback_reading(&mut state);
@@ -57,10 +60,9 @@ impl Session {
         self.next_read_only = false;
         self.found_rows = result?;
         self.row_count = -1;
-        self.warnings.clear();
-        self.failed = None;
+        let warnings = self.keep_noted(noted, query);
         let status = self.status_of(&state);
-        Ok(sink.end(0, status)?)
+        Ok(sink.end(warnings, status)?)
     }
 
     fn select(
@@ -73,16 +75,28 @@ impl Session {
         let catalog = self.engine.store.catalog(&state.conn)?;
         let (compiled, binds) = self.compile(&state.conn, &catalog, query, params)?;
         let sent = output::stream(&state.conn, &compiled, &binds, sink)?;
-        let Some(mut all) = counts_all(query) else { return Ok(sent) };
+        let Some(all) = counts_all(query) else { return Ok(sent) };
+        conditions::quietly(|| self.count_all(state, &catalog, all, params))
+            .map(|found| found.unwrap_or(sent))
+    }
+
+    /// How many rows a query would have without its LIMIT.
+    fn count_all(
+        &self,
+        state: &State,
+        catalog: &Catalog,
+        mut all: Query,
+        params: &[Param],
+    ) -> Result<Option<u64>, ExecError> {
         all.limit_clause = None;
         all.order_by = None;
-        let (compiled, binds) = self.compile(&state.conn, &catalog, &all, params)?;
+        let (compiled, binds) = self.compile(&state.conn, catalog, &all, params)?;
         let sql = format!("SELECT count(*) FROM ({})", compiled.sql);
         let found: i64 = state
             .conn
             .query_row(&sql, rusqlite::params_from_iter(&binds), |row| row.get(0))
             .map_err(SqlError::from)?;
-        Ok(u64::try_from(found).unwrap_or(sent))
+        Ok(u64::try_from(found).ok())
     }
 
     pub(super) fn compile(
@@ -108,7 +122,11 @@ impl Session {
         desk.read(&mut state)?;
         let result = (|| -> Result<u64, ExecError> {
             let catalog = self.engine.store.catalog(&state.conn)?;
-            let left = Diagnostics { warnings: &self.warnings, error: self.failed.as_ref() };
+            let left = Diagnostics {
+                warnings: &self.warnings,
+                unkept: self.unkept_warnings,
+                error: self.failed.as_ref(),
+            };
             let (compiled, binds) =
                 self.with_environment(&state.conn, &catalog, &[], |env| show::translate(env, text, &left))?;
             output::stream(&state.conn, &compiled, &binds, sink)

@@ -15,6 +15,7 @@ use crate::accounts::gate;
 use crate::results::Param;
 use crate::sql::coerce::to_text;
 use crate::sql::collation::{CHARSETS, Collation, of_charset, of_connection};
+use crate::sql::conditions;
 use crate::sql::expression::Translator;
 use crate::sql::parse::{Text, syntax};
 use crate::sql::types::Kind;
@@ -37,6 +38,14 @@ struct Setting {
 
 impl Session {
     pub(super) fn set_statement(&mut self, text: &Text, params: &[Param]) -> Result<(), SqlError> {
+        conditions::begin();
+        let done = self.set_list(text, params);
+        let noted = self.counted(conditions::take());
+        self.warnings.extend(noted.list);
+        done
+    }
+
+    fn set_list(&mut self, text: &Text, params: &[Param]) -> Result<(), SqlError> {
         let dialect = MySqlDialect {};
         let mut parser = text.parser(&dialect, 1);
         let mut settings = Vec::new();

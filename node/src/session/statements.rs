@@ -45,6 +45,7 @@ impl Session {
             tls: self.tls.clone(),
             accounts: Arc::clone(&self.engine.accounts),
             row_count: self.row_count,
+            left: self.left(),
             found_rows: self.found_rows,
             insert_id: replayed.map_or_else(|| self.variables.insert_id(), |context| context.insert_id),
             seeds: Seeds::given(replayed.and_then(|context| context.seeds)),
@@ -213,12 +214,11 @@ impl Session {
             self.last_insert_id = id;
         }
         self.row_count = i64::try_from(outcome.affected).unwrap_or(i64::MAX);
-        self.warnings.clone_from(&outcome.warnings);
-        self.failed = None;
+        let warnings = self.keep_warnings(outcome.warnings.clone());
         let done = Done {
             affected_rows: outcome.affected,
             last_insert_id: outcome.last_insert_id.unwrap_or(0),
-            warnings: u16::try_from(self.warnings.len()).unwrap_or(u16::MAX),
+            warnings,
             info: outcome.info.clone(),
         };
         Ok(sink.ok(&done, self.status())?)

@@ -41,6 +41,7 @@ const DEFAULTS: &[(&str, &str, bool)] = &[
     ("datadir", "", false),
     ("default_storage_engine", "InnoDB", true),
     ("enforce_gtid_consistency", "ON", false),
+    ("error_count", "0", false),
     ("expire_logs_days", "30", true),
     ("foreign_key_checks", "ON", true),
     ("group_concat_max_len", "1048576", true),
@@ -61,6 +62,7 @@ const DEFAULTS: &[(&str, &str, bool)] = &[
     ("max_allowed_packet", "67108864", false),
     ("max_binlog_size", "1073741824", true),
     ("max_connections", "151", false),
+    ("max_error_count", "64", true),
     ("max_execution_time", "0", true),
     ("net_buffer_length", "16384", true),
     ("net_read_timeout", "30", true),
@@ -107,6 +109,7 @@ const DEFAULTS: &[(&str, &str, bool)] = &[
     ("version", VERSION, false),
     ("version_comment", "evensum's bundled node (SQLite underneath, no MySQL server)", false),
     ("wait_timeout", "28800", true),
+    ("warning_count", "0", false),
 ];
 
 /// Variables that are ON or OFF, and 1 or 0 in a SELECT.
@@ -145,7 +148,7 @@ const GLOBAL_ONLY: &[&str] = &[
 ];
 
 /// Variables of a session only.
-const SESSION_ONLY: &[&str] = &["insert_id", "sql_log_bin", "timestamp"];
+const SESSION_ONLY: &[&str] = &["error_count", "insert_id", "sql_log_bin", "timestamp", "warning_count"];
 
 /// The latest `timestamp`, in seconds since 1970, as in MySQL.
 const MAX_TIMESTAMP: f64 = 2_147_483_647.0;
@@ -160,6 +163,7 @@ const RANGES: &[(&str, u64, u64)] = &[
     ("innodb_lock_wait_timeout", 1, 1_073_741_824),
     ("lock_wait_timeout", 1, 31_536_000),
     ("max_binlog_size", 4096, 1_073_741_824),
+    ("max_error_count", 0, 65_535),
     ("replica_net_timeout", 1, 31_536_000),
     ("slave_net_timeout", 1, 31_536_000),
     ("sync_binlog", 0, 4_294_967_295),

@@ -9,6 +9,7 @@ use rusqlite::types::{Value as Stored, ValueRef};
 use super::agree::{CollationSource, agreed};
 use super::coerce::to_text;
 use super::collation::Collation;
+use super::conditions::{self, TakenFor};
 use super::decimal::Decimal;
 use super::expression::{Piece, Translator};
 use super::number::{Number, int_stored, text_to_double};
@@ -45,6 +46,16 @@ pub fn unify(a: Kind, b: Kind) -> Kind {
 impl Translator<'_> {
     /// The value in another kind.
     pub fn convert(&mut self, piece: Piece, kind: Kind) -> Result<Piece, SqlError> {
+        let number = match kind {
+            Kind::Int { .. } => TakenFor::Integer,
+            Kind::Decimal { .. } => TakenFor::Decimal,
+            _ => TakenFor::Double,
+        };
+        self.convert_for(piece, kind, number)
+    }
+
+    /// The same, where a text is taken for this kind of number.
+    fn convert_for(&mut self, piece: Piece, kind: Kind, number: TakenFor) -> Result<Piece, SqlError> {
         if piece.kind == kind {
             return Ok(piece);
         }
@@ -56,7 +67,7 @@ impl Translator<'_> {
             _ => CollationSource::Literal,
         };
         if let Some(value) = &piece.literal
-            && let Some(converted) = convert_literal(value, piece.kind, kind)?
+            && let Some(converted) = convert_literal(value, piece.kind, kind, number)?
         {
             return Ok(Piece { source, ..Piece::literal(converted, kind) });
         }
@@ -67,7 +78,8 @@ impl Translator<'_> {
             (Kind::Null, _) => return Ok(piece),
             (Kind::Int { .. }, Kind::Int { .. }) => sql,
             (Kind::Int { unsigned }, Kind::Text(_) | Kind::Binary) => {
-                format!("my_int(my_truncate(my_double({sql}), 0), {})", i32::from(unsigned))
+                let double = format!("my_double({sql}, {})", number.mark());
+                format!("my_int(my_truncate({double}, 0), {})", i32::from(unsigned))
             }
             (Kind::Int { unsigned }, _) => {
                 format!("my_int({}, {})", self.digits(sql, from), i32::from(unsigned))
@@ -76,7 +88,9 @@ impl Translator<'_> {
             (Kind::Double | Kind::Float, Kind::Int { unsigned: false } | Kind::Decimal { .. }) => {
                 format!("CAST({sql} AS REAL)")
             }
-            (Kind::Double | Kind::Float, _) => format!("my_double({})", self.digits(sql, from)),
+            (Kind::Double | Kind::Float, _) => {
+                format!("my_double({}, {})", self.digits(sql, from), number.mark())
+            }
             (Kind::Decimal { scale }, _) => format!("my_decimal({}, {scale})", self.digits(sql, from)),
             (
                 Kind::Text(_),
@@ -118,22 +132,24 @@ impl Translator<'_> {
         }
         if left.literal.is_none() == right.literal.is_none() {
             let kind = meeting(left.kind, right.kind);
-            return Ok((self.meet(left, kind)?, self.meet(right, kind)?));
+            let number = number_of(left.kind, right.kind, false);
+            return Ok((self.meet(left, kind, number)?, self.meet(right, kind, number)?));
         }
         if left.literal.is_some() {
             let (right, left) = self.align_for(right, left, op)?;
             return Ok((left, right));
         }
         let kind = literal_meeting(left.kind, &right)?;
-        Ok((self.meet(left, kind)?, self.meet(right, kind)?))
+        let number = number_of(left.kind, right.kind, true);
+        Ok((self.meet(left, kind, number)?, self.meet(right, kind, number)?))
     }
 
     /// The value in the kind of a comparison. Decimals compare by value whatever their scale, and rounding one
     /// to the other's would make unequal numbers equal.
-    fn meet(&mut self, piece: Piece, kind: Kind) -> Result<Piece, SqlError> {
+    fn meet(&mut self, piece: Piece, kind: Kind, number: TakenFor) -> Result<Piece, SqlError> {
         match (piece.kind, kind) {
             (Kind::Decimal { .. }, Kind::Decimal { .. }) => Ok(piece),
-            _ => self.convert(piece, kind),
+            _ => self.convert_for(piece, kind, number),
         }
     }
 
@@ -166,6 +182,15 @@ impl Translator<'_> {
             _ => left,
         };
         kind.collation().map_or(String::new(), |name| format!(" COLLATE {name}"))
+    }
+}
+
+/// What MariaDB calls the number that a text is taken for where these are compared.
+fn number_of(left: Kind, right: Kind, literal: bool) -> TakenFor {
+    match (left, right) {
+        (Kind::Int { .. }, _) | (_, Kind::Int { .. }) => TakenFor::Decimal,
+        (Kind::Decimal { .. }, _) if literal => TakenFor::Decimal,
+        _ => TakenFor::Double,
     }
 }
 
@@ -233,9 +258,18 @@ fn moment_kind(kind: Kind, moment: &DateTime) -> Kind {
     }
 }
 
-/// A literal in another kind; none where SQLite is to convert it.
-fn convert_literal(value: &Stored, from: Kind, to: Kind) -> Result<Option<Stored>, SqlError> {
+/// A literal in another kind; none where SQLite is to convert it. What a text is not all of is noted once: a literal may be converted
+/// several times on its way.
+fn convert_literal(
+    value: &Stored,
+    from: Kind,
+    to: Kind,
+    noted: TakenFor,
+) -> Result<Option<Stored>, SqlError> {
     let text = || to_text(value, from);
+    if to.is_number() && matches!(from, Kind::Text(_) | Kind::Binary) {
+        conditions::check(&text(), noted, true);
+    }
     let number = || match from {
         Kind::Text(_) | Kind::Binary => Number::Double(text_to_double(&text())),
         _ if from.is_temporal() => {

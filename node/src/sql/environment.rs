@@ -35,6 +35,8 @@ pub struct Facts {
     pub last_insert_id: u64,
     /// What ROW_COUNT() says.
     pub row_count: i64,
+    /// How many warnings the statement before left, and errors: `@@warning_count` counts both.
+    pub left: (u64, u64),
     /// What FOUND_ROWS() says.
     pub found_rows: u64,
     /// The first automatic key, if another node has given it already.

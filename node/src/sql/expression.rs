@@ -300,6 +300,12 @@ impl<'a> Translator<'a> {
                 None => Piece::null(),
             });
         };
+        let (warnings, errors) = self.env.facts.left;
+        match system.to_ascii_lowercase().trim_start_matches("session.").trim_start_matches("local.") {
+            "warning_count" => return Ok(Piece::uint(warnings + errors)),
+            "error_count" => return Ok(Piece::uint(errors)),
+            _ => {}
+        }
         let value = self.env.variables.select(system)?;
         Ok(match value.parse::<i128>().ok().and_then(int_stored) {
             Some(number) => Piece::literal(number, Kind::INT),

@@ -9,11 +9,12 @@ use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use rusqlite::types::{Value as Stored, ValueRef};
 use rusqlite::{Connection, Error, Result};
 
+use super::conditions;
 use super::decimal::Decimal;
 use super::number::{
-    Number, Operator, compute, double_text, float_text, great_int, int_stored, out_of_range, text_to_double,
+    Number, Operator, compute, double_text, float_text, great_int, int_stored, out_of_range,
 };
-use super::temporal::{self, DateTime};
+use super::temporal;
 use super::{string_functions, time_functions};
 use crate::SqlError;
 
@@ -81,6 +82,9 @@ fn arithmetic(conn: &Connection) -> Result<()> {
                 return Ok(Stored::Null);
             };
             let result = compute(operator, &a, &b).map_err(|e| fail(&e))?;
+            if result.is_none() && b.to_f64() == 0.0 {
+                conditions::division_by_zero();
+            }
             if let Some(Number::Int(n)) = result {
                 let unsigned = matches!(ctx.get_raw(2), ValueRef::Integer(1));
                 let fits = if unsigned { u64::try_from(n).is_ok() } else { i64::try_from(n).is_ok() };
@@ -109,15 +113,23 @@ pub(super) fn text_of(value: ValueRef<'_>) -> Option<String> {
 }
 
 fn conversions(conn: &Connection) -> Result<()> {
-    conn.create_scalar_function("my_double", 1, PURE, |ctx| {
+    // The second argument says for which number a text is taken.
+    conn.create_scalar_function("my_double", 2, PURE, |ctx| {
+        let text = |bytes: &[u8], what| {
+            conditions::double_of(&String::from_utf8_lossy(bytes), conditions::TakenFor::of_mark(what), false)
+        };
         Ok(match ctx.get_raw(0) {
             ValueRef::Null => None,
-            ValueRef::Text(text) => Some(text_to_double(&String::from_utf8_lossy(text))),
+            ValueRef::Text(bytes) => Some(text(bytes, ctx.get(1)?)),
+            ValueRef::Blob(bytes) if great_int(bytes).is_none() => Some(text(bytes, ctx.get(1)?)),
             other => Number::of(other).map(|n| n.to_f64()),
         })
     })?;
     // The second argument is the wanted scale, or -1 to keep it.
     conn.create_scalar_function("my_decimal", 2, PURE, |ctx| {
+        if let ValueRef::Text(text) = ctx.get_raw(0) {
+            conditions::check(&String::from_utf8_lossy(text), conditions::TakenFor::Decimal, false);
+        }
         let Some(number) = Number::of(ctx.get_raw(0)) else { return Ok(None) };
         let scale: i64 = ctx.get(1)?;
         let exact = number.to_decimal();
@@ -158,14 +170,16 @@ fn conversions(conn: &Connection) -> Result<()> {
 fn temporal_conversions(conn: &Connection) -> Result<()> {
     conn.create_scalar_function("my_datetime", 2, PURE, |ctx| {
         let digits: u8 = ctx.get(1)?;
-        Ok(text_of(ctx.get_raw(0)).and_then(|t| DateTime::parse(&t)).map(|m| m.round(digits).text(digits)))
+        let moment = text_of(ctx.get_raw(0)).and_then(|t| conditions::moment_of(&t));
+        Ok(moment.map(|m| m.round(digits).text(digits)))
     })?;
     conn.create_scalar_function("my_date", 1, PURE, |ctx| {
-        Ok(text_of(ctx.get_raw(0)).and_then(|t| DateTime::parse(&t)).map(|moment| moment.date_text()))
+        Ok(text_of(ctx.get_raw(0)).and_then(|t| conditions::moment_of(&t)).map(|moment| moment.date_text()))
     })?;
     conn.create_scalar_function("my_time", 2, PURE, |ctx| {
         let digits: u8 = ctx.get(1)?;
-        let micros = text_of(ctx.get_raw(0)).and_then(|t| temporal::parse_time(&t));
+        let clock = |t: String| temporal::parse_time(&t).or_else(|| conditions::incorrect("time", &t));
+        let micros = text_of(ctx.get_raw(0)).and_then(clock);
         Ok(micros.map(|m| temporal::clock_text(temporal::round_time(m, digits), digits)))
     })?;
     conn.create_scalar_function("my_shift", 2, PURE, |ctx| {
@@ -238,7 +252,11 @@ fn mathematics(conn: &Connection) -> Result<()> {
     ];
     for (name, function) in of_one {
         conn.create_scalar_function(name, 1, PURE, move |ctx| {
-            let value = Number::of(ctx.get_raw(0)).map(|n| function(n.to_f64()));
+            let value = Number::of(ctx.get_raw(0)).map(|n| n.to_f64());
+            if value.is_some_and(|x| x <= 0.0) && name.starts_with("my_l") {
+                conditions::division_by_zero();
+            }
+            let value = value.map(function);
             Ok(value.filter(|x| x.is_finite()))
         })?;
     }

@@ -13,6 +13,7 @@ pub mod coerce;
 pub mod collation;
 pub mod comments;
 pub mod compare;
+pub mod conditions;
 pub mod ddl;
 pub mod decimal;
 mod definition_clauses;

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, Result};
 
+use super::conditions::moment_of;
 use super::functions::{PURE, text_of};
 use super::number::Number;
 use super::temporal::{self, DateTime};
@@ -63,7 +64,7 @@ pub(super) fn register(conn: &Connection) -> Result<()> {
                 _ => m % 1_000_000,
             }));
         }
-        Ok(DateTime::parse(&text).and_then(|moment| field(&moment, &name)))
+        Ok(moment_of(&text).and_then(|moment| field(&moment, &name)))
     })?;
     // my_date_add(text, amount, unit, sign): amount in microseconds or months, see `interval`.
     conn.create_scalar_function("my_date_add", 4, PURE, |ctx| {
@@ -74,18 +75,18 @@ pub(super) fn register(conn: &Connection) -> Result<()> {
         Ok(add(&text, &amount, &unit, sign))
     })?;
     conn.create_scalar_function("my_datediff", 2, PURE, |ctx| {
-        let moment = |at| text_of(ctx.get_raw(at)).and_then(|t| DateTime::parse(&t));
+        let moment = |at| text_of(ctx.get_raw(at)).and_then(|t| moment_of(&t));
         Ok(moment(0).zip(moment(1)).map(|(a, b)| a.days() - b.days()))
     })?;
     conn.create_scalar_function("my_timestampdiff", 3, PURE, |ctx| {
-        let moment = |at| text_of(ctx.get_raw(at)).and_then(|t| DateTime::parse(&t));
+        let moment = |at| text_of(ctx.get_raw(at)).and_then(|t| moment_of(&t));
         let unit = ctx.get::<String>(0)?;
         Ok(moment(1).zip(moment(2)).and_then(|(a, b)| difference(&a, &b, &unit)))
     })?;
     // my_unix(text, zone offset)
     conn.create_scalar_function("my_unix", 2, PURE, |ctx| {
         let offset: i64 = ctx.get(1)?;
-        Ok(text_of(ctx.get_raw(0)).and_then(|t| DateTime::parse(&t)).map(|moment| {
+        Ok(text_of(ctx.get_raw(0)).and_then(|t| moment_of(&t)).map(|moment| {
             let micros = moment.micros() - offset * 1_000_000;
             match micros % 1_000_000 {
                 0 => rusqlite::types::Value::Integer((micros / 1_000_000).max(0)),
@@ -104,11 +105,11 @@ pub(super) fn register(conn: &Connection) -> Result<()> {
         }))
     })?;
     conn.create_scalar_function("my_date_format", 2, PURE, |ctx| {
-        let moment = text_of(ctx.get_raw(0)).and_then(|t| DateTime::parse(&t));
+        let moment = text_of(ctx.get_raw(0)).and_then(|t| moment_of(&t));
         Ok(moment.zip(text_of(ctx.get_raw(1))).map(|(moment, pattern)| format(&moment, &pattern)))
     })?;
     conn.create_scalar_function("my_last_day", 1, PURE, |ctx| {
-        let moment = text_of(ctx.get_raw(0)).and_then(|t| DateTime::parse(&t)).filter(|m| m.month > 0);
+        let moment = text_of(ctx.get_raw(0)).and_then(|t| moment_of(&t)).filter(|m| m.month > 0);
         Ok(moment.map(|m| DateTime { day: temporal::month_days(m.year, m.month), ..m }.date_text()))
     })
 }

@@ -6,11 +6,14 @@
 pub mod create;
 mod tables;
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 use sqlparser::dialect::MySqlDialect;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
+use super::conditions::NOTE;
 use super::expression::{Environment, Translator};
 use super::information_schema::{View, server};
 use super::parse::{Text, expect_end, syntax};
@@ -26,6 +29,8 @@ type Bound = (Compiled, Vec<rusqlite::types::Value>);
 pub struct Diagnostics<'d> {
     /// Its warnings and notes.
     pub warnings: &'d [SqlError],
+    /// How many more there were.
+    pub unkept: u64,
     /// Its error, if it failed.
     pub error: Option<&'d SqlError>,
 }
@@ -100,9 +105,7 @@ impl Show<'_, '_> {
             }
             "INDEX" | "INDEXES" | "KEYS" => self.indexes()?,
             "CREATE" => self.create()?,
-            "VARIABLES" => {
-                View::of("Variable_name Value", server::pairs(self.env.variables.all(self.global), false))
-            }
+            "VARIABLES" => View::of("Variable_name Value", server::pairs(self.variables(), false)),
             "STATUS" => {
                 View::of("Variable_name Value", server::pairs(self.env.server.status(self.global), false))
             }
@@ -172,6 +175,16 @@ impl Show<'_, '_> {
         Ok((Compiled { sql, columns }, translator.binds))
     }
 
+    fn variables(&self) -> BTreeMap<String, String> {
+        let mut all = self.env.variables.all(self.global);
+        if !self.global {
+            let (warnings, errors) = self.env.facts.left;
+            all.insert("error_count".to_owned(), errors.to_string());
+            all.insert("warning_count".to_owned(), (warnings + errors).to_string());
+        }
+        all
+    }
+
     /// Without FULL, only the beginning of a statement.
     fn processes(&self) -> Vec<serde_json::Value> {
         let mut rows = server::processes(self.env);
@@ -188,9 +201,10 @@ impl Show<'_, '_> {
         for sign in [Token::LParen, Token::Mul, Token::RParen] {
             self.parser.expect_token(&sign).map_err(|e| syntax(&e))?;
         }
-        let errors = usize::from(left.error.is_some());
+        let errors = u64::from(left.error.is_some());
+        let warnings = u64::try_from(left.warnings.len()).unwrap_or(u64::MAX).saturating_add(left.unkept);
         let (title, count) = match self.word().as_str() {
-            "WARNINGS" => ("+@@session.warning_count", left.warnings.len() + errors),
+            "WARNINGS" => ("+@@session.warning_count", warnings + errors),
             "ERRORS" => ("+@@session.error_count", errors),
             other => return Err(SqlError::unsupported(format_args!("SHOW COUNT(*) {other}"))),
         };
@@ -205,8 +219,11 @@ const NOTES: [u16; 6] = [1007, 1008, 1031, 1050, 1051, safety::UNSAFE];
 fn warnings(left: &Diagnostics<'_>, errors_only: bool) -> View {
     let mut rows = Vec::new();
     if !errors_only {
-        let level = |code| if NOTES.contains(&code) { "Note" } else { "Warning" };
-        rows.extend(left.warnings.iter().map(|w| json!([level(w.code), w.code, w.message])));
+        let level = |w: &SqlError| match NOTES.contains(&w.code) || w.state == NOTE {
+            true => "Note",
+            false => "Warning",
+        };
+        rows.extend(left.warnings.iter().map(|w| json!([level(w), w.code, w.message])));
     }
     rows.extend(left.error.map(|error| json!(["Error", error.code, error.message])));
     View::of("Level +Code Message", rows)

@@ -1,0 +1,214 @@
+//! What a SELECT notes about values on its way: a text that is no number, a division by zero, a text that is no date.
+//!
+//! Values are converted inside SQLite, by functions that know nothing of the session, and literals while a statement is
+//! translated. Both happen on the thread of the session whose statement it is, so notes are kept for the thread: [`begin`] before
+//! the statement, [`take`] behind it. Where nothing is noted that costs two looks at a flag for each statement, and none for a value: the place
+//! of a note is reached only where a value is not what it should be.
+//!
+//! The words and the numbers are MariaDB's. Not here: statements that write, whose values are checked where they are stored
+//! (`coerce`), and which rows SQLite looks at, so that of a condition on many rows there may be more or fewer notes than MariaDB gives. How many are kept
+//! for the client is the session's affair (`max_error_count`); here they have a bound in bytes.
+
+use std::cell::RefCell;
+
+use super::decimal::Decimal;
+use super::number::text_to_double;
+use super::temporal::DateTime;
+use crate::SqlError;
+
+/// The state of a warning that is only a note.
+pub const NOTE: &str = "00000";
+/// The number of a division by zero, which only counts where `sql_mode` says so.
+pub const DIVISION: u16 = 1365;
+/// What the kept notes of one statement may take together. The others are counted.
+const MAX_BYTES: usize = 1 << 20;
+/// How much of a value is shown, in characters.
+const SHOWN: usize = 128;
+
+/// What statements left behind.
+#[derive(Debug, Default)]
+pub struct Noted {
+    /// The notes, the first ones if there are too many.
+    pub list: Vec<SqlError>,
+    /// How many there were.
+    pub count: u64,
+    /// How many of them were divisions by zero.
+    pub divisions: u64,
+}
+
+#[derive(Default)]
+struct Area {
+    on: bool,
+    noted: Noted,
+    bytes: usize,
+}
+
+thread_local! {
+    static AREA: RefCell<Area> = RefCell::default();
+}
+
+/// From now on notes are taken on this thread, and those of before are forgotten.
+pub fn begin() {
+    AREA.with_borrow_mut(|area| *area = Area { on: true, ..Area::default() });
+}
+
+/// Ends it and gives what was noted.
+pub fn take() -> Noted {
+    AREA.with_borrow_mut(|area| {
+        area.on = false;
+        std::mem::take(&mut area.noted)
+    })
+}
+
+/// Does something of which no notes are to be taken.
+pub fn quietly<T>(what: impl FnOnce() -> T) -> T {
+    let on = AREA.with_borrow_mut(|area| std::mem::replace(&mut area.on, false));
+    let done = what();
+    AREA.with_borrow_mut(|area| area.on = on);
+    done
+}
+
+fn note(once: bool, condition: impl FnOnce() -> SqlError) {
+    AREA.with_borrow_mut(|area| {
+        if !area.on {
+            return;
+        }
+        let condition = condition();
+        if once && area.noted.list.contains(&condition) {
+            return;
+        }
+        area.noted.count += 1;
+        area.noted.divisions += u64::from(condition.code == DIVISION);
+        area.bytes += condition.message.len() + size_of::<SqlError>();
+        if area.bytes <= MAX_BYTES {
+            area.noted.list.push(condition);
+        }
+    });
+}
+
+/// What a text is taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakenFor {
+    /// In arithmetic.
+    Double,
+    /// Compared with an integer.
+    Decimal,
+    /// CAST AS SIGNED.
+    Integer,
+}
+
+impl TakenFor {
+    fn name(self) -> &'static str {
+        match self {
+            TakenFor::Double => "DOUBLE",
+            TakenFor::Decimal => "DECIMAL",
+            TakenFor::Integer => "INTEGER",
+        }
+    }
+
+    /// Its number in a call of SQLite's text.
+    #[must_use]
+    pub fn mark(self) -> i64 {
+        match self {
+            TakenFor::Double => 0,
+            TakenFor::Decimal => 1,
+            TakenFor::Integer => 2,
+        }
+    }
+
+    /// The one of that number.
+    #[must_use]
+    pub fn of_mark(mark: i64) -> TakenFor {
+        [TakenFor::Double, TakenFor::Decimal, TakenFor::Integer]
+            .into_iter()
+            .find(|number| number.mark() == mark)
+            .unwrap_or(TakenFor::Double)
+    }
+}
+
+/// The text as a double, noted if it is not all of it. A literal, which may be looked at several times, is noted `once`.
+pub fn double_of(text: &str, number: TakenFor, once: bool) -> f64 {
+    check(text, number, once);
+    text_to_double(text)
+}
+
+/// Notes a text that is no number, or begins with one; spaces behind it are worth a note only.
+pub fn check(text: &str, number: TakenFor, once: bool) {
+    let (found, rest) = Decimal::parse_prefix(text.trim_start());
+    if found.is_some() && rest.is_empty() {
+        return;
+    }
+    let only_spaces = found.is_some() && rest.trim_end().is_empty();
+    note(once, || {
+        let message = format!("Truncated incorrect {} value: '{}'", number.name(), shown(text));
+        SqlError::new(1292, if only_spaces { NOTE } else { "22007" }, message)
+    });
+}
+
+/// The moment that a text is, noted if it is none.
+#[must_use]
+pub fn moment_of(text: &str) -> Option<DateTime> {
+    DateTime::parse(text).or_else(|| incorrect("datetime", text))
+}
+
+/// Notes that a text is no value of this kind.
+pub fn incorrect<T>(kind: &str, text: &str) -> Option<T> {
+    note(false, || SqlError::new(1292, "22007", format!("Incorrect {kind} value: '{}'", shown(text))));
+    None
+}
+
+/// Notes a division by zero, and what MariaDB takes for one: a logarithm of what has none.
+pub fn division_by_zero() {
+    note(false, || SqlError::new(DIVISION, "22012", "Division by 0"));
+}
+
+fn shown(text: &str) -> &str {
+    text.char_indices().nth(SHOWN).map_or(text, |(end, _)| &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages() -> Vec<String> {
+        take().list.into_iter().map(|one| format!("{} {}", one.state, one.message)).collect()
+    }
+
+    #[test]
+    fn what_is_no_number_is_noted_and_spaces_behind_one_are_a_note() {
+        begin();
+        for text in ["1", " 1.5e3", "", "1x", "2 "] {
+            let _ = double_of(text, TakenFor::Double, false);
+        }
+        check("y", TakenFor::Decimal, true);
+        check("y", TakenFor::Decimal, true);
+        assert_eq!(
+            messages(),
+            [
+                "22007 Truncated incorrect DOUBLE value: ''",
+                "22007 Truncated incorrect DOUBLE value: '1x'",
+                "00000 Truncated incorrect DOUBLE value: '2 '",
+                "22007 Truncated incorrect DECIMAL value: 'y'",
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_is_noted_before_the_beginning_and_behind_the_end_and_all_are_counted() {
+        division_by_zero();
+        begin();
+        quietly(division_by_zero);
+        assert_eq!(take().count, 0);
+        begin();
+        let long = "é".repeat(10_000);
+        for _ in 0..20_000 {
+            check(&long, TakenFor::Integer, false);
+        }
+        division_by_zero();
+        let noted = take();
+        assert_eq!((noted.count, noted.divisions), (20_001, 1));
+        assert!(noted.list.len() < 5_000 && noted.list[0].message.len() < 400);
+        division_by_zero();
+        assert_eq!(take().count, 0);
+    }
+}
