@@ -213,6 +213,14 @@ pub struct ClusterArgs {
     /// Read the nodes, and what else is not said here, from this file
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Their passwords.
+    #[command(flatten)]
+    pub access: AccessArgs,
+}
+
+/// Where the passwords of the nodes are, and whether a person may be asked.
+#[derive(Args, Clone, Debug, Default)]
+pub struct AccessArgs {
     /// Read the password of all nodes from the first line of this file
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,

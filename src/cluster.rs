@@ -86,8 +86,8 @@ impl Cluster {
             None => Config::default(),
         };
         let shared = Shared {
-            password_file: args.password_file.clone().or_else(|| config.cluster.password_file.clone()),
-            option_file: args.defaults_file.clone().or_else(|| config.cluster.defaults_file.clone()),
+            password_file: args.access.password_file.clone().or_else(|| config.cluster.password_file.clone()),
+            option_file: args.access.defaults_file.clone().or_else(|| config.cluster.defaults_file.clone()),
             said: config.cluster.encryption()?,
         };
         let nodes: Vec<Node> = if args.nodes.is_empty() {
@@ -109,7 +109,7 @@ impl Cluster {
         let name = configured.unwrap_or_else(|| {
             nodes.iter().map(|node| node.target.name.as_ref()).collect::<Vec<_>>().join(", ")
         });
-        Ok(Cluster { name, nodes, config, no_input: args.no_input })
+        Ok(Cluster { name, nodes, config, no_input: args.access.no_input })
     }
 
     /// How many nodes it has.

@@ -1,6 +1,6 @@
 //! The command line of `evensum clone`.
 
-use super::duration;
+use super::{AccessArgs, duration};
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -38,15 +38,9 @@ pub struct CloneArgs {
     /// Read from this file what is not said here, such as where passwords are
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Read the password of all nodes from the first line of this file
-    #[arg(long, value_name = "FILE")]
-    pub password_file: Option<PathBuf>,
-    /// Read the password from the groups client or evensum of this option file instead of ~/.my.cnf
-    #[arg(long, value_name = "FILE")]
-    pub defaults_file: Option<PathBuf>,
-    /// Never ask anything
-    #[arg(long)]
-    pub no_input: bool,
+    /// Their passwords.
+    #[command(flatten)]
+    pub access: AccessArgs,
     /// Print one JSON document instead of text
     #[arg(long)]
     pub json: bool,

@@ -90,9 +90,7 @@ fn cluster_args(args: &CloneArgs) -> ClusterArgs {
     ClusterArgs {
         nodes: nodes.into_iter().flatten().cloned().collect(),
         config: args.config.clone(),
-        password_file: args.password_file.clone(),
-        defaults_file: args.defaults_file.clone(),
-        no_input: args.no_input,
+        access: args.access.clone(),
     }
 }
 
@@ -116,8 +114,8 @@ fn check_command(named: &ClusterArgs) -> String {
     let mut words = vec!["evensum".to_owned(), "check".to_owned()];
     let paths = [
         ("--config", &named.config),
-        ("--password-file", &named.password_file),
-        ("--defaults-file", &named.defaults_file),
+        ("--password-file", &named.access.password_file),
+        ("--defaults-file", &named.access.defaults_file),
     ];
     for (flag, path) in paths {
         if let Some(path) = path {

@@ -97,7 +97,7 @@ impl Site {
             );
         }
         self.refuse_too_much(&plan)?;
-        approval::ask(&plan, self.args.yes, self.args.cluster.no_input)?;
+        approval::ask(&plan, self.args.yes, self.args.cluster.access.no_input)?;
         self.note(&plan)?;
         let summary = self.execute(&plan).await?;
         self.finish(&plan, report.as_ref(), &summary)
@@ -137,7 +137,7 @@ impl Site {
             output::note(&format!("evensum: no table matches '{pattern}'"));
         }
         let nodes: Vec<PlannedNode> = self.connected.iter().map(planned).collect();
-        let asking = self.args.execute.is_some() && !self.args.cluster.no_input;
+        let asking = self.args.execute.is_some() && !self.args.cluster.access.no_input;
         let asking = asking && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         let references = if report.divergences.is_empty() { Vec::new() } else { self.references().await? };
         let plan = syncer::make_plan(&report, &nodes, &references, |divergence| {

@@ -3,7 +3,7 @@
 //! `evensum config check` reads it by the same function, so what it accepts the service accepts.
 
 use crate::alerts::sink::Sink;
-use crate::cli::ClusterArgs;
+use crate::cli::{AccessArgs, ClusterArgs};
 use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::config::service::{Plan, plans};
@@ -65,7 +65,8 @@ impl Setup {
         })?;
         // runs are begun with it from another folder
         let path = std::path::absolute(&path).unwrap_or(path);
-        let args = ClusterArgs { config: Some(path.clone()), no_input: true, ..ClusterArgs::default() };
+        let access = AccessArgs { no_input: true, ..AccessArgs::default() };
+        let args = ClusterArgs { config: Some(path.clone()), access, ..ClusterArgs::default() };
         let nodes = Cluster::resolve(&args, 1)?;
         let config = nodes.config.clone();
         let folder = path.parent().unwrap_or(Path::new("/"));
