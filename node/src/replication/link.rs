@@ -1,26 +1,26 @@
-//! One link: the settings of a source, what its two threads are doing, and how they are started and stopped.
+//! One link: what its two threads are doing, and how they are started and stopped.
 //!
 //! The receiver (I/O thread) and the applier (SQL thread) share nothing but the relay log and this state. A
 //! thread that meets an error it cannot pass writes it here and ends; nobody starts it again but the administrator.
 //! Invariant: at most one receiver and one applier run; `stop` returns when they are gone.
 
-use super::applier;
-use super::binlog::Binlog;
-use super::client::{Registration, SILENCE, SourceIdentity};
-use super::filters::Filters;
+mod context;
+mod places;
+mod settings;
+
+pub use self::context::{Applies, Apply, Calling, Connects, Context, Interrupt, Note};
+pub use self::places::{applied_place, create_places, note_place};
+pub use self::settings::Settings;
+
+use super::client::SourceIdentity;
 use super::position::LogPosition;
-use super::receiver;
 use super::relay_log::RelayLog;
 use super::until::Until;
-use super::{columns, failed, now_ms};
+use super::{applier, now_ms, receiver};
 use crate::SqlError;
-use crate::change::Transaction;
-use crate::storage::read_lock::ReadLock;
-use crate::tls::link::LinkTls;
-use database::{GtidSet, Secret};
-use rusqlite::{Connection, OptionalExtension, params};
+use database::GtidSet;
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -31,147 +31,6 @@ const STACK_BYTES: usize = 16 << 20;
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
 /// How often STOP SLAVE looks whether the applier is gone; after its patience, how often it interrupts it.
 const STOP_POLL: Duration = Duration::from_millis(5);
-/// How many tries in a row a link makes unless it is told otherwise, as in MySQL.
-const RETRY_COUNT: u64 = 86_400;
-
-/// What a link writes in the same transaction as the changes that it applies.
-pub type Note<'a> = &'a dyn Fn(&Connection) -> Result<(), SqlError>;
-
-/// What applies transactions: the node's session. A seam, so that the applier is tested with failures on purpose.
-pub trait Apply: Send {
-    /// Applies a transaction, logs it, writes the note, and commits: all or nothing.
-    fn apply(&mut self, transaction: &Transaction, note: Note<'_>) -> Result<(), SqlError>;
-    /// Waits until what was applied is on the disk.
-    fn settle(&mut self) -> Result<(), SqlError>;
-    /// What ends [`Apply::apply`] from another thread, with an error that passes.
-    fn stopper(&self) -> Interrupt;
-}
-
-/// Ends what another thread applies.
-pub type Interrupt = Box<dyn Fn() + Send>;
-/// Makes an [`Apply`] for a new applier thread.
-pub type Applies = dyn Fn() -> Result<Box<dyn Apply>, SqlError> + Send + Sync;
-/// Makes a connection to the node's file.
-pub type Connects = dyn Fn() -> Result<Connection, SqlError> + Send + Sync;
-
-/// What all links of a node share.
-pub struct Context {
-    /// This node's `server_id`.
-    pub server_id: u32,
-    /// This node's log.
-    pub log: Arc<Binlog>,
-    /// Connections to read this node's file.
-    pub connect: Box<Connects>,
-    /// Sessions to apply with.
-    pub applies: Box<Applies>,
-    /// Errors that an applier passes over.
-    pub skip_errors: Vec<u16>,
-    /// What an applier passes over besides.
-    pub filters: Filters,
-    /// Whether links may follow GTIDs.
-    pub gtid_mode: bool,
-    /// The base name of the relay logs.
-    pub relay_log: String,
-    /// FLUSH TABLES WITH READ LOCK, which appliers wait for too.
-    pub read_lock: Arc<ReadLock>,
-    /// The bound of a relay log.
-    pub relay_limit_bytes: u64,
-    /// A delay of every transaction, for tests: the least and the most.
-    pub delay_ms: (AtomicU64, AtomicU64),
-    /// How links behave to their sources.
-    pub calling: Calling,
-}
-
-/// How long links wait for a source, and what they tell it of this node.
-#[derive(Debug)]
-pub struct Calling {
-    /// `slave_net_timeout`: how long a source may be silent (seconds). It counts from the next connection on.
-    pub net_timeout_s: AtomicU64,
-    /// `report_host`; empty for none.
-    pub report_host: String,
-    /// `report_port`, or the port that the node listens on; 0 as long as it does not.
-    pub report_port: AtomicU16,
-}
-
-impl Default for Calling {
-    fn default() -> Calling {
-        Calling {
-            net_timeout_s: AtomicU64::new(SILENCE.as_secs()),
-            report_host: String::new(),
-            report_port: AtomicU16::new(0),
-        }
-    }
-}
-
-impl Context {
-    /// What a link says of this node.
-    pub(super) fn registration(&self) -> Registration {
-        Registration {
-            host: self.calling.report_host.clone(),
-            port: self.calling.report_port.load(Ordering::Relaxed),
-            server_uuid: self.log.server_uuid().to_owned(),
-        }
-    }
-
-    /// How long a source may be silent.
-    pub(super) fn silence(&self) -> Duration {
-        Duration::from_secs(self.calling.net_timeout_s.load(Ordering::Relaxed).max(1))
-    }
-}
-
-/// How a source is reached, and from where its log is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Its name or address.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// The account there.
-    pub user: String,
-    /// Its password.
-    pub password: Secret,
-    /// Whether GTIDs decide what is fetched, and not a place.
-    pub auto_position: bool,
-    /// The place to begin at, where GTIDs do not decide.
-    pub from: Option<LogPosition>,
-    /// Which CHANGE MASTER or RESET SLAVE these settings are of. What was received or noted under another one is void.
-    pub epoch: i64,
-    /// The wait before connecting again.
-    pub connect_retry_s: u64,
-    /// How much later than its origin this link applies.
-    pub delay_s: u64,
-    /// How many tries in a row to reach the source; 0 for without end.
-    pub retry_count: u64,
-    /// What began on these servers is not taken.
-    pub ignore_server_ids: Vec<u32>,
-    /// Whether and how it is encrypted.
-    pub tls: LinkTls,
-    /// Whether the receiver is to run.
-    pub run_receiver: bool,
-    /// Whether the applier is to run.
-    pub run_applier: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
-            host: String::new(),
-            port: 3306,
-            user: String::new(),
-            password: Secret::default(),
-            auto_position: false,
-            from: None,
-            epoch: 0,
-            connect_retry_s: 1,
-            delay_s: 0,
-            retry_count: RETRY_COUNT,
-            ignore_server_ids: Vec::new(),
-            tls: LinkTls::default(),
-            run_receiver: false,
-            run_applier: false,
-        }
-    }
-}
 
 /// What the receiver does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -452,34 +311,4 @@ impl Link {
         let oldest = self.relay.oldest_committed_at_ms()?;
         Ok(Some(oldest.map_or(0, |at| now_ms().saturating_sub(at) / 1000)))
     }
-}
-
-/// Creates the table of the applied places, in the node's file.
-pub fn create_places(conn: &Connection) -> rusqlite::Result<()> {
-    conn.execute_batch(
-        "CREATE TABLE IF NOT EXISTS _evensum_links (name TEXT PRIMARY KEY, place INTEGER NOT NULL,
-            epoch INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID",
-    )?;
-    // What an older version made is of the first epoch.
-    columns::add(conn, "_evensum_links", "epoch", "INTEGER NOT NULL DEFAULT 0")
-}
-
-/// The place behind the last transaction that the link of this name applied in this epoch.
-pub fn applied_place(conn: &Connection, name: &str, epoch: i64) -> Result<Option<LogPosition>, SqlError> {
-    conn.query_row(
-        "SELECT place FROM _evensum_links WHERE name = ?1 AND epoch = ?2",
-        params![name, epoch],
-        |row| row.get(0),
-    )
-    .optional()
-    .map(|place: Option<i64>| place.map(LogPosition::of_key))
-    .map_err(failed)
-}
-
-/// Writes that place, in the transaction that applies.
-pub fn note_place(conn: &Connection, name: &str, epoch: i64, place: LogPosition) -> Result<(), SqlError> {
-    conn.prepare_cached("INSERT OR REPLACE INTO _evensum_links (name, epoch, place) VALUES (?1, ?2, ?3)")
-        .and_then(|mut insert| insert.execute(params![name, epoch, place.key()]))
-        .map(drop)
-        .map_err(failed)
 }
