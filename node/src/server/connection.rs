@@ -4,6 +4,9 @@
 //! harm another client. A result is streamed: the session writes rows into the connection's buffer while it reads them. When
 //! the thread ends the session goes with it, and with it what was not committed.
 
+mod prepared;
+mod streams;
+
 use super::Shared;
 use super::clients::{self, Doing};
 use super::login::{Door, Entered};
@@ -13,13 +16,10 @@ use crate::accounts::rights::Client as Who;
 use crate::protocol::handshake::{self, Login, SALT_BYTES};
 use crate::protocol::packets::{PacketError, PacketReader, PacketWriter};
 use crate::protocol::parameters::Parameters;
-use crate::protocol::results::{ResultWriter, put_column, put_eof, put_error, put_ok};
+use crate::protocol::results::{ResultWriter, put_eof, put_error, put_ok};
 use crate::protocol::wire::Fields;
 use crate::protocol::{capability, command, split};
-use crate::replication::client::LogRequest;
-use crate::replication::clone::source;
-use crate::replication::dump;
-use crate::results::{ColumnMeta, Done, Sink, WireType};
+use crate::results::{Done, Sink};
 use crate::session::{ExecError, Session};
 use crate::tls::Stream;
 use std::collections::BTreeMap;
@@ -37,8 +37,6 @@ const LOGIN_PACKET_BYTES: usize = 64 << 10;
 const IDLE_SECONDS: u64 = 28_800;
 /// How long a client may leave its results unread (net_write_timeout).
 const UNREAD_SECONDS: u64 = 600;
-/// The most prepared statements of one client.
-const MAX_PREPARED: usize = 16_382;
 
 /// Serves a client to its end.
 pub(super) fn serve(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, id: u32) {
@@ -188,17 +186,8 @@ impl Client<'_> {
             command::STMT_PREPARE => self.prepare(rest)?,
             command::STMT_EXECUTE => self.execute(rest)?,
             command::STMT_SEND_LONG_DATA => self.long_data(rest)?,
-            command::STMT_CLOSE => {
-                let id = Fields::new(rest).u32()?;
-                self.prepared.remove(&id);
-                self.session.close_prepared(id);
-                acknowledge(self.packets.inner().tcp());
-            }
-            command::STMT_RESET => {
-                let id = Fields::new(rest).u32()?;
-                let known = self.prepared.get_mut(&id).map(Parameters::reset);
-                self.answer(known.ok_or_else(|| unknown_statement(id, "mysqld_stmt_reset")))?;
-            }
+            command::STMT_CLOSE => self.close_statement(Fields::new(rest).u32()?),
+            command::STMT_RESET => self.reset_statement(Fields::new(rest).u32()?)?,
             command::SET_OPTION => {
                 self.multi = Fields::new(rest).u16()? == 0;
                 put_eof(self.packets.open(), 0, self.session.status());
@@ -329,124 +318,6 @@ impl Client<'_> {
             Some(_) => Err(SqlError::new(1095, "HY000", format!("You are not owner of thread {id}"))),
         }
     }
-
-    fn prepare(&mut self, text: &[u8]) -> io::Result<()> {
-        let statements = split::statements(text);
-        let [statement] = statements[..] else {
-            return self.error(&SqlError::syntax(
-                "You have an error in your SQL syntax: one statement is prepared at a time",
-            ));
-        };
-        if self.prepared.len() >= MAX_PREPARED {
-            let message = format!(
-                "Can't create more than max_prepared_stmt_count statements (current value: {MAX_PREPARED})"
-            );
-            return self.error(&SqlError::new(1461, "42000", message));
-        }
-        let prepared = match self.session.prepare(statement) {
-            Ok(prepared) => prepared,
-            Err(error) => return self.error(&error),
-        };
-        let columns = u16::try_from(prepared.columns.len()).unwrap_or(u16::MAX);
-        let out = self.packets.open();
-        out.push(0);
-        out.extend_from_slice(&prepared.id.to_le_bytes());
-        out.extend_from_slice(&columns.to_le_bytes());
-        out.extend_from_slice(&prepared.params.to_le_bytes());
-        out.extend_from_slice(&[0, 0, 0]);
-        self.packets.finish()?;
-        let placeholders = vec![placeholder(); usize::from(prepared.params)];
-        self.definitions(&placeholders)?;
-        self.definitions(&prepared.columns)?;
-        self.prepared.insert(prepared.id, Parameters::new(usize::from(prepared.params)));
-        Ok(())
-    }
-
-    /// Column definitions and the EOF behind them; nothing for none.
-    fn definitions(&mut self, columns: &[ColumnMeta]) -> io::Result<()> {
-        for column in columns {
-            put_column(self.packets.open(), column);
-            self.packets.finish()?;
-        }
-        if !columns.is_empty() {
-            put_eof(self.packets.open(), 0, self.session.status());
-            self.packets.finish()?;
-        }
-        Ok(())
-    }
-
-    fn execute(&mut self, rest: &[u8]) -> Result<(), PacketError> {
-        let mut fields = Fields::new(rest);
-        let id = fields.u32()?;
-        fields.bytes(1 + 4)?;
-        let Some(parameters) = self.prepared.get_mut(&id) else {
-            return Ok(self.error(&unknown_statement(id, "mysqld_stmt_execute"))?);
-        };
-        let values = parameters.read(&mut fields);
-        parameters.reset();
-        let Ok(values) = values else {
-            return Ok(self.error(&SqlError::new(1835, "HY000", "Malformed communication packet."))?);
-        };
-        self.session.ready();
-        self.does("Execute", "executing", b"");
-        let mut result = ResultWriter::new(&mut self.packets, true, false);
-        let outcome = self.session.execute_prepared(id, &values, &mut result);
-        self.ended(outcome)?;
-        Ok(())
-    }
-
-    /// This command has no answer; what it gets wrong shows when the statement is executed.
-    fn long_data(&mut self, rest: &[u8]) -> Result<(), PacketError> {
-        let mut fields = Fields::new(rest);
-        let (id, parameter) = (fields.u32()?, fields.u16()?);
-        let limit = self.shared.max_packet_bytes;
-        // all statements of a client together hold no more than one could
-        let all: usize = self.prepared.values().map(Parameters::long_bytes).sum();
-        let Some(parameters) = self.prepared.get_mut(&id) else { return Ok(()) };
-        let free = limit.saturating_sub(all.saturating_sub(parameters.long_bytes()));
-        match parameters.append_long(parameter, fields.remaining(), free) {
-            true => Ok(()),
-            false => Err(PacketError::TooLarge(limit)),
-        }
-    }
-
-    /// Sends the log until the replica goes away.
-    fn dump(&mut self, rest: &[u8]) -> Result<(), PacketError> {
-        let Some(request) = LogRequest::read(rest) else {
-            self.error(&SqlError::new(1236, "HY000", "the request for the log cannot be read"))?;
-            return Ok(self.packets.flush()?);
-        };
-        let allowed = self.session.rights().any(&[Privilege::ReplicationSlave]);
-        let conn = match allowed.and_then(|()| self.shared.engine.store.connect()) {
-            Ok(conn) => conn,
-            Err(error) => {
-                self.error(&error)?;
-                return Ok(self.packets.flush()?);
-            }
-        };
-        self.shared.clients.replicates(self.id, request.server_id, request.replica.clone());
-        self.does("Binlog Dump GTID", "Source has sent all binlog to replica; waiting for more updates", b"");
-        let stopping = || self.shared.is_stopping();
-        Ok(dump::serve(&conn, &self.shared.log, request, &mut self.packets, &stopping)?)
-    }
-
-    /// Sends a snapshot of all data to a new node.
-    fn send_snapshot(&mut self, rest: &[u8]) -> Result<(), PacketError> {
-        let allowed = self.session.rights().any(&[Privilege::Super, Privilege::BackupAdmin]);
-        let conn = match allowed.and_then(|()| self.shared.engine.store.connect()) {
-            Ok(conn) => conn,
-            Err(error) => {
-                self.error(&error)?;
-                return Ok(self.packets.flush()?);
-            }
-        };
-        self.does("Clone", "Sending a snapshot to a new node", b"");
-        self.packets.inner().set_write_timeout(Some(source::STALL))?;
-        let stopping = || self.shared.is_stopping();
-        let (log, own) = (&self.shared.log, self.shared.engine.server_id);
-        let request = source::Request::read(rest);
-        Ok(source::serve(&conn, log, own, request, &mut self.packets, &stopping)?)
-    }
 }
 
 /// `KILL [CONNECTION | QUERY] id`: whom, and whether the connection too or only what it runs.
@@ -463,35 +334,3 @@ fn killed(statement: &[u8]) -> Option<(u32, bool)> {
     }
     if words.next().is_some() { None } else { Some((last.parse().ok()?, !query)) }
 }
-
-fn unknown_statement(id: u32, function: &str) -> SqlError {
-    SqlError::new(1243, "HY000", format!("Unknown prepared statement handler ({id}) given to {function}"))
-}
-
-/// What a client is told of a parameter, whose type is its own choice.
-fn placeholder() -> ColumnMeta {
-    ColumnMeta {
-        database: String::new(),
-        table: String::new(),
-        original_table: String::new(),
-        name: "?".to_owned(),
-        original_name: String::new(),
-        wire: WireType::VarString,
-        collation: 63,
-        length: 0,
-        flags: 128,
-        decimals: 0,
-    }
-}
-
-/// Tells the client at once that a command without an answer has arrived. A client that waits for that before it sends its next
-/// command (Nagle's algorithm) would else stand still for the 40 ms of a delayed acknowledgement.
-#[cfg(target_os = "linux")]
-fn acknowledge(stream: &TcpStream) {
-    // where it fails the client is late, and nothing else is wrong
-    let _ = socket2::SockRef::from(stream).set_tcp_quickack(true);
-}
-
-/// Elsewhere the system's own pace has to do.
-#[cfg(not(target_os = "linux"))]
-fn acknowledge(_: &TcpStream) {}
