@@ -252,13 +252,25 @@ fn prepared_statements_take_parameters() {
 fn show_and_information_schema_tell_the_same_of_a_table() {
     let inside = Inside::new();
     let mut s = inside.session();
-    run(&mut s, "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v INT) COMMENT 'of two'");
-    run(&mut s, "INSERT INTO t (v) VALUES (1), (2)");
+    run(
+        &mut s,
+        "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(9), KEY k (v(3))) COMMENT 'of two'",
+    );
+    run(&mut s, "INSERT INTO t (v) VALUES ('1'), ('2')");
     let status =
         "InnoDB|10|Dynamic|2|NULL|NULL|NULL|NULL|NULL|3|NULL|NULL|NULL|utf8mb4_general_ci|NULL||of two";
     assert_eq!(rows(&mut s, "SHOW TABLE STATUS"), [format!("t|{status}")]);
     assert_eq!(
         rows(&mut s, "SELECT * FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'shop'"),
         [format!("def|shop|t|BASE TABLE|{status}")]
+    );
+    let told = ["1|id|A|NULL|NULL|NULL||BTREE|||YES|NULL", "1|v|A|NULL|3|NULL|YES|BTREE|||YES|NULL"];
+    assert_eq!(
+        rows(&mut s, "SHOW INDEX FROM t"),
+        [format!("t|0|PRIMARY|{}", told[0]), format!("t|1|k|{}", told[1])]
+    );
+    assert_eq!(
+        rows(&mut s, "SELECT * FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = 'shop'"),
+        [format!("def|shop|t|0|shop|PRIMARY|{}", told[0]), format!("def|shop|t|1|shop|k|{}", told[1])]
     );
 }

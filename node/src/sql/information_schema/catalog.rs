@@ -295,46 +295,50 @@ fn column_row(table: &TableDef, at: usize, column: &ColumnDef) -> Json {
     ])
 }
 
-/// Every column of every key: the table, the key, the place in it from 1, the column, the length of a prefix.
-fn key_parts<'a>(
-    env: &'a Environment<'_>,
-) -> impl Iterator<Item = (&'a TableDef, &'a KeyDef, usize, &'a ColumnDef, Option<u32>)> {
-    env.catalog.tables().flat_map(|table| {
-        table.keys.iter().flat_map(move |key| {
-            key.parts
-                .iter()
-                .enumerate()
-                .map(move |(n, &(at, prefix))| (table.as_ref(), key, n + 1, &table.columns[at], prefix))
-        })
+/// A column of a key: the table, the key, the place in it from 1, the column, the length of a prefix.
+pub type KeyPart<'a> = (&'a TableDef, &'a KeyDef, usize, &'a ColumnDef, Option<u32>);
+
+/// Every column of every key of a table.
+pub fn parts_of(table: &TableDef) -> impl Iterator<Item = KeyPart<'_>> {
+    table.keys.iter().flat_map(move |key| {
+        let parts = key.parts.iter().enumerate();
+        parts.map(move |(n, &(at, prefix))| (table, key, n + 1, &table.columns[at], prefix))
     })
 }
 
+fn key_parts<'a>(env: &'a Environment<'_>) -> impl Iterator<Item = KeyPart<'a>> {
+    env.catalog.tables().flat_map(|table| parts_of(table))
+}
+
 fn statistics(env: &Environment<'_>) -> Vec<Json> {
-    key_parts(env)
-        .map(|(table, key, n, column, prefix)| {
-            let may_be_null = if column.nullable { "YES" } else { "" };
-            json!([
-                "def",
-                table.database,
-                table.name,
-                i32::from(!key.unique),
-                table.database,
-                key.name,
-                n,
-                column.name,
-                "A",
-                null,
-                prefix,
-                null,
-                may_be_null,
-                "BTREE",
-                "",
-                "",
-                "YES",
-                null
-            ])
-        })
-        .collect()
+    let row = |part: KeyPart<'_>| {
+        let (TableDef { database, name, .. }, key, ..) = part;
+        let unique = i32::from(!key.unique);
+        key_part_row(
+            [json!("def"), json!(database), json!(name), json!(unique), json!(database), json!(key.name)],
+            part,
+        )
+    };
+    key_parts(env).map(row).collect()
+}
+
+/// A key part's row in `STATISTICS` and in SHOW INDEX: what names the key there, and what both tell alike.
+pub fn key_part_row(names: impl IntoIterator<Item = Json>, (_, _, n, column, prefix): KeyPart<'_>) -> Json {
+    let told: [Json; 12] = [
+        n.into(),
+        json!(column.name),
+        "A".into(),
+        Json::Null,
+        json!(prefix),
+        Json::Null,
+        if column.nullable { "YES" } else { "" }.into(),
+        "BTREE".into(),
+        "".into(),
+        "".into(),
+        "YES".into(),
+        Json::Null,
+    ];
+    names.into_iter().chain(told).collect()
 }
 
 fn key_column_usage(env: &Environment<'_>) -> Vec<Json> {

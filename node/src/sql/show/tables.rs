@@ -8,7 +8,9 @@ use super::create::create_table_text;
 use super::{Bound, Show};
 use crate::SqlError;
 use crate::sql::from::table_name;
-use crate::sql::information_schema::catalog::{default_text, extra, key_mark, status_row};
+use crate::sql::information_schema::catalog::{
+    KeyPart, default_text, extra, key_mark, key_part_row, parts_of, status_row,
+};
 use crate::sql::information_schema::{self, View};
 use crate::sql::parse::syntax;
 use crate::sql::types::Kind;
@@ -142,31 +144,11 @@ impl Show<'_, '_> {
     pub(super) fn indexes(&mut self) -> Result<View, SqlError> {
         self.accepts(&["FROM", "IN"]);
         let table = self.next_table()?;
-        let mut rows = Vec::new();
-        for key in &table.keys {
-            for (n, (at, prefix)) in key.parts.iter().enumerate() {
-                let column = &table.columns[*at];
-                let may_be_null = if column.nullable { "YES" } else { "" };
-                rows.push(json!([
-                    table.name,
-                    i32::from(!key.unique),
-                    key.name,
-                    n + 1,
-                    column.name,
-                    "A",
-                    null,
-                    prefix,
-                    null,
-                    may_be_null,
-                    "BTREE",
-                    "",
-                    "",
-                    "YES",
-                    null
-                ]));
-            }
-        }
-        Ok(View::of(INDEX, rows))
+        let row = |part: KeyPart<'_>| {
+            let (table, key, ..) = part;
+            key_part_row([json!(table.name), json!(i32::from(!key.unique)), json!(key.name)], part)
+        };
+        Ok(View::of(INDEX, parts_of(&table).map(row).collect()))
     }
 
     pub(super) fn create(&mut self) -> Result<View, SqlError> {
