@@ -35,18 +35,27 @@ pub fn administration(words: &[&str], text: &Text, database: &str, rights: &Righ
         ["SHOW", "CLONE" | "BINLOG" | "BINARY" | "MASTER" | "SLAVE" | "REPLICA" | "RELAYLOG", ..]
         | ["SHOW", "ALL", ..] => rights.any(watches),
         ["SHOW", "ENGINE", ..] => rights.any(&[Process]),
-        ["LOCK", "TABLE" | "TABLES", ..] => each_table(text, database, rights, &[LockTables, Select]),
+        ["LOCK", "TABLE" | "TABLES", ..] => each_table(text, 2, database, rights, &[LockTables, Select]),
         ["ANALYZE" | "OPTIMIZE" | "REPAIR", "TABLE" | "TABLES", ..] => {
-            each_table(text, database, rights, &[Select, Insert])
+            each_table(text, 2, database, rights, &[Select, Insert])
         }
-        ["CHECK" | "CHECKSUM", "TABLE" | "TABLES", ..] => each_table(text, database, rights, &[Select]),
+        ["ANALYZE" | "OPTIMIZE" | "REPAIR", "LOCAL" | "NO_WRITE_TO_BINLOG", ..] => {
+            each_table(text, 3, database, rights, &[Select, Insert])
+        }
+        ["CHECK" | "CHECKSUM", "TABLE" | "TABLES", ..] => each_table(text, 2, database, rights, &[Select]),
         _ => Ok(()),
     }
 }
 
-/// The tables that are listed behind the second word: each has to be open to all of these privileges.
-fn each_table(text: &Text, database: &str, rights: &Rights, needed: &[Privilege]) -> Result<(), SqlError> {
-    let mut tokens = text.solid().skip(2).peekable();
+/// The tables that are listed behind so many words: each has to be open to all of these privileges.
+fn each_table(
+    text: &Text,
+    words: usize,
+    database: &str,
+    rights: &Rights,
+    needed: &[Privilege],
+) -> Result<(), SqlError> {
+    let mut tokens = text.solid().skip(words).peekable();
     while let Some(token) = tokens.next() {
         let Token::Word(first) = token else {
             return Err(SqlError::syntax("a list of tables begins with a name"));

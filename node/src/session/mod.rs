@@ -10,6 +10,7 @@ mod counters;
 mod explain;
 mod flush;
 mod logging;
+mod maintenance;
 mod prepared;
 mod queries;
 mod readings;

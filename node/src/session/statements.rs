@@ -9,6 +9,7 @@ use sqlparser::ast::Statement;
 
 use super::accounts::is_about_accounts;
 use super::logging;
+use super::maintenance::maintains;
 use super::readings::waits_or_commits;
 use super::surroundings::Around;
 use super::table_locks::switches_keys;
@@ -119,6 +120,7 @@ impl Session {
                 Err(SqlError::unsupported(format_args!("{} {word}", words[0])).into())
             }
             ["SELECT", "SLEEP", ..] | ["DO", "SLEEP", ..] => self.sleep(&text, params, sink),
+            first if maintains(first) => self.maintain(&text, sink),
             ["LOCK", ..] | ["UNLOCK", "TABLES" | "TABLE"] => {
                 let outcome = self.lock_or_unlock(&text)?;
                 self.done(&outcome, sink)

@@ -21,6 +21,7 @@ mod clauses;
 mod depth;
 mod formats;
 mod list;
+mod maintenance;
 mod plans;
 mod refused;
 mod scripts;
