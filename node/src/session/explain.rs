@@ -2,12 +2,9 @@
 //!
 //! It needs the rights that the statement itself needs, takes no lock and writes nothing.
 
-use std::sync::Arc;
-
 use rusqlite::params_from_iter;
 use sqlparser::dialect::MySqlDialect;
 
-use super::transaction::Mode;
 use super::{Answer, ExecError, Session};
 use crate::SqlError;
 use crate::accounts::gate;
@@ -28,11 +25,7 @@ impl Session {
         let statement = parser.parse_statement().map_err(|e| syntax(&e))?;
         expect_end(&mut parser)?;
         gate::statement(&statement, &self.database, &self.rights())?;
-        let desk = Arc::clone(&self.desk);
-        let mut state = desk.lock();
-        let idle = state.mode == Mode::Idle;
-        desk.read(&mut state)?;
-        let found = (|| -> Result<Vec<Visit>, SqlError> {
+        let found = self.in_snapshot(|state| -> Result<Vec<Visit>, SqlError> {
             let catalog = self.engine.store.catalog(&state.conn)?;
             let query = match subject(&statement, &self.database, &catalog)? {
                 Subject::Insert(table) => return Ok(vec![Visit::of_insert(table)]),
@@ -48,12 +41,8 @@ impl Session {
             let text = query.to_string().to_ascii_uppercase();
             let lists = [" IN ", " OR ", " IS ", "<=>"].iter().any(|word| text.contains(word));
             Ok(visits(&steps, &catalog, lists))
-        })();
-        if idle {
-            desk.rollback_reading(&mut state);
-        }
-        drop(state);
-        let rows = found?.into_iter().map(Visit::row).collect();
+        })?;
+        let rows = found.into_iter().map(Visit::row).collect();
         self.keep_warnings(Vec::new());
         self.answer(Answer::Table { columns: columns(), rows }, sink)
     }

@@ -295,17 +295,11 @@ impl Session {
     /// Makes a database the default one.
     pub fn use_database(&mut self, name: &str) -> Result<(), SqlError> {
         self.rights().use_database(name)?;
-        let known = name.eq_ignore_ascii_case("information_schema") || name == "mysql" || {
-            let desk = Arc::clone(&self.desk);
-            let mut state = desk.lock();
-            let idle = state.mode == Mode::Idle;
-            desk.read(&mut state)?;
-            let catalog = self.engine.store.catalog(&state.conn);
-            if idle {
-                desk.rollback_reading(&mut state);
-            }
-            catalog?.has_database(name)
-        };
+        let known = name.eq_ignore_ascii_case("information_schema")
+            || name == "mysql"
+            || self.in_snapshot(|state| {
+                self.engine.store.catalog(&state.conn).map(|catalog| catalog.has_database(name))
+            })?;
         if !known {
             return Err(SqlError::new(1049, "42000", format!("Unknown database '{name}'")));
         }

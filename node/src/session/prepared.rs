@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use sqlparser::ast::Statement;
 
-use super::transaction::Mode;
 use super::{ExecError, Session};
 use crate::SqlError;
 use crate::results::{ColumnMeta, Param, Sink};
@@ -80,21 +79,12 @@ impl Session {
     ) -> Result<Vec<ColumnMeta>, SqlError> {
         let Some(Statement::Query(query)) = statement else { return Ok(Vec::new()) };
         let unknown = vec![Param::Null; usize::from(params)];
-        let desk = Arc::clone(&self.desk);
-        let mut state = desk.lock();
-        let idle = state.mode == Mode::Idle;
-        desk.read(&mut state)?;
-        let columns = self
-            .engine
-            .store
-            .catalog(&state.conn)
-            .and_then(|catalog| {
-                self.only_looking(|session| session.compile(&state.conn, &catalog, query, &unknown))
-            })
-            .map(|(compiled, _)| metadata(&compiled.columns));
-        if idle {
-            desk.rollback_reading(&mut state);
-        }
+        let columns = self.in_snapshot(|state| -> Result<_, SqlError> {
+            let catalog = self.engine.store.catalog(&state.conn)?;
+            let compiled =
+                self.only_looking(|session| session.compile(&state.conn, &catalog, query, &unknown))?;
+            Ok(metadata(&compiled.0.columns))
+        });
         match columns {
             // Calls that administration answers are unknown to the translator.
             Err(error) if error.code == 1305 => Ok(Vec::new()),

@@ -115,12 +115,23 @@ impl Session {
         })
     }
 
-    pub(super) fn show(&mut self, text: &Text, sink: &mut dyn Sink) -> Result<(), ExecError> {
-        let desk = Arc::clone(&self.desk);
-        let mut state = desk.lock();
+    /// Reads in the transaction that is open; in none, in a snapshot that ends with the reading.
+    pub(super) fn in_snapshot<T, E: From<SqlError>>(
+        &self,
+        read: impl FnOnce(&State) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut state = self.desk.lock();
         let idle = state.mode == Mode::Idle;
-        desk.read(&mut state)?;
-        let result = (|| -> Result<u64, ExecError> {
+        self.desk.read(&mut state)?;
+        let result = read(&state);
+        if idle {
+            self.desk.rollback_reading(&mut state);
+        }
+        result
+    }
+
+    pub(super) fn show(&mut self, text: &Text, sink: &mut dyn Sink) -> Result<(), ExecError> {
+        self.found_rows = self.in_snapshot(|state| -> Result<u64, ExecError> {
             let catalog = self.engine.store.catalog(&state.conn)?;
             let left = Diagnostics {
                 warnings: &self.warnings,
@@ -130,12 +141,8 @@ impl Session {
             let (compiled, binds) =
                 self.with_environment(&state.conn, &catalog, &[], |env| show::translate(env, text, &left))?;
             output::stream(&state.conn, &compiled, &binds, sink)
-        })();
-        if idle {
-            desk.rollback_reading(&mut state);
-        }
-        self.found_rows = result?;
-        let status = self.status_of(&state);
+        })?;
+        let status = self.status();
         Ok(sink.end(0, status)?)
     }
 }

@@ -1,7 +1,5 @@
 //! SET: system variables, user variables, NAMES, and the settings that drivers send when they connect.
 
-use std::sync::Arc;
-
 use rusqlite::params_from_iter;
 use rusqlite::types::Value as Stored;
 use sqlparser::dialect::MySqlDialect;
@@ -9,7 +7,6 @@ use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
 use super::Session;
-use super::transaction::Mode;
 use crate::SqlError;
 use crate::accounts::gate;
 use crate::results::Param;
@@ -130,28 +127,22 @@ impl Session {
             return Ok((Stored::Text(text), Kind::TEXT));
         }
         let expr = parser.parse_expr().map_err(|e| syntax(&e))?;
-        let desk = Arc::clone(&self.desk);
-        let mut state = desk.lock();
-        let idle = state.mode == Mode::Idle;
-        desk.read(&mut state)?;
-        let catalog = self.engine.store.catalog(&state.conn)?;
-        let value = self.with_environment(&state.conn, &catalog, params, |env| {
-            let mut translator = Translator::new(env);
-            let piece = translator.expr(&expr)?;
-            match piece.literal {
-                Some(value) => Ok((value, piece.kind)),
-                None => {
-                    let sql = format!("SELECT {}", piece.sql);
-                    let value =
-                        state.conn.query_row(&sql, params_from_iter(&translator.binds), |row| row.get(0))?;
-                    Ok((value, piece.kind))
+        self.in_snapshot(|state| {
+            let catalog = self.engine.store.catalog(&state.conn)?;
+            self.with_environment(&state.conn, &catalog, params, |env| {
+                let mut translator = Translator::new(env);
+                let piece = translator.expr(&expr)?;
+                match piece.literal {
+                    Some(value) => Ok((value, piece.kind)),
+                    None => {
+                        let sql = format!("SELECT {}", piece.sql);
+                        let binds = params_from_iter(&translator.binds);
+                        let value = state.conn.query_row(&sql, binds, |row| row.get(0))?;
+                        Ok((value, piece.kind))
+                    }
                 }
-            }
-        });
-        if idle {
-            desk.rollback_reading(&mut state);
-        }
-        value
+            })
+        })
     }
 
     fn set_system(&mut self, name: &str, global: bool, value: &str) -> Result<(), SqlError> {
