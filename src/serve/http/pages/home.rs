@@ -7,7 +7,7 @@ use super::super::answer::Answer;
 use super::forms::{Field, Then, Wish, field, form};
 use super::frame::{Visit, count, counted, part, to_table, when, word};
 use super::progress::box_of;
-use super::runs::line_of_run;
+use super::runs::run_list;
 use super::{map, topology};
 use crate::serve::command::{check, typed};
 use crate::serve::view::{Health, Overview, state_of};
@@ -45,12 +45,7 @@ pub async fn home(visit: Visit) -> Answer {
             @if overview.latest_runs.is_empty() {
                 p.empty { "Nothing has run yet. A schedule begins its check when it is due, or begin one above." }
             } @else {
-                div.wide tabindex="0" role="region" aria-label="table of the latest runs" {
-                    table.stacked {
-                        thead { tr { th scope="col" { "Run" } th scope="col" { "State" } th scope="col" { "What came of it" } th scope="col" { "When" } } }
-                        tbody { @for run in &overview.latest_runs { (line_of_run(&visit, run)) } }
-                    }
-                }
+                (run_list(&visit, &overview.latest_runs, "table of the latest runs"))
                 p { a href="/runs" { "All runs" } }
             }
         }

@@ -44,12 +44,7 @@ pub async fn runs(visit: Visit, Query(wanted): Query<Wanted>) -> Answer {
         @if runs.is_empty() {
             p.empty { "Nothing has run yet. A schedule begins its check when it is due, or begin one here." }
         } @else {
-            div.wide tabindex="0" role="region" aria-label="runs" {
-                table.stacked {
-                    thead { tr { th scope="col" { "Run" } th scope="col" { "State" } th scope="col" { "What came of it" } th scope="col" { "When" } } }
-                    tbody { @for run in &runs { (line_of_run(&visit, run)) } }
-                }
-            }
+            (run_list(&visit, &runs, "runs"))
             @if runs.len() as u64 == u64::from(most) && most < super::super::api::LISTED_MAX {
                 p { a href={ "/runs?schedule=" (part(&wanted.schedule)) "&limit=" (super::super::api::LISTED_MAX) } { "Show more" } }
             }
@@ -60,8 +55,20 @@ pub async fn runs(visit: Visit, Query(wanted): Query<Wanted>) -> Answer {
     visit.page("/runs", "Runs", &body)
 }
 
+/// Runs, a line each; the name is for who does not see the table.
+pub fn run_list(visit: &Visit, runs: &[Run], name: &str) -> Markup {
+    html! {
+        div.wide tabindex="0" role="region" aria-label=(name) {
+            table.stacked {
+                thead { tr { th scope="col" { "Run" } th scope="col" { "State" } th scope="col" { "What came of it" } th scope="col" { "When" } } }
+                tbody { @for run in runs { (line_of_run(visit, run)) } }
+            }
+        }
+    }
+}
+
 /// A run as a line of a table.
-pub fn line_of_run(visit: &Visit, run: &Run) -> Markup {
+fn line_of_run(visit: &Visit, run: &Run) -> Markup {
     html! {
         tr {
             th scope="row" { (to_run(&run.run)) " " span.quiet { (kind(run)) ", " (run.cause) } }
