@@ -264,3 +264,42 @@ fn stopping_is_quick_even_with_clients_and_links_at_work() {
     nodes[1].client.wait_for_replica("Slave_IO_Running", "Connecting");
     wait(|| nodes[1].client.replica("Last_IO_Errno") != "0", || "no error is shown".into());
 }
+
+#[test]
+fn what_is_received_and_not_applied_is_told_as_events() {
+    let (mut source, mut replica) = (Member::new(1, 2), Member::new(2, 2));
+    replica.follow(source.node.address());
+    source.client.run(&["CREATE DATABASE shop", "CREATE TABLE shop.t (id INT PRIMARY KEY)"]);
+    replica
+        .client
+        .wait_for("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'shop'", "1");
+    replica.client.run(&["STOP SLAVE SQL_THREAD"]);
+    source.client.run(&["INSERT INTO shop.t VALUES (1)", "DELETE FROM shop.t"]);
+    let mut kinds = Vec::new();
+    wait(
+        || {
+            let events = replica.client.query("SHOW RELAYLOG EVENTS").unwrap();
+            kinds = events.iter().map(|event| event[2].clone().unwrap()).collect::<Vec<_>>();
+            kinds.iter().any(|kind| kind == "Delete_rows")
+        },
+        || "the two changes are received".to_owned(),
+    );
+    let wanted = [
+        "Gtid",
+        "Query",
+        "Table_map",
+        "Write_rows",
+        "Xid",
+        "Gtid",
+        "Query",
+        "Table_map",
+        "Delete_rows",
+        "Xid",
+    ];
+    assert!(kinds.ends_with(&wanted.map(String::from)), "{kinds:?}");
+    let file = replica.client.query("SHOW RELAYLOG EVENTS LIMIT 1").unwrap()[0][0].clone().unwrap();
+    let two = replica.client.query(&format!("SHOW RELAYLOG EVENTS IN '{file}' LIMIT 1, 2")).unwrap();
+    assert_eq!(two.len(), 2);
+    assert_eq!(replica.client.query("SHOW RELAYLOG EVENTS IN 'nosuch'").unwrap_err().0, 1220);
+    assert!(source.client.query("SHOW RELAYLOG EVENTS").unwrap().is_empty());
+}

@@ -45,6 +45,32 @@ struct Event {
     info: String,
 }
 
+impl Event {
+    /// The line that tells of it.
+    fn line(self, name: &str, begin: u64) -> Vec<Option<String>> {
+        status::row([
+            name.to_owned(),
+            begin.to_string(),
+            self.kind.to_owned(),
+            self.server_id.to_string(),
+            self.end.to_string(),
+            self.info,
+        ])
+    }
+}
+
+/// The lines that tell of one transaction, in a log of this name.
+pub(super) fn lines_of(name: &str, record: &Record, anonymous: bool) -> Vec<Vec<Option<String>>> {
+    let mut at = record.position.pos;
+    let events = events_of(record, anonymous).into_iter();
+    events
+        .map(|event| {
+            let begin = std::mem::replace(&mut at, event.end);
+            event.line(name, begin)
+        })
+        .collect()
+}
+
 /// The lines that are asked for, and how many may still come.
 struct Lines {
     listing: Listing,
@@ -68,14 +94,7 @@ impl Lines {
         }
         self.passed += 1;
         if self.passed > self.asked.offset {
-            self.listing.rows.push(status::row([
-                self.name.clone(),
-                begin.to_string(),
-                event.kind.to_owned(),
-                event.server_id.to_string(),
-                event.end.to_string(),
-                event.info,
-            ]));
+            self.listing.rows.push(event.line(&self.name, begin));
         }
         true
     }

@@ -7,6 +7,7 @@
 mod linking;
 mod logs;
 mod offered;
+mod relayed;
 mod variables;
 pub mod words;
 
@@ -146,6 +147,12 @@ impl Admin {
     fn show(&self, words: &mut Words, asking: &Asking<'_>) -> Option<Result<Answer, SqlError>> {
         if words.take("BINLOG") || words.is("BINARY") && words.take_all(&["BINARY", "LOG"]) {
             return self.show_log(words, asking);
+        }
+        if words.take("RELAYLOG") {
+            let allowed = asking.rights.any(&[Privilege::ReplicationSlave]);
+            let anonymous = !self.context().gtid_mode;
+            let shown = allowed.and_then(|()| relayed::show(&self.links, words, anonymous));
+            return Some(shown.map(Answer::Listing));
         }
         let (conn, log) = (asking.conn, self.log());
         let watches = || asking.rights.any(WATCHES);

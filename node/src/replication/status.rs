@@ -208,7 +208,7 @@ fn known_fields(conn: &Connection, link: &Link) -> Result<BTreeMap<&'static str,
 }
 
 /// The name of a link's relay log.
-fn relay_file(link: &Link) -> String {
+pub(super) fn relay_file(link: &Link) -> String {
     let base = &link.context.relay_log;
     match link.name.as_str() {
         "" => format!("{base}.000001"),

@@ -73,7 +73,12 @@ impl Session {
         sink: &mut dyn Sink,
     ) -> Result<u64, ExecError> {
         let catalog = self.engine.store.catalog(&state.conn)?;
-        let (compiled, binds) = self.compile(&state.conn, &catalog, query, params)?;
+        let (mut compiled, binds) = self.compile(&state.conn, &catalog, query, params)?;
+        if query.limit_clause.is_none()
+            && let Some(limit) = self.variables.select_limit()
+        {
+            compiled.sql += &format!(" LIMIT {limit}");
+        }
         let sent = output::stream(&state.conn, &compiled, &binds, sink)?;
         let Some(all) = counts_all(query) else { return Ok(sent) };
         conditions::quietly(|| self.count_all(state, &catalog, all, params))

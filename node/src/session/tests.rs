@@ -26,6 +26,7 @@ mod plans;
 mod refused;
 mod scripts;
 mod table_locks;
+mod tools;
 mod transactions;
 
 /// A log that keeps what was committed, and forgets what was rolled back.

@@ -20,6 +20,9 @@ pub const VERSION: &str = "8.0.99-evensum";
 
 const SQL_MODE: &str = "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION";
 
+/// `sql_select_limit` where there is none.
+const NO_LIMIT: &str = "18446744073709551615";
+
 /// Name, first value, and whether SET may change it.
 const DEFAULTS: &[(&str, &str, bool)] = &[
     ("auto_increment_increment", "1", true),
@@ -52,6 +55,7 @@ const DEFAULTS: &[(&str, &str, bool)] = &[
     ("innodb_lock_wait_timeout", "5", true),
     ("insert_id", "0", true),
     ("interactive_timeout", "28800", true),
+    ("lc_messages", "en_US", true),
     ("license", "MIT OR Apache-2.0", false),
     ("lock_wait_timeout", "31536000", true),
     ("log_bin", "ON", false),
@@ -96,7 +100,8 @@ const DEFAULTS: &[(&str, &str, bool)] = &[
     ("sql_mode", SQL_MODE, true),
     ("sql_notes", "ON", true),
     ("sql_quote_show_create", "ON", true),
-    ("sql_safe_updates", "OFF", false),
+    ("sql_safe_updates", "OFF", true),
+    ("sql_select_limit", NO_LIMIT, true),
     ("super_read_only", "OFF", true),
     ("sync_binlog", "1", true),
     ("system_time_zone", "UTC", false),
@@ -314,6 +319,13 @@ impl Variables {
         self.session.get("binlog_format").and_then(|word| BinlogFormat::of(word)).unwrap_or_default()
     }
 
+    /// How many rows a SELECT without a LIMIT gives at most, if the session has set that.
+    #[must_use]
+    pub fn select_limit(&self) -> Option<i64> {
+        let limit = self.session.get("sql_select_limit").filter(|limit| *limit != NO_LIMIT)?;
+        Some(limit.parse::<u64>().ok().and_then(|limit| i64::try_from(limit).ok()).unwrap_or(i64::MAX))
+    }
+
     /// Whether `sql_mode` has this word.
     #[must_use]
     pub fn mode(&self, word: &str) -> bool {
@@ -443,6 +455,9 @@ fn checked(name: &str, default: &str, value: &str) -> Result<String, SqlError> {
         return number.map(|number| number.to_string()).ok_or_else(wrong);
     }
     match name {
+        // there are no other words here than English ones
+        "lc_messages" if value == "en_US" => Ok(value.to_owned()),
+        "lc_messages" => Err(SqlError::new(1649, "HY000", format!("Unknown locale: '{value}'"))),
         "timestamp" => micros(value).map(|micros| micros.to_string()).ok_or_else(wrong),
         "binlog_format" => BinlogFormat::of(value).map(|format| format.name().to_owned()).ok_or_else(wrong),
         "collation_connection" => of_connection(value).map(|(known, _)| known),

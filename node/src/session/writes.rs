@@ -17,6 +17,7 @@ use crate::change::Body;
 use crate::results::Param;
 use crate::sql::dml::{Changes, Outcome, Work};
 use crate::sql::expression::Environment;
+use crate::sql::safe_updates;
 use crate::sql::targets::targets;
 use crate::storage::catalog::Catalog;
 
@@ -48,7 +49,9 @@ impl Session {
         self.refuse_read_only(&state)?;
         let _leave = self.write_tables(&desk, &mut state, &|| targets(statement, &self.database), true)?;
         let logged = self.variables.is_on("sql_log_bin");
-        let result = self.write_rows(&mut state, statement, (&self.database, params, logged), speech);
+        let result = self
+            .refuse_unsafe(&state, statement)
+            .and_then(|()| self.write_rows(&mut state, statement, (&self.database, params, logged), speech));
         let closed = self.close(&desk, &mut state, result.is_ok());
         self.next_read_only = false;
         let outcome = result?;
@@ -57,6 +60,15 @@ impl Session {
         }
         closed?;
         Ok(outcome)
+    }
+
+    /// What `sql_safe_updates` refuses.
+    fn refuse_unsafe(&self, state: &State, statement: &Statement) -> Result<(), SqlError> {
+        if !self.variables.is_on("sql_safe_updates") {
+            return Ok(());
+        }
+        let catalog = self.engine.store.catalog(&state.conn)?;
+        safe_updates::check(statement, &self.database, &catalog)
     }
 
     /// Runs a definition: it commits what was open, and is a transaction of its own.

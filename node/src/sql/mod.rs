@@ -34,6 +34,7 @@ pub mod parse;
 pub mod pending;
 mod predicates;
 pub mod rand;
+pub mod safe_updates;
 pub mod safety;
 pub mod scope;
 pub mod select;

@@ -110,7 +110,7 @@ fn server_ids(words: &mut Words) -> Result<Vec<u32>, SqlError> {
 }
 
 /// The name of a link, in the place where MariaDB has it.
-fn name(words: &mut Words) -> String {
+pub(super) fn name(words: &mut Words) -> String {
     match words.peek() {
         Some(Word::Text(_)) => words.text().unwrap_or_default(),
         _ => String::new(),
@@ -118,7 +118,7 @@ fn name(words: &mut Words) -> String {
 }
 
 /// `FOR CHANNEL 'name'`.
-fn channel(words: &mut Words, name: &mut String) -> Result<(), SqlError> {
+pub(super) fn channel(words: &mut Words, name: &mut String) -> Result<(), SqlError> {
     if words.take_all(&["FOR", "CHANNEL"]) {
         *name = words.text()?;
     }

@@ -7,6 +7,7 @@
 
 mod absent;
 pub mod catalog;
+pub mod privileges;
 pub mod server;
 
 use serde_json::Value as Json;
@@ -80,7 +81,7 @@ fn columns_of(text: &str) -> Vec<(&str, Kind)> {
 #[must_use]
 pub fn all() -> Vec<&'static Table> {
     let mut all: Vec<&Table> =
-        [absent::TABLES, catalog::TABLES, server::TABLES].into_iter().flatten().collect();
+        [absent::TABLES, catalog::TABLES, privileges::TABLES, server::TABLES].into_iter().flatten().collect();
     all.sort_by_key(|table| table.name);
     all
 }

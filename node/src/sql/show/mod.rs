@@ -15,7 +15,7 @@ use sqlparser::tokenizer::Token;
 
 use super::conditions::NOTE;
 use super::expression::{Environment, Translator};
-use super::information_schema::{View, server};
+use super::information_schema::{View, privileges, server};
 use super::parse::{Text, expect_end, syntax};
 use super::safety;
 use super::scope::{Scope, Source, SourceColumn};
@@ -130,6 +130,7 @@ impl Show<'_, '_> {
                 View::of(EVENTS, Vec::new())
             }
             "FUNCTION" | "PROCEDURE" if self.accepts(&["STATUS"]) => View::of(ROUTINES, Vec::new()),
+            "PRIVILEGES" => View::of("Privilege Context Comment", privileges::shown()),
             "PLUGINS" => View::of("Name Status Type Library License", Vec::new()),
             other => return Err(SqlError::unsupported(format_args!("SHOW {other}"))),
         };
