@@ -54,7 +54,7 @@ fn a_node_joins_a_ring_that_is_written_to_and_the_ring_stays_one() {
         cluster.settle();
         let mut workload = Workload::start(&[cluster.port(1), cluster.port(2)], RATE, seed);
         let new = cluster.add();
-        std::thread::sleep(Duration::from_millis(500));
+        workload.until_more(100);
         let (n1, n2, n3) = (cluster.url(1), cluster.url(2), cluster.url(new));
         let (code, out, err) = clone(&cluster, &["--json", "--ring-next", &n2, &n1, &n3]);
         assert_eq!(code, 0, "seed {seed}: {out}{err}");
@@ -66,9 +66,8 @@ fn a_node_joins_a_ring_that_is_written_to_and_the_ring_stays_one() {
         assert_eq!(cluster.link(1, "Master_Port"), cluster.port(2).to_string());
         assert_eq!(cluster.link(2, "Master_Port"), cluster.port(new).to_string());
         assert_eq!(cluster.link(new, "Master_Port"), cluster.port(1).to_string());
-        std::thread::sleep(Duration::from_millis(500));
-        let (committed, _) = workload.stop();
-        assert!(committed > 100, "only {committed} transactions");
+        workload.until_more(100);
+        workload.stop();
         cluster.settle();
         workload.assert_nothing_lost(&format!("seed {seed}"));
         let (code, out, err) = said(&cluster.evensum(&["check", "--no-ledger"]));

@@ -39,9 +39,20 @@ fn wrong_some_rows(cluster: &Cluster, random: &mut Random) {
     }
 }
 
+fn a_node(cluster: &Cluster, random: &mut Random) -> usize {
+    1 + usize::try_from(random.below(cluster.len() as u64)).unwrap()
+}
+
 /// One round: a run of evensum, and a kill in the middle of it.
-fn round(cluster: &mut Cluster, random: &mut Random, killed: &mut Killed) {
+///
+/// Of three rounds one kills a node, one evensum, held by an applier that stands still, so that it cannot have ended; and
+/// one anybody.
+fn round(cluster: &mut Cluster, random: &mut Random, n: u32, killed: &mut Killed) {
     wrong_some_rows(cluster, random);
+    let held = (n % 3 == 1).then(|| a_node(cluster, random));
+    if let Some(held) = held {
+        cluster.run(held, "STOP SLAVE SQL_THREAD");
+    }
     let config = cluster.path("evensum.toml");
     let repairs = random.below(3) > 0;
     let mut command = Command::new(env!("CARGO_BIN_EXE_evensum"));
@@ -59,8 +70,8 @@ fn round(cluster: &mut Cluster, random: &mut Random, killed: &mut Killed) {
         .spawn()
         .unwrap();
     std::thread::sleep(Duration::from_millis(5 + random.below(500)));
-    let victim = usize::try_from(random.below(cluster.len() as u64 + 2)).unwrap();
-    if (1..=cluster.len()).contains(&victim) {
+    if n.is_multiple_of(3) || n % 3 == 2 && random.below(2) == 0 {
+        let victim = a_node(cluster, random);
         killed.nodes += 1;
         cluster.kill(victim);
         std::thread::sleep(Duration::from_millis(random.below(300)));
@@ -71,6 +82,10 @@ fn round(cluster: &mut Cluster, random: &mut Random, killed: &mut Killed) {
         let ended = child.try_wait().unwrap().is_some();
         let _ = child.kill();
         child.wait().unwrap();
+        if let Some(held) = held {
+            assert!(!ended, "it ended although n{held} did not answer");
+            cluster.run(held, "START SLAVE SQL_THREAD");
+        }
         match (ended, repairs) {
             (true, _) => killed.late += 1,
             (false, true) => killed.repairs += 1,
@@ -88,7 +103,7 @@ fn kills(nodes: usize, count: u32, seed: u64) {
     (1..=nodes).for_each(|n| cluster.delay(n, "0:100"));
     let mut workload = Workload::start(&ports, RATE, seed);
     let (mut random, mut killed) = (Random::new(seed), Killed::default());
-    (0..count).for_each(|_| round(&mut cluster, &mut random, &mut killed));
+    (0..count).for_each(|n| round(&mut cluster, &mut random, n, &mut killed));
     let (committed, _) = workload.stop();
     (1..=nodes).for_each(|n| cluster.delay(n, "0:0"));
     cluster.settle();

@@ -66,6 +66,7 @@ fn live_checks(nodes: usize, checks: u64) {
     let mut workload = Workload::start(&ports, RATE, seed);
     let planted = plant(&cluster, &mut Random::new(seed), PLANTED, &(0..COLD_ROWS), 1);
     for _ in 0..checks {
+        workload.until_more(100);
         let (l, u) = silent_check(&cluster, &planted, "evensum.toml", &context);
         (lagging, unsettled) = (lagging + l, unsettled + u);
     }

@@ -23,6 +23,8 @@ pub enum State {
     Cut,
     /// Behind so many bytes of a connection and a direction.
     Narrow(usize),
+    /// What goes over it takes its time, so that nothing that asks often is ever quick.
+    Slow(Duration),
 }
 
 struct Inner {
@@ -119,8 +121,9 @@ impl Inner {
                 }
                 slow = true;
                 drop(self.changed.wait_timeout_while(state, NARROW, |state| narrow(&state.0)));
-            } else {
+            } else if let State::Slow(time) = state.0 {
                 drop(state);
+                std::thread::sleep(time);
             }
             if to.write_all(&bytes[..count]).is_err() {
                 break;

@@ -8,7 +8,7 @@
 //! A write whose answer did not come (the node was killed) is looked up when the node is back: it must be there whole or
 //! not at all.
 
-use crate::cluster::{Session, WAIT};
+use crate::cluster::{POLL, Session, WAIT};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -119,6 +119,15 @@ impl Workload {
         });
         let writers = writers.collect();
         Workload { ports: ports.to_vec(), ledger, over, committed, started: Instant::now(), writers }
+    }
+
+    /// Waits until so many transactions more are committed: a test that is to see a load sees it on a machine of any speed.
+    pub fn until_more(&self, count: u64) {
+        let (before, begun) = (self.committed.load(Ordering::Relaxed), Instant::now());
+        while self.committed.load(Ordering::Relaxed) < before + count {
+            assert!(begun.elapsed() < WAIT, "the writers do not come forward");
+            std::thread::sleep(POLL);
+        }
     }
 
     /// Ends the writers; how many transactions were committed, and how many that is a second.

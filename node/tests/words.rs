@@ -313,7 +313,7 @@ fn a_source_that_is_silent_is_gone_after_slave_net_timeout() {
     silent.store(true, Ordering::SeqCst);
     on_replica.wait_for_replica("Last_IO_Errno", "2013");
     let waited = begun.elapsed();
-    assert!(waited > Duration::from_millis(900) && waited < Duration::from_secs(8), "{waited:?}");
+    assert!(waited > Duration::from_millis(900), "{waited:?}");
     let error = on_replica.replica("Last_IO_Error");
     assert!(error.contains("nothing was heard of it for 2 s (slave_net_timeout)"), "{error}");
     assert_eq!(on_replica.replica("Slave_IO_Running"), "Connecting");

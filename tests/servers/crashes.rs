@@ -69,17 +69,27 @@ fn journalled(masters: &Masters, run: &str) -> usize {
     text.lines().filter(|line| line.contains("\"intent\":{")).count()
 }
 
-fn round(masters: &mut Masters, random: &mut Random, run: &str, killed: &mut Killed) {
+/// One repair and a kill. Every second four are held, by a replica that stands still, before anything is mended: they cannot end before
+/// they are killed. The others are killed at some moment after the beginning of what they write.
+fn round(masters: &mut Masters, random: &mut Random, n: u32, killed: &mut Killed) {
+    let (run, held) = (&*format!("kill-{n}"), (n / 4).is_multiple_of(2));
     wrong(masters, random);
     let (right, before) = (rows(masters, 1), rows(masters, 2));
     let differ = |now: &Rows, other: &Rows| {
         let keys = now.keys().chain(other.keys().filter(|key| !now.contains_key(*key)));
         keys.filter(|key| now.get(*key) != other.get(*key)).count()
     };
+    if held {
+        masters.stop_link(2, "SQL_THREAD");
+    }
     let mut child =
         command(masters, &["--tables", "crash.*", "--policy", "prefer=n1", "--name", run]).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(40 + random.below(200)));
-    match random.below(4) {
+    let intents = usize::try_from(random.below(40)).unwrap();
+    while !held && journalled(masters, run) < intents && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    std::thread::sleep(Duration::from_millis(random.below(if held { 400 } else { 40 })));
+    match n % 4 {
         0 => {
             killed.mended += 1;
             masters.crash(2);
@@ -99,6 +109,9 @@ fn round(masters: &mut Masters, random: &mut Random, run: &str, killed: &mut Kil
             child.wait().unwrap();
         }
     }
+    if held {
+        masters.start_link(2, "SQL_THREAD");
+    }
     masters.settle();
     let after = rows(masters, 2);
     assert_eq!(rows(masters, 1), right, "{run}: the winner");
@@ -115,7 +128,9 @@ fn round(masters: &mut Masters, random: &mut Random, run: &str, killed: &mut Kil
         "{run}: {mended} rows were mended, which the journal does not hold"
     );
     killed.halfway += u32::from(mended > 0 && differ(&after, &right) > 0);
-    tear(masters, random, run, killed);
+    if n.is_multiple_of(3) {
+        tear(masters, run, killed);
+    }
     // the journal is whole enough to undo what was done, and the same command finishes
     if random.below(2) == 0 && mended > 0 {
         masters.repair(&["--undo", run]);
@@ -126,10 +141,10 @@ fn round(masters: &mut Masters, random: &mut Random, run: &str, killed: &mut Kil
 }
 
 /// Adds half a line to the end of the journal, as a write that a power cut ended leaves it.
-fn tear(masters: &Masters, random: &mut Random, run: &str, killed: &mut Killed) {
+fn tear(masters: &Masters, run: &str, killed: &mut Killed) {
     let path = masters.path("state").join("journals").join(format!("{run}.journal"));
     let Ok(text) = std::fs::read(&path) else { return };
-    if random.below(3) > 0 || text.is_empty() {
+    if text.is_empty() {
         return;
     }
     let line = text.split(|&byte| byte == b'\n').rfind(|line| !line.is_empty()).unwrap_or_default();
@@ -149,7 +164,7 @@ fn crashes(program: &Program, count: u32, seed: u64) {
     masters.settle();
     let (mut random, mut killed) = (Random::new(seed), Killed::default());
     for n in 0..count {
-        round(&mut masters, &mut random, &format!("kill-{n}"), &mut killed);
+        round(&mut masters, &mut random, n, &mut killed);
     }
     for n in 1..=2 {
         assert_eq!(masters.link(n, "Slave_SQL_Running"), "Yes", "{}", masters.link(n, "Last_SQL_Error"));

@@ -12,8 +12,8 @@ use crate::workload::{Random, Workload, create_tables, full, seeds};
 const COLD_ROWS: u64 = 4_000;
 /// Divergences planted.
 const PLANTED: u64 = 100;
-/// Transactions a second that are asked of the writers, and that must have been made: an update of a hot row and an entry of
-/// the journal each.
+/// Transactions a second that are asked of the writers, an update of a hot row and an entry of the journal each; and that must
+/// have been made where the promised counts are run. A machine that only runs the tests need not be that fast.
 const RATE: [u64; 2] = [1_200, 1_000];
 
 /// The longest that anybody may have waited for a row, on a machine that does much else: the pins of a check give way at once,
@@ -56,6 +56,7 @@ pub fn live_checks(masters: &Masters, delay_s: u32, checks: u64, seed: u64) {
     let before = waits(masters);
     let (mut lagging, mut unsettled) = (0, 0);
     for _ in 0..checks {
+        workload.until_more(200);
         let (l, u) = live_check(masters, &planted, &context);
         (lagging, unsettled) = (lagging + l, unsettled + u);
     }
@@ -75,7 +76,7 @@ pub fn live_checks(masters: &Masters, delay_s: u32, checks: u64, seed: u64) {
         );
         assert!(after.longest_ms <= WAIT_MS_MAX, "{context}: somebody waited for a row: {after:?}");
     }
-    assert!(rate >= RATE[1], "only {rate} transactions a second");
+    assert!(rate >= RATE[1] || !full(), "only {rate} transactions a second");
     if delay_s > 0 {
         assert!(lagging > 0, "no row was on its way: no delay, no test");
         masters.delay(2, 0);
