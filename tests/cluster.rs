@@ -93,8 +93,24 @@ pub struct Cluster {
 }
 
 /// A port that nobody had a moment ago.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Starts a bundled node that finds its settings by this argument, and waits until it is ready; what it says goes into the log.
+pub fn start_node(configured: &str, log: &Path) -> Child {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_evensum"))
+        .args(["node", configured, "--until-input-ends"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(std::fs::File::create(log).unwrap())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let said = || std::fs::read_to_string(log).unwrap_or_default();
+    assert!(line.contains("ready on"), "{configured} said '{line}': {}", said());
+    child
 }
 
 impl Cluster {
@@ -252,22 +268,8 @@ impl Cluster {
     /// Starts a node that does not run, and waits until it is ready.
     pub fn restart(&mut self, n: usize) {
         let node = &mut self.nodes[n - 1];
-        let log = std::fs::File::create(node.config.with_extension("log")).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_evensum"))
-            .arg("node")
-            .arg("--config")
-            .arg(&node.config)
-            .arg("--until-input-ends")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let said = || std::fs::read_to_string(node.config.with_extension("log")).unwrap_or_default();
-        assert!(line.contains("ready on"), "n{n} said '{line}': {}", said());
-        node.child = Some(child);
+        let configured = format!("--config={}", node.config.display());
+        node.child = Some(start_node(&configured, &node.config.with_extension("log")));
     }
 
     /// One column of `SHOW SLAVE STATUS` of a node.

@@ -30,6 +30,7 @@ mod mixin;
 mod package;
 mod plans;
 mod positions;
+mod python;
 mod real_input;
 mod scenarios;
 mod served;

@@ -14,10 +14,10 @@
 //!
 //! Invariant: the process is killed by its own handle when this is dropped.
 
-use crate::cluster::{Cluster, POLL, WAIT};
+use crate::cluster::{Cluster, POLL, WAIT, free_port};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -168,11 +168,6 @@ impl Answer {
         let value = cookie.strip_prefix("evensum_session=").unwrap_or_else(|| panic!("{self:?}"));
         value.split(';').next().unwrap().to_owned()
     }
-}
-
-/// A port that nobody had a moment ago.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Served {

@@ -1,7 +1,7 @@
 //! Clients that others wrote, on bundled nodes: what a reader of the articles has at hand.
 //!
 //! `dumps` carries data from node to node, and from and to a real MariaDB, with the stock programs; `python` writes with
-//! mysql-connector-python, as the application of the second article does. `real` starts a MariaDB. Where a program is not
+//! mysql-connector-python, as the application of the second article does. Where a program is not
 //! installed a test says so and checks nothing.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test ends where something is not as it has to be
@@ -11,8 +11,6 @@ mod cluster;
 mod dumps;
 #[path = "clients/python.rs"]
 mod python;
-#[path = "clients/real.rs"]
-mod real;
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};

@@ -7,13 +7,13 @@
 
 mod cluster;
 
-use cluster::{Client, Member, config, wait};
+use cluster::{Client, Member, config, insert_until_the_end, wait};
 use node::Node;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 const FOLDER: &str = "EVENSUM_TEST_CRASH_FOLDER";
@@ -105,21 +105,6 @@ fn a_replica_that_is_killed_applies_each_transaction_once() {
     replica.wait().unwrap();
 }
 
-/// Inserts rows until the connection breaks; gives the names of those that were acknowledged.
-fn insert_until_killed(address: SocketAddr, client: usize, acknowledged: &AtomicUsize) -> Vec<String> {
-    let mut connection = Client::root(address);
-    let mut names = Vec::new();
-    for n in 0.. {
-        let name = format!("{client}-{n}");
-        if connection.query(&format!("INSERT INTO shop.t (name) VALUES ('{name}')")).is_err() {
-            break;
-        }
-        names.push(name);
-        acknowledged.fetch_add(1, Ordering::SeqCst);
-    }
-    names
-}
-
 #[test]
 fn a_node_that_is_killed_under_eight_clients_has_all_that_it_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
@@ -134,7 +119,10 @@ fn a_node_that_is_killed_under_eight_clients_has_all_that_it_acknowledged() {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|client| {
                 let acknowledged = Arc::clone(&acknowledged);
-                thread::spawn(move || insert_until_killed(address, kill * CLIENTS + client, &acknowledged))
+                thread::spawn(move || {
+                    let never = AtomicBool::new(false);
+                    insert_until_the_end(address, kill * CLIENTS + client, &acknowledged, &never)
+                })
             })
             .collect();
         wait(

@@ -7,7 +7,7 @@
 
 mod cluster;
 
-use cluster::{Client, Member, config};
+use cluster::{Client, Member, config, insert_until_the_end};
 use node::storage::FILE;
 use node::storage::disk::SyncLog;
 use node::{Config, Node};
@@ -48,29 +48,6 @@ fn onto(disk: PathBuf, off: Arc<AtomicBool>) -> impl FnOnce(&Path) -> io::Result
 /// How long clients go on without power, if nothing stops them: what they are told then is lost.
 const AFTERWARDS: Duration = Duration::from_millis(300);
 
-/// Writes rows until the connection breaks, and gives those that were acknowledged.
-fn write_until_the_end(
-    address: SocketAddr,
-    client: usize,
-    acknowledged: &AtomicUsize,
-    over: &AtomicBool,
-) -> Vec<String> {
-    let mut connection = Client::root(address);
-    let mut told = Vec::new();
-    for n in 0.. {
-        if over.load(Ordering::SeqCst) {
-            break;
-        }
-        let row = format!("{client}-{n}");
-        if connection.query(&format!("INSERT INTO shop.t (name) VALUES ('{row}')")).is_err() {
-            break;
-        }
-        told.push(row);
-        acknowledged.fetch_add(1, Ordering::SeqCst);
-    }
-    told
-}
-
 /// Reads the newest row until the connection breaks, and gives the newest that was ever told.
 fn read_until_the_end(address: SocketAddr, over: &AtomicBool) -> u64 {
     let mut connection = Client::root(address);
@@ -105,7 +82,7 @@ fn what_was_told_to_anybody_survives_a_power_cut() {
     let writers: Vec<_> = (0..CLIENTS)
         .map(|client| {
             let (acknowledged, over) = (Arc::clone(&acknowledged), Arc::clone(&over));
-            thread::spawn(move || write_until_the_end(address, client, &acknowledged, &over))
+            thread::spawn(move || insert_until_the_end(address, client, &acknowledged, &over))
         })
         .collect();
     let reader = thread::spawn({

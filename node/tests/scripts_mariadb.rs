@@ -9,11 +9,9 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test ends where something is not as it has to be
 
 mod cluster;
-#[path = "collation/server.rs"]
-mod server;
 
+use cluster::mariadb::Server;
 use cluster::{Client, Reply};
-use server::Server;
 
 /// What the node is by itself: it writes its log by rows and is called 1.
 const OPTIONS: [&str; 3] = ["--log-bin=log", "--server-id=1", "--binlog-format=ROW"];

@@ -10,7 +10,7 @@
 use crate::cluster::Cluster;
 use crate::served::{PASSWORD, Said, Served};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 const REQUIREMENTS: &str = "tests/api/requirements.txt";
@@ -35,26 +35,6 @@ const APART: [&str; 4] = [
     // from the sixth made-up password on nobody is looked at any more
     "logIn",
 ];
-
-/// The program, installed if need be; why it cannot be.
-fn installed() -> Result<PathBuf, String> {
-    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("schemathesis-4.32.5");
-    let program = home.join("bin/schemathesis");
-    let run = |command: &mut Command| match command.output() {
-        Err(error) => Err(format!("{command:?}: {error}")),
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr))),
-    };
-    let done = home.join("installed");
-    if !done.exists() {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home))?;
-        let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join(REQUIREMENTS);
-        run(Command::new(home.join("bin/pip")).args(["install", "--quiet", "-r"]).arg(requirements))?;
-        // what was begun and broken off is no installation
-        std::fs::write(&done, "").map_err(|error| error.to_string())?;
-    }
-    Ok(program)
-}
 
 /// Asks with these operations; what it says.
 fn fuzz(program: &Path, served: &Served, folder: &Path, operations: &[[&str; 2]]) -> String {
@@ -85,8 +65,8 @@ fn fuzz(program: &Path, served: &Served, folder: &Path, operations: &[[&str; 2]]
 
 #[test]
 fn the_server_answers_as_its_document_says() {
-    let program = match installed() {
-        Ok(program) => program,
+    let program = match crate::python::installed("schemathesis", REQUIREMENTS) {
+        Ok(programs) => programs.join("schemathesis"),
         Err(why) => {
             eprintln!("\n!! NOT TESTED: the server against its OpenAPI document: no schemathesis: {why}\n");
             return;

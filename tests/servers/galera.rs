@@ -2,8 +2,8 @@
 //!
 //! The nodes join by a full copy (rsync) of the first one, which works for every user who runs the tests.
 
-use super::server::{Program, Server, free_port};
-use crate::cluster::{Cluster, POLL, WAIT};
+use super::server::{Program, Server};
+use crate::cluster::{Cluster, POLL, WAIT, free_port};
 use crate::commands::said;
 use crate::live::{found, live_check, plant};
 use crate::workload::{Random, Workload, create_tables, full, seeds};

@@ -3,8 +3,8 @@
 //! The servers stand in a [`Cluster`], so what is said there of bundled nodes (`corrupt`, `partition`, `skip`, `until`) is said
 //! here of real ones.
 
-use super::server::{Make, Program, Server, free_port};
-use crate::cluster::{Cluster, POLL, WAIT};
+use super::server::{Make, Program, Server};
+use crate::cluster::{Cluster, POLL, WAIT, free_port};
 use std::ops::Deref;
 use std::time::Instant;
 

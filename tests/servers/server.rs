@@ -6,7 +6,6 @@
 //! Invariant: a process that was started here is killed by its own handle.
 
 use crate::cluster::{Session, WAIT};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -173,11 +172,6 @@ pub struct Server {
     log: PathBuf,
     command: Command,
     child: Child,
-}
-
-/// A port that nobody had a moment ago.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Server {

@@ -4,8 +4,8 @@
 //! desk, because a lock ends with its session. Invariant: every process is ended by its own handle.
 
 use super::terms::{self, Shown};
-use crate::cluster::Session;
-use crate::servers::server::{Program, Server, free_port};
+use crate::cluster::{Session, free_port, start_node};
+use crate::servers::server::{Program, Server};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -50,11 +50,13 @@ pub struct Stage {
     recorded: bool,
     places: Vec<Place>,
     folder: TempDir,
+    /// An interpreter that has the connector, if an article needs it.
+    python: Option<PathBuf>,
 }
 
 impl Stage {
     /// Starts two servers as they are before the article.
-    pub fn set(make: Make, hosts: &[String], recorded: bool) -> Stage {
+    pub fn set(make: Make, hosts: &[String], recorded: bool, python: Option<PathBuf>) -> Stage {
         let place = |_: &String| Place {
             port: free_port(),
             options: "[mysqld]\n".to_owned(),
@@ -64,7 +66,7 @@ impl Stage {
         };
         let places = hosts.iter().map(place).collect();
         let folder = tempfile::tempdir().unwrap();
-        let mut stage = Stage { make, hosts: hosts.to_owned(), recorded, places, folder };
+        let mut stage = Stage { make, hosts: hosts.to_owned(), recorded, places, folder, python };
         for n in 1..=hosts.len() {
             stage.wrappers(n);
             stage.restart(n);
@@ -187,7 +189,7 @@ impl Stage {
         for (host, port) in self.hosts.iter().zip(self.ports()) {
             program = program.replace(&format!("\"{host}\""), &format!("\"127.0.0.1\", \"port\": {port}"));
         }
-        let said = Command::new(super::connector::python()).args(["-c", &program]).output().unwrap();
+        let said = Command::new(self.python.as_ref().unwrap()).args(["-c", &program]).output().unwrap();
         String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into_owned()
     }
 
@@ -265,21 +267,7 @@ fn bundled(folder: &Path, n: usize, port: u16, options: &str) -> Child {
     let data = folder.join(format!("data{n}"));
     let own = format!("\n[mysqld]\nport = {port}\ndatadir = {}\n", data.display());
     std::fs::write(&path, format!("{options}{own}")).unwrap();
-    let log = std::fs::File::create(folder.join(format!("node{n}.log"))).unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_evensum"))
-        .arg("node")
-        .arg(format!("--defaults-file={}", path.display()))
-        .arg("--until-input-ends")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(log)
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let said = || std::fs::read_to_string(folder.join(format!("node{n}.log"))).unwrap_or_default();
-    assert!(line.contains("ready on"), "node {n} said '{line}': {}", said());
-    child
+    start_node(&format!("--defaults-file={}", path.display()), &folder.join(format!("node{n}.log")))
 }
 
 fn mariadb(folder: &Path, n: usize, port: u16, options: &str) -> Server {

@@ -2,6 +2,8 @@
 #![allow(dead_code)] // each test file uses its own part
 #![allow(clippy::unwrap_used, clippy::panic)] // a test ends where something is not as it has to be
 
+pub mod mariadb;
+
 use node::accounts::password::sha2_proof;
 use node::protocol::handshake;
 use node::protocol::packets::{PacketReader, PacketWriter};
@@ -9,6 +11,7 @@ use node::protocol::wire::Fields;
 use node::{Config, Node};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a test waits for something that has to happen.
@@ -254,6 +257,27 @@ impl Member {
     pub fn executed(&mut self) -> String {
         self.client.text("SELECT @@gtid_executed")
     }
+}
+
+/// Inserts names into `shop.t` until the connection breaks or it is over; those that were acknowledged.
+pub fn insert_until_the_end(
+    address: SocketAddr,
+    client: usize,
+    acknowledged: &AtomicUsize,
+    over: &AtomicBool,
+) -> Vec<String> {
+    let mut connection = Client::root(address);
+    let mut names = Vec::new();
+    for n in 0.. {
+        let name = format!("{client}-{n}");
+        let sql = format!("INSERT INTO shop.t (name) VALUES ('{name}')");
+        if over.load(Ordering::SeqCst) || connection.query(&sql).is_err() {
+            break;
+        }
+        names.push(name);
+        acknowledged.fetch_add(1, Ordering::SeqCst);
+    }
+    names
 }
 
 /// Nodes in a ring: each follows the one before it.

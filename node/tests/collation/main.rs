@@ -8,13 +8,12 @@
 
 #[path = "../cluster/mod.rs"]
 mod cluster;
-mod server;
 mod statements;
 mod texts;
 mod weights;
 
+use cluster::mariadb::Server;
 use cluster::{Client, Member};
-use server::Server;
 
 /// A node and a MariaDB, asked the same.
 pub struct Both {

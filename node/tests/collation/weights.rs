@@ -2,7 +2,7 @@
 
 use node::sql::collation::{Collation, weigh};
 
-use crate::server::Server;
+use crate::cluster::mariadb::Server;
 
 const POINTS: u32 = 0x1_0000;
 /// Beyond the basic plane.
