@@ -6,7 +6,7 @@
 use crate::cluster::{Cluster, POLL, WAIT};
 use crate::commands::said;
 use crate::wire::{State, Wire};
-use crate::workload::{Random, Workload, create_tables, seeds};
+use crate::workload::{Random, Workload, create_tables, full, seeds};
 use serde_json::Value;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -47,7 +47,7 @@ fn assert_empty(cluster: &Cluster, n: usize, context: &str) {
 
 #[test]
 fn a_node_joins_a_ring_that_is_written_to_and_the_ring_stays_one() {
-    for seed in seeds(2) {
+    for seed in seeds(if full() { 4 } else { 1 }) {
         let mut cluster = Cluster::start(2);
         create_tables(&mut cluster.session(1), 3_000);
         much(&cluster, 10);
@@ -242,7 +242,7 @@ fn until_over(cluster: &Cluster, n: usize, context: &str) {
 #[test]
 fn a_copy_that_is_killed_leaves_the_new_node_empty_and_the_source_whole() {
     const MEGABYTES: u32 = 8;
-    let rounds = if crate::workload::full() { 36 } else { 9 };
+    let rounds = if full() { 36 } else { 9 };
     let seed = seeds(1)[0];
     let mut random = Random::new(seed);
     let mut cluster = Cluster::start(1);

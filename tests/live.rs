@@ -156,13 +156,13 @@ fn tidy_up(cluster: &Cluster, planted: &mut BTreeSet<ColdKey>) {
 
 #[test]
 fn a_pair_under_writes_gives_no_false_difference_and_hides_none() {
-    let (seeds, checks) = if full() { (20, 5) } else { (2, 4) };
+    let (seeds, checks) = if full() { (20, 5) } else { (2, 2) };
     live_checks(2, seeds, checks);
 }
 
 #[test]
 fn a_ring_of_three_under_writes_gives_no_false_difference_and_hides_none() {
-    let (seeds, checks) = if full() { (20, 5) } else { (1, 3) };
+    let (seeds, checks) = if full() { (20, 5) } else { (1, 2) };
     live_checks(3, seeds, checks);
 }
 

@@ -84,7 +84,7 @@ fn live_checks(nodes: usize, checks: u64) {
 
 #[test]
 fn a_pair_is_checked_under_writes_without_a_ledger() {
-    live_checks(2, if full() { 30 } else { 3 });
+    live_checks(2, if full() { 30 } else { 2 });
 }
 
 #[test]

@@ -182,7 +182,11 @@ impl<'a> Service<'a> {
         if !path.exists() {
             return 0;
         }
-        read().unwrap_or_else(|error| panic!("{sql}: {error}")).unwrap_or(0)
+        match read() {
+            // it has made the file, and its tables not yet
+            Err(error) if error.to_string().contains("no such table") => 0,
+            read => read.unwrap_or_else(|error| panic!("{sql}: {error}")).unwrap_or(0),
+        }
     }
 
     fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {

@@ -19,7 +19,7 @@ const REQUIREMENTS: &str = "tests/api/requirements.txt";
 /// the world, more and other ones.
 fn extent() -> (&'static str, String) {
     match std::env::var_os("EVENSUM_TEST_FULL") {
-        None => ("15", "1".to_owned()),
+        None => ("10", "1".to_owned()),
         Some(_) => ("150", std::process::id().to_string()),
     }
 }

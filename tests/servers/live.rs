@@ -101,10 +101,10 @@ fn live_pair(program: Option<Program>, plain: [(u32, u64); 2]) {
 
 #[test]
 fn a_mysql_pair_under_writes_gives_no_false_difference_and_hides_none() {
-    live_pair(Program::mysql(), [(0, 8), (1, 2)]);
+    live_pair(Program::mysql(), [(0, 4), (1, 2)]);
 }
 
 #[test]
 fn a_mariadb_pair_under_writes_gives_no_false_difference_and_hides_none() {
-    live_pair(Program::mariadb(), [(0, 8), (1, 2)]);
+    live_pair(Program::mariadb(), [(0, 4), (1, 2)]);
 }
