@@ -333,7 +333,7 @@ fn write(
     wait: Duration,
     work: &dyn Fn(&Connection) -> Result<(), SqlError>,
 ) -> Result<(), SqlError> {
-    let patience = Patience { wait, lease: ADMIN_WRITE_WAIT, ahead: false };
+    let patience = Patience { wait, lease: ADMIN_WRITE_WAIT, ahead: false, short: false };
     let _turn = store.writer.turn(Arc::new(Unmoved), patience)?;
     // Closed, and so rolled back, before the turn is over.
     let conn = store.connect()?;

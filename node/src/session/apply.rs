@@ -11,6 +11,7 @@ use rusqlite::Connection;
 
 use super::Session;
 use super::accounts::is_about_accounts;
+use super::short::body_is_short;
 use super::transaction::{State, deadlock};
 use crate::SqlError;
 use crate::change::{Body, Change, Part, Transaction};
@@ -18,6 +19,7 @@ use crate::sql::parse::Text;
 use crate::sql::targets::targets;
 use crate::storage::rows::RowWriter;
 use crate::storage::table_locks::Target;
+use crate::storage::writer_lock::Patience;
 
 impl Session {
     /// Applies a transaction, then runs `bookkeeping` and commits it all together.
@@ -30,7 +32,8 @@ impl Session {
         desk.begin_statement();
         let mut state = desk.lock();
         desk.rollback(&mut state);
-        let _leave = self.write_tables(&desk, &mut state, &|| targets_of(&transaction.body), false)?;
+        let patience = Patience { ahead: true, short: body_is_short(&transaction.body), ..self.lock_wait() };
+        let _leave = self.write_tables(&desk, &mut state, &|| targets_of(&transaction.body), patience)?;
         let result = self.apply_in(&mut state, transaction).and_then(|applied| {
             still_open(&state)?;
             let gtid = Some(transaction.gtid.clone());

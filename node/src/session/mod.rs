@@ -15,6 +15,7 @@ mod prepared;
 mod queries;
 mod readings;
 mod set;
+mod short;
 mod sleep;
 mod statements;
 mod surroundings;

@@ -59,7 +59,12 @@ impl Session {
     pub(super) fn lock_wait(&self) -> Patience {
         let seconds = |name| Duration::from_secs(self.variables.number(name).max(1));
         let wait = seconds("innodb_lock_wait_timeout");
-        Patience { wait, lease: wait.min(seconds("global.innodb_lock_wait_timeout")), ahead: false }
+        Patience {
+            wait,
+            lease: wait.min(seconds("global.innodb_lock_wait_timeout")),
+            ahead: false,
+            short: false,
+        }
     }
 
     pub(super) fn run_text(

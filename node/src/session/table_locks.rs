@@ -237,7 +237,7 @@ impl Session {
     }
 
     /// Makes the transaction the writer once no other session's lock forbids it to write these tables, and gives it
-    /// leave to write. `patient` for a client, which may wait for as long as `lock_wait_timeout` says.
+    /// leave to write. A client may wait for as long as `lock_wait_timeout` says, replication may not.
     ///
     /// Who waits for a table has no leave: the session that locked it may want to hold all writes.
     pub(super) fn write_tables(
@@ -245,14 +245,15 @@ impl Session {
         desk: &Arc<Desk>,
         state: &mut State,
         targets: &dyn Fn() -> Vec<Target>,
-        patient: bool,
+        patience: Patience,
     ) -> Result<Pass, SqlError> {
+        let patient = !patience.ahead;
         let already = matches!(state.mode, Mode::Writing(_));
-        let wait = if already || !patient { self.lock_wait().wait } else { self.table_wait() };
+        let wait = if already || !patient { patience.wait } else { self.table_wait() };
         let deadline = Instant::now() + wait;
         loop {
             let leave = if patient { self.leave_to_write(state) } else { self.leave_to_apply() }?;
-            desk.write(state, Patience { ahead: !patient, ..self.lock_wait() })?;
+            desk.write(state, patience)?;
             if !self.engine.store.table_locks.forbid(self.table_lock.as_ref(), targets) {
                 return Ok(leave);
             }

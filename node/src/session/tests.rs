@@ -20,6 +20,7 @@ use crate::storage::{Store, StoreOptions, Synchronous};
 mod clauses;
 mod depth;
 mod formats;
+mod groups;
 mod list;
 mod maintenance;
 mod plans;

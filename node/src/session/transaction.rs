@@ -21,6 +21,7 @@ use super::Log;
 use crate::SqlError;
 use crate::sql::pending::{Changes, Mark, Pending};
 use crate::storage::Store;
+use crate::storage::pen::{self, Group, Pen};
 use crate::storage::writer_lock::{Holder, Patience};
 
 /// What SQLite's transaction is.
@@ -46,8 +47,14 @@ enum Lost {
 
 /// The connection and everything that must change together with it.
 pub struct State {
-    /// The session's own connection.
+    /// The session's own connection, or the pen while its transaction is the writer.
     pub conn: Connection,
+    /// The session's own connection while it has the pen.
+    own: Option<Connection>,
+    /// What others have handed in and this session may commit with its own.
+    group: Option<Group>,
+    /// Whether the transaction may be committed together with others.
+    short: bool,
     /// What SQLite's transaction is.
     pub mode: Mode,
     /// Whether the client began a transaction in so many words.
@@ -68,7 +75,8 @@ pub struct State {
 pub struct Desk {
     state: Mutex<State>,
     store: Arc<Store>,
-    interrupt: InterruptHandle,
+    /// Of the connection that the session works with.
+    interrupt: Mutex<InterruptHandle>,
     stopped: Arc<AtomicBool>,
     /// The commit that all of the statement's answer is about; 0 if it may be about what others committed.
     told: AtomicU64,
@@ -82,12 +90,13 @@ impl Desk {
     pub fn new(store: &Arc<Store>) -> Result<Arc<Desk>, SqlError> {
         let mut conn = store.connect_session()?;
         let stopped = Arc::new(AtomicBool::new(false));
-        let mark = Arc::clone(&stopped);
-        // an interrupt that comes before SQLite has begun to run the statement is forgotten; the mark is not
-        conn.progress_handler(STEPS_PER_LOOK, Some(move || mark.load(Ordering::Relaxed)))?;
-        let interrupt = conn.get_interrupt_handle();
+        heed(&mut conn, &stopped)?;
+        let interrupt = Mutex::new(conn.get_interrupt_handle());
         let state = State {
             conn,
+            own: None,
+            group: None,
+            short: false,
             mode: Mode::Idle,
             begun: false,
             read_only: false,
@@ -152,27 +161,75 @@ impl Desk {
         }
         let holder: Arc<dyn Holder> = Arc::<Desk>::clone(self);
         let ticket = self.store.writer.acquire(holder, patience)?;
-        let begun = state.conn.prepare_cached("BEGIN IMMEDIATE").and_then(|mut s| s.execute([]));
-        if let Err(error) = begun {
-            self.store.writer.release(ticket);
-            return Err(error.into());
-        }
-        state.count_before = state.conn.total_changes();
+        let pen = match self.store.take_pen() {
+            Ok(pen) => pen,
+            Err(error) => {
+                self.store.writer.release(ticket);
+                return Err(error);
+            }
+        };
+        state.pick_up(pen);
         state.mode = Mode::Writing(ticket);
-        if let Err(error) = state.set_noted() {
+        state.short = patience.short;
+        let begun = heed(&mut state.conn, &self.stopped)
+            .and_then(|()| pen::begin(&state.conn, state.group.as_ref()))
+            .and_then(|()| state.set_noted());
+        self.interrupts(&state.conn);
+        state.count_before = state.conn.total_changes();
+        if let Err(error) = begun {
             self.step_back(state);
             return Err(error);
         }
         Ok(())
     }
 
+    /// From now on an interrupt is for this connection.
+    fn interrupts(&self, conn: &Connection) {
+        *self.interrupt.lock().unwrap_or_else(PoisonError::into_inner) = conn.get_interrupt_handle();
+    }
+
     /// Gives the turn to write back before anything was written with it; the client's transaction goes on.
     pub fn step_back(&self, state: &mut State) {
         let Mode::Writing(ticket) = state.mode else { return };
-        // A failed ROLLBACK leaves nothing to do: SQLite has rolled back by itself then.
-        let _ = state.conn.execute_batch("ROLLBACK");
-        state.mode = Mode::Idle;
+        pen::undo(&state.conn, &mut state.group);
+        self.put_down(state, ticket);
+    }
+
+    /// Ends the turn to write: what others have handed in goes on to the next, or is committed.
+    fn put_down(&self, state: &mut State, ticket: u64) {
+        if let Some(pen) = self.take_out(state)
+            && let Some(mut pen) = self.hand_on(pen, ticket)
+        {
+            if pen.group.is_some() {
+                // those who wait for it are told themselves
+                let _ = pen.commit(&self.store.disk);
+            }
+            self.store.pen.put(pen);
+        }
         self.store.writer.release(ticket);
+    }
+
+    /// Takes the pen out of the session's hands, which works with its own connection again.
+    fn take_out(&self, state: &mut State) -> Option<Pen> {
+        state.mode = Mode::Idle;
+        let mut pen = state.lay_down()?;
+        self.interrupts(&state.conn);
+        // A stop that comes late is for this session's statement, and not for the next one's.
+        let _ = pen.conn.progress_handler(0, None::<fn() -> bool>);
+        if pen.conn.is_autocommit() {
+            // SQLite has undone what was handed in, too; who waits for it hears that
+            pen.group = None;
+        }
+        Some(pen)
+    }
+
+    /// Gives the pen to the next if that one is short and there is something to go on with; else gives it back.
+    fn hand_on(&self, pen: Pen, ticket: u64) -> Option<Pen> {
+        if pen.group.is_none() || !pen.takes_more() {
+            return Some(pen);
+        }
+        self.store.pen.put(pen);
+        if self.store.writer.hand_on(ticket) { None } else { self.store.pen.take() }
     }
 
     /// Commits; changes are logged in the same SQLite transaction. If the transaction is lost and the client does
@@ -209,29 +266,45 @@ impl Desk {
         {
             log.touched(&state.conn, touched)?;
         }
-        let (number, committed) =
-            self.store.disk.commit(|| state.conn.prepare_cached("COMMIT").and_then(|mut s| s.execute([])));
-        committed?;
-        self.told.store(number, Ordering::Relaxed);
+        self.told.store(self.hand_in(state)?, Ordering::Relaxed);
         if pending.is_some() {
             log.committed();
         }
         Ok(())
     }
 
+    /// Has what the session wrote committed: with those before and behind it if all are short. Gives the commit's number.
+    fn hand_in(&self, state: &mut State) -> Result<u64, SqlError> {
+        let Mode::Writing(ticket) = state.mode else { return Err(deadlock()) };
+        let short = state.short;
+        let Some(mut pen) = self.take_out(state) else { return Err(deadlock()) };
+        // what cannot be handed in is committed here
+        if short
+            && pen.takes_more()
+            && self.store.writer.next_is_short()
+            && let Ok(fate) = pen.hand_in()
+        {
+            match self.hand_on(pen, ticket) {
+                None => return fate.wait(),
+                Some(back) => pen = back,
+            }
+        }
+        let outcome = pen.commit(&self.store.disk);
+        self.store.pen.put(pen);
+        self.store.writer.release(ticket);
+        outcome
+    }
+
     /// Rolls back; whatever state SQLite is in, there is no transaction afterwards, and none that was lost.
     pub fn rollback(&self, state: &mut State) {
         state.lost = Lost::No;
-        if !state.conn.is_autocommit() {
-            // A failed ROLLBACK leaves nothing to do: SQLite has rolled back by itself then.
-            let _ = state.conn.execute_batch("ROLLBACK");
-        }
+        pen::undo(&state.conn, &mut state.group);
         self.finish(state);
     }
 
     fn finish(&self, state: &mut State) {
         if let Mode::Writing(ticket) = state.mode {
-            self.store.writer.release(ticket);
+            self.put_down(state, ticket);
         }
         state.mode = Mode::Idle;
         state.begun = false;
@@ -258,7 +331,8 @@ impl Desk {
     pub fn stop_statement(&self) {
         // SQLite ends what it runs itself; a statement that goes row by row looks at the mark.
         self.stopped.store(true, Ordering::Relaxed);
-        self.interrupt.interrupt();
+        // Held while it works: the pen does not go on meanwhile, so that nobody else is interrupted.
+        self.interrupt.lock().unwrap_or_else(PoisonError::into_inner).interrupt();
     }
 
     /// A new statement begins: what was to end the one before does not end this one.
@@ -292,7 +366,24 @@ impl Holder for Desk {
     }
 }
 
+/// Has what runs on a connection end once the mark is set. An interrupt that comes before SQLite has begun to run the
+/// statement is forgotten; the mark is not.
+fn heed(conn: &mut Connection, stopped: &Arc<AtomicBool>) -> Result<(), SqlError> {
+    let mark = Arc::clone(stopped);
+    Ok(conn.progress_handler(STEPS_PER_LOOK, Some(move || mark.load(Ordering::Relaxed)))?)
+}
+
 impl State {
+    fn pick_up(&mut self, pen: Pen) {
+        self.own = Some(std::mem::replace(&mut self.conn, pen.conn));
+        self.group = pen.group;
+    }
+
+    fn lay_down(&mut self) -> Option<Pen> {
+        let conn = std::mem::replace(&mut self.conn, self.own.take()?);
+        Some(Pen { conn, group: self.group.take() })
+    }
+
     /// Whether the transaction has changed any row, logged or not; also one that was changed back.
     #[must_use]
     pub fn has_written(&self) -> bool {

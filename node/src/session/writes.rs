@@ -9,6 +9,7 @@ use std::sync::Arc;
 use sqlparser::ast::Statement;
 
 use super::Session;
+use super::short::statement_is_short;
 use super::surroundings::Around;
 use super::transaction::State;
 use crate::SqlError;
@@ -20,6 +21,7 @@ use crate::sql::expression::Environment;
 use crate::sql::safe_updates;
 use crate::sql::targets::targets;
 use crate::storage::catalog::Catalog;
+use crate::storage::writer_lock::Patience;
 
 impl Session {
     pub(super) fn refuse_read_only(&self, state: &State) -> Result<(), SqlError> {
@@ -47,7 +49,10 @@ impl Session {
         let desk = Arc::clone(&self.desk);
         let mut state = desk.lock();
         self.refuse_read_only(&state)?;
-        let _leave = self.write_tables(&desk, &mut state, &|| targets(statement, &self.database), true)?;
+        let short = self.stands_alone(&state) && statement_is_short(statement);
+        let patience = Patience { short, ..self.lock_wait() };
+        let _leave =
+            self.write_tables(&desk, &mut state, &|| targets(statement, &self.database), patience)?;
         let logged = self.variables.is_on("sql_log_bin");
         let result = self
             .refuse_unsafe(&state, statement)
@@ -80,7 +85,9 @@ impl Session {
         desk.check_lost(&mut state)?;
         desk.commit(&mut state, self.engine.log.as_ref(), self.engine.server_id)?;
         drop(leave);
-        let _leave = self.write_tables(&desk, &mut state, &|| targets(statement, &self.database), true)?;
+        let patience = self.lock_wait();
+        let _leave =
+            self.write_tables(&desk, &mut state, &|| targets(statement, &self.database), patience)?;
         let result = self.define_in(&mut state, statement, &self.database).and_then(|outcome| {
             if self.variables.is_on("sql_log_bin") {
                 let body = Body::Statement { database: self.database.as_str().into(), sql: raw.into() };

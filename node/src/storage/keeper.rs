@@ -96,7 +96,7 @@ fn keep(store: &Store, conn: &Connection, over: &(Mutex<bool>, Condvar)) {
 fn copy(store: &Store, conn: &Connection) -> Result<(), SqlError> {
     let pages: i64 = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))?;
     if pages > LONG_LOG_PAGES {
-        let patience = Patience { wait: PATIENCE, lease: PATIENCE, ahead: true };
+        let patience = Patience { wait: PATIENCE, lease: PATIENCE, ahead: true, short: false };
         let _turn = store.writer.turn(Arc::new(Unmoved), patience)?;
         conn.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))?;
     }

@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod definition;
 pub mod disk;
 pub mod keeper;
+pub mod pen;
 pub mod read_lock;
 mod resort;
 pub mod rows;
@@ -23,6 +24,7 @@ use rusqlite::config::DbConfig;
 
 use self::catalog::Catalog;
 use self::disk::{Disk, SyncLog};
+use self::pen::{Pen, Rest};
 use self::read_lock::ReadLock;
 use self::table_locks::TableLocks;
 use self::writer_lock::WriterLock;
@@ -79,6 +81,8 @@ pub struct Store {
     path: PathBuf,
     /// The right to write.
     pub writer: WriterLock,
+    /// The connection that writes, while nobody does.
+    pub pen: Rest,
     /// FLUSH TABLES WITH READ LOCK.
     pub read_lock: Arc<ReadLock>,
     /// What of it is on the disk.
@@ -118,6 +122,7 @@ impl Store {
             path,
             disk: Disk::new(options.synchronous == Synchronous::Full, sync_log),
             writer: WriterLock::default(),
+            pen: Rest::default(),
             read_lock: Arc::default(),
             table_locks: Arc::default(),
             _open: Mutex::new(conn),
@@ -145,6 +150,11 @@ impl Store {
     /// A new connection whose commits go through [`Disk::commit`] and wait for nothing themselves.
     pub fn connect_session(&self) -> Result<Connection, SqlError> {
         connect(&self.path, Synchronous::Normal)
+    }
+
+    /// The connection that writes, for who has the writer lock; he puts it back, or hands it on.
+    pub fn take_pen(&self) -> Result<Pen, SqlError> {
+        self.pen.take().map_or_else(|| self.connect_session().map(Pen::new), Ok)
     }
 
     /// The definitions as this connection's transaction sees them.

@@ -35,6 +35,8 @@ pub struct Patience {
     pub lease: Duration,
     /// Whether it is replication, which goes ahead of clients.
     pub ahead: bool,
+    /// Whether the work is so short that the one before may hand his transaction on to it ([`super::pen`]).
+    pub short: bool,
 }
 
 /// Somebody who can hold the lock and be relieved of it.
@@ -56,7 +58,14 @@ struct Held {
 struct Waiting {
     ticket: u64,
     called: Arc<Condvar>,
-    ahead: bool,
+    holder: Arc<dyn Holder>,
+    patience: Patience,
+}
+
+impl Waiting {
+    fn held(self) -> Held {
+        Held { ticket: self.ticket, since: Instant::now(), lease: self.patience.lease, holder: self.holder }
+    }
 }
 
 #[derive(Default)]
@@ -78,14 +87,22 @@ impl State {
 
     fn enqueue(&mut self, waiting: Waiting) {
         let end = self.queue.len();
-        let first_client = self.queue.iter().position(|other| !other.ahead).unwrap_or(end);
+        let first_client = self.queue.iter().position(|other| !other.patience.ahead).unwrap_or(end);
         let turns = self.ahead_in_a_row.saturating_add(u32::try_from(first_client).unwrap_or(u32::MAX));
-        let at = match waiting.ahead {
+        let at = match waiting.patience.ahead {
             true if turns < AHEAD_IN_A_ROW => first_client,
             true => end.min(first_client + 1),
             false => end,
         };
         self.queue.insert(at, waiting);
+    }
+
+    /// Gives the turn to the first of the queue.
+    fn grant_first(&mut self) {
+        if let Some(first) = self.queue.pop_front() {
+            let ahead = first.patience.ahead;
+            self.grant(first.held(), ahead);
+        }
     }
 
     fn is_first(&self, ticket: u64) -> bool {
@@ -110,9 +127,15 @@ impl WriterLock {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many wait.
+    #[cfg(test)]
+    pub fn waiting(&self) -> usize {
+        self.state().queue.len()
+    }
+
     /// Waits for the lock.
     pub fn acquire(&self, holder: Arc<dyn Holder>, patience: Patience) -> Result<u64, SqlError> {
-        let Patience { wait: timeout, lease, ahead } = patience;
+        let Patience { wait: timeout, lease, ahead, .. } = patience;
         let mut state = self.state();
         state.next += 1;
         let ticket = state.next;
@@ -121,11 +144,13 @@ impl WriterLock {
         }
         let started = Instant::now();
         let called = Arc::new(Condvar::new());
-        state.enqueue(Waiting { ticket, called: Arc::clone(&called), ahead });
+        state.enqueue(Waiting { ticket, called: Arc::clone(&called), holder, patience });
         loop {
             if state.held.is_none() && state.is_first(ticket) {
-                state.queue.pop_front();
-                return Ok(state.grant(Held { ticket, since: Instant::now(), lease, holder }, ahead));
+                state.grant_first();
+            }
+            if state.held.as_ref().is_some_and(|held| held.ticket == ticket) {
+                return Ok(ticket);
             }
             // Whoever has become the first of the queue meanwhile has to watch the holder.
             let mut nap = timeout.saturating_sub(started.elapsed()).min(WATCH);
@@ -159,6 +184,27 @@ impl WriterLock {
     /// Waits for the lock, for work that ends where the turn is dropped, whatever ends it.
     pub fn turn(&self, holder: Arc<dyn Holder>, patience: Patience) -> Result<Turn<'_>, SqlError> {
         Ok(Turn { lock: self, ticket: self.acquire(holder, patience)? })
+    }
+
+    /// Whether the next in the queue would take over a transaction that is open.
+    pub fn next_is_short(&self) -> bool {
+        self.state().queue.front().is_some_and(|first| first.patience.short)
+    }
+
+    /// Hands the lock to the next in the queue if that one takes over a transaction that is open. There is no moment at which nobody has it.
+    pub fn hand_on(&self, ticket: u64) -> bool {
+        let mut state = self.state();
+        let holds = state.held.as_ref().is_some_and(|held| held.ticket == ticket);
+        let called = match state.queue.front() {
+            Some(first) if holds && first.patience.short => Arc::clone(&first.called),
+            _ => return false,
+        };
+        let held = state.held.take();
+        state.grant_first();
+        drop(state);
+        called.notify_one();
+        drop(held);
+        true
     }
 
     /// Gives the lock back; a ticket that does not hold it changes nothing.
@@ -231,7 +277,7 @@ mod tests {
     }
 
     fn patience(wait: Duration) -> Patience {
-        Patience { wait, lease: wait, ahead: false }
+        Patience { wait, lease: wait, ahead: false, short: false }
     }
 
     fn lock() -> &'static WriterLock {
