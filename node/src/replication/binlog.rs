@@ -205,12 +205,6 @@ impl Binlog {
             payload
         ])
         .map_err(failed)?;
-        conn.prepare_cached(
-            "UPDATE _evensum_binlog_files SET bytes = ?2, written_at_ms = ?3 WHERE file = ?1",
-        )
-        .map_err(failed)?
-        .execute([stored(at.file)?, stored(end_pos)?, stored(now_ms())?])
-        .map_err(failed)?;
         Ok(Some(gtid))
     }
 

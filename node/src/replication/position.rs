@@ -18,7 +18,7 @@ pub const DATA_POS: u64 = 154;
 /// What a transaction takes beside its payload.
 pub const HEADER_BYTES: u64 = 64;
 /// The bits of the key that hold the byte.
-const POS_BITS: u32 = 40;
+pub(super) const POS_BITS: u32 = 40;
 
 /// A file's number and a byte in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -21,6 +21,7 @@ mod clauses;
 mod depth;
 mod formats;
 mod groups;
+mod keys;
 mod list;
 mod maintenance;
 mod plans;

@@ -206,7 +206,7 @@ impl Work<'_> {
         let mut affected = 0;
         for found in rows {
             self.go_on()?;
-            writer.delete(self.conn, &found.key)?;
+            writer.delete(self.conn, &found.key, &found.row)?;
             self.record(&table, Some(found.row), None)?;
             affected += 1;
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rusqlite::types::{Value as Stored, ValueRef};
-use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use rusqlite::{Connection, params_from_iter};
 use sqlparser::ast::{Assignment, AssignmentTarget, Expr, Insert, OnInsert, SetExpr, TableObject};
 
 use super::clauses;
@@ -14,7 +14,8 @@ use super::number::{Number, int_stored};
 use super::types::Kind;
 use crate::SqlError;
 use crate::session::variables::Variables;
-use crate::storage::definition::{TableDef, quote};
+use crate::storage::automatic;
+use crate::storage::definition::TableDef;
 use crate::storage::rows::{RowKey, RowWriter};
 
 /// A value that a row gives for a column; none stands for DEFAULT.
@@ -29,6 +30,8 @@ struct Counter {
     first: Option<i128>,
     /// The first key, where another node has run the statement before.
     given: Option<i128>,
+    /// Whether a row did not come into the table, so that its key is nowhere.
+    unused: bool,
 }
 
 impl Counter {
@@ -41,22 +44,8 @@ impl Counter {
             last: None,
             first: None,
             given: None,
+            unused: false,
         }
-    }
-
-    /// The greatest key that the table has or ever gave.
-    fn highest(&self, conn: &Connection, table: &TableDef, column: usize) -> Result<i128, SqlError> {
-        let sql = format!("SELECT max({}) FROM {}", quote(&table.columns[column].name), table.physical());
-        let number = |value: Option<Stored>| {
-            value.and_then(|v| Number::of(ValueRef::from(&v))).and_then(|n| n.to_int()).unwrap_or(0)
-        };
-        let max = number(conn.prepare_cached(&sql)?.query_row([], |row| row.get(0)).optional()?);
-        let kept = number(
-            conn.prepare_cached("SELECT value FROM _evensum_counters WHERE database = ?1 AND name = ?2")?
-                .query_row(params![table.database, table.name], |row| row.get(0))
-                .optional()?,
-        );
-        Ok(max.max(kept).max(0))
     }
 
     /// The next key: the smallest of the node's own series above every key that the table has.
@@ -81,7 +70,7 @@ impl Counter {
     fn following(&self, conn: &Connection, table: &TableDef, column: usize) -> Result<i128, SqlError> {
         let last = match self.last {
             Some(last) => last,
-            None => self.highest(conn, table, column)?,
+            None => automatic::highest(conn, table, column)?,
         };
         // As in MySQL, an offset beyond the increment does not count.
         let offset = if self.offset > self.increment { 1 } else { self.offset };
@@ -89,13 +78,16 @@ impl Counter {
         Ok(offset + steps.max(0) * self.increment)
     }
 
+    /// Keeps a key that was given and is in no row; the others are in the table.
     fn keep(&self, conn: &Connection, table: &TableDef) -> Result<(), SqlError> {
         let (Some(_), Some(last), Some(column)) = (self.first, self.last, self.column) else { return Ok(()) };
-        // another node's keys may lie below those that were given here
-        if self.given.is_some() && self.highest(conn, table, column)? > last {
+        if !self.unused {
             return Ok(());
         }
-        set_counter(conn, table, last)
+        if automatic::highest(conn, table, column)? >= last {
+            return Ok(());
+        }
+        automatic::keep(conn, table, last)
     }
 }
 
@@ -104,17 +96,7 @@ impl Counter {
 pub fn next_key(conn: &Connection, table: &TableDef, variables: &Variables) -> Result<Option<u64>, SqlError> {
     let counter = Counter::new(table, variables);
     let Some(column) = counter.column else { return Ok(None) };
-    Ok(u64::try_from(counter.highest(conn, table, column)? + 1).ok())
-}
-
-/// Remembers the greatest automatic key of a table.
-pub fn set_counter(conn: &Connection, table: &TableDef, last: i128) -> Result<(), SqlError> {
-    let value = int_stored(last).unwrap_or(Stored::Null);
-    conn.prepare_cached(
-        "INSERT OR REPLACE INTO _evensum_counters (database, name, value) VALUES (?1, ?2, ?3)",
-    )?
-    .execute(params![table.database, table.name, value])?;
-    Ok(())
+    Ok(u64::try_from(automatic::highest(conn, table, column)? + 1).ok())
 }
 
 impl Work<'_> {
@@ -164,6 +146,7 @@ impl Work<'_> {
                 }
             };
             duplicates += u64::from(affected != 1);
+            counter.unused |= affected != 1;
             outcome.affected += affected;
         }
         counter.keep(self.conn, &table)?;
@@ -333,7 +316,7 @@ impl Work<'_> {
         let mut affected = 1;
         while let Some((_, key)) = writer.conflict(self.conn, &row, None)? {
             let before = self.existing(writer, &key)?;
-            writer.delete(self.conn, &key)?;
+            writer.delete(self.conn, &key, &before)?;
             self.record(&writer.table, Some(before), None)?;
             affected += 1;
         }

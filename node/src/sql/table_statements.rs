@@ -18,11 +18,10 @@ use super::ddl;
 use super::definition_clauses;
 use super::dml::{Outcome, Work};
 use super::from::table_name;
-use super::insert::set_counter;
 use crate::SqlError;
-use crate::storage::catalog;
 use crate::storage::definition::{TableDef, quote};
 use crate::storage::rows::RowWriter;
+use crate::storage::{automatic, catalog};
 
 /// SQLite's name of a table while it is built anew.
 const OLD: &str = "\"_evensum_old\"";
@@ -82,7 +81,7 @@ impl Work<'_> {
                 for target in &truncate.table_names {
                     let table = self.writable(&target.name)?;
                     self.conn.execute(&format!("DELETE FROM {}", table.physical()), [])?;
-                    set_counter(self.conn, &table, 0)?;
+                    automatic::keep(self.conn, &table, 0)?;
                 }
                 Ok(Outcome::default())
             }
@@ -183,7 +182,7 @@ impl Work<'_> {
         };
         self.build(&table)?;
         if let Some(counter) = counter {
-            set_counter(self.conn, &table, counter)?;
+            automatic::keep(self.conn, &table, counter)?;
         }
         Ok(Outcome { warnings: definition_clauses::substitutions(create, name), ..Outcome::default() })
     }
@@ -299,7 +298,7 @@ impl Work<'_> {
             match operation {
                 Op::AutoIncrement { value, .. } => {
                     let next: i128 = value.to_string().parse().unwrap_or(1);
-                    set_counter(self.conn, &table, next - 1)?;
+                    automatic::keep(self.conn, &table, next - 1)?;
                 }
                 Op::RenameTable {
                     table_name: RenameTableNameKind::To(name) | RenameTableNameKind::As(name),

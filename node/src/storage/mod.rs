@@ -3,6 +3,7 @@
 //! MySQL's `db.table` is SQLite's table `"db.table"`. Readers see WAL snapshots and never wait for writers.
 //! Not here: what statements mean (`sql`), and what is logged (`session`, `replication`).
 
+pub mod automatic;
 pub mod catalog;
 pub mod definition;
 pub mod disk;

@@ -2,12 +2,16 @@
 //!
 //! Everything here knows each row before and after, which is what the binary log records. Uniqueness is
 //! SQLite's own; which key was violated is found afterwards, by asking for each one.
+//!
+//! An automatic key is never given twice: the greatest is in the table, or was written down when its row went away
+//! ([`automatic`]). So a row that stays costs no write of a counter.
 
 use std::sync::Arc;
 
 use rusqlite::types::Value as Stored;
 use rusqlite::{Connection, ErrorCode, params_from_iter};
 
+use super::automatic;
 use super::definition::{KeyDef, TableDef, quote};
 use crate::SqlError;
 use crate::change::Change;
@@ -51,8 +55,9 @@ impl RowWriter {
         }
     }
 
-    /// Deletes the row with this key; whether there was one.
-    pub fn delete(&self, conn: &Connection, key: &RowKey) -> Result<bool, SqlError> {
+    /// Deletes the row with this key, which is this one; whether there was one.
+    pub fn delete(&self, conn: &Connection, key: &RowKey, row: &[Stored]) -> Result<bool, SqlError> {
+        automatic::goes(conn, &self.table, row)?;
         Ok(conn.prepare_cached(&self.delete)?.execute(params_from_iter(key))? > 0)
     }
 
@@ -67,6 +72,9 @@ impl RowWriter {
         let changed: Vec<usize> = (0..after.len()).filter(|&at| before.get(at) != after.get(at)).collect();
         if changed.is_empty() {
             return Ok(());
+        }
+        if changed.iter().any(|&at| self.table.columns[at].auto_increment) {
+            automatic::goes(conn, &self.table, before)?;
         }
         let sets: Vec<String> =
             changed.iter().map(|&at| format!("{} = ?", quote(&self.table.columns[at].name))).collect();
@@ -193,7 +201,7 @@ impl RowWriter {
             (None, Some(after)) => self.insert(conn, after).map(|_| ()),
             (Some(before), None) => {
                 let key = find(before)?.ok_or_else(missing)?;
-                if self.delete(conn, &key)? { Ok(()) } else { Err(missing()) }
+                if self.delete(conn, &key, before)? { Ok(()) } else { Err(missing()) }
             }
             (Some(before), Some(after)) => {
                 let key = find(before)?.ok_or_else(missing)?;

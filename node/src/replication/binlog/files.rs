@@ -6,12 +6,15 @@
 //! age counts from when this node wrote it last: when its transactions were committed on their origin says nothing of
 //! whether the nodes behind this one have had time to read them.
 //!
+//! A transaction does not write the length of its file: that is where the last one ends, unless what ended the file made it
+//! longer. One row less to write for each commit.
+//!
 //! Invariant: the last file is never purged; places that were given out before stay good until their file goes.
 
 use super::Binlog;
 use crate::SqlError;
 use crate::replication::gtids::{self, EXECUTED, PURGED};
-use crate::replication::position::{DATA_POS, FIRST_POS, GTIDS_POS, LogPosition};
+use crate::replication::position::{DATA_POS, FIRST_POS, GTIDS_POS, LogPosition, POS_BITS};
 use crate::replication::{columns, failed, now_ms, number, stored};
 use database::Gtid;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -219,9 +222,18 @@ pub(super) fn add_history(conn: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// The files with their lengths, as SQL.
+fn measured(rest: &str) -> String {
+    format!(
+        "SELECT file, max(bytes, coalesce((SELECT end_pos FROM _evensum_binlog
+             WHERE n >= file << {POS_BITS} AND n < (file + 1) << {POS_BITS} ORDER BY n DESC LIMIT 1), 0))
+         FROM _evensum_binlog_files {rest}"
+    )
+}
+
 /// Where the next transaction goes.
 pub fn head(conn: &Connection) -> Result<LogPosition, SqlError> {
-    conn.prepare_cached("SELECT file, bytes FROM _evensum_binlog_files ORDER BY file DESC LIMIT 1")
+    conn.prepare_cached(&measured("ORDER BY file DESC LIMIT 1"))
         .and_then(|mut query| {
             query.query_row([], |row| Ok(LogPosition { file: number(row.get(0)?), pos: number(row.get(1)?) }))
         })
@@ -234,7 +246,10 @@ pub fn rotate(conn: &Connection) -> Result<LogPosition, SqlError> {
 }
 
 fn begin_file(conn: &Connection) -> Result<LogPosition, SqlError> {
-    let next = LogPosition { file: head(conn)?.file + 1, pos: DATA_POS };
+    let last = head(conn)?;
+    // from here on nobody writes to the file before: its age begins
+    lengthen(conn, last, 0)?;
+    let next = LogPosition { file: last.file + 1, pos: DATA_POS };
     conn.execute(
         "INSERT INTO _evensum_binlog_files (file, bytes, written_at_ms) VALUES (?1, ?2, ?3)",
         [stored(next.file)?, stored(next.pos)?, stored(now_ms())?],
@@ -243,10 +258,11 @@ fn begin_file(conn: &Connection) -> Result<LogPosition, SqlError> {
     Ok(next)
 }
 
+/// Ends a file at this many bytes behind its end.
 fn lengthen(conn: &Connection, file: LogPosition, bytes: u64) -> Result<(), SqlError> {
     conn.execute(
-        "UPDATE _evensum_binlog_files SET bytes = bytes + ?2, written_at_ms = ?3 WHERE file = ?1",
-        [stored(file.file)?, stored(bytes)?, stored(now_ms())?],
+        "UPDATE _evensum_binlog_files SET bytes = ?2, written_at_ms = ?3 WHERE file = ?1",
+        [stored(file.file)?, stored(file.pos + bytes)?, stored(now_ms())?],
     )
     .map(drop)
     .map_err(failed)
@@ -282,8 +298,7 @@ pub fn transaction_around(conn: &Connection, place: LogPosition) -> Result<LogPo
 
 /// The files, oldest first.
 pub fn files(conn: &Connection) -> Result<Vec<LogFile>, SqlError> {
-    let mut query =
-        conn.prepare("SELECT file, bytes FROM _evensum_binlog_files ORDER BY file").map_err(failed)?;
+    let mut query = conn.prepare(&measured("ORDER BY file")).map_err(failed)?;
     query
         .query_map([], |row| Ok(LogFile { file: number(row.get(0)?), bytes: number(row.get(1)?) }))
         .and_then(Iterator::collect)

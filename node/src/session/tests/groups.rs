@@ -109,11 +109,8 @@ fn nobody_is_told_of_success_if_the_common_commit_fails() {
     assert_eq!(codes(together(&inside, &mut s, "ROLLBACK", &statements)), [0, 0]);
     // The next commits are those of making the sessions, that of the transaction that held all, and that of the group: SQLite makes a
     // rollback of it.
-    let statements = [
-        "INSERT INTO t VALUES (4, 'd')",
-        "DELETE FROM t WHERE id = 3",
-        "INSERT INTO t VALUES (1, 'no')",
-    ];
+    let statements =
+        ["INSERT INTO t VALUES (4, 'd')", "DELETE FROM t WHERE id = 3", "INSERT INTO t VALUES (1, 'no')"];
     let mut left = statements.len() + 1;
     let mut pen = inside.engine.store.take_pen().unwrap();
     let last = move || {
