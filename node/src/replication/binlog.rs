@@ -86,6 +86,7 @@ pub struct Binlog {
     expire_seconds: AtomicU64,
     /// Files up to this one take no more transactions.
     full: AtomicU64,
+    last_own: gtids::Guess,
     readers: files::Readers,
     commits: Mutex<Commits>,
     grown: Condvar,
@@ -113,6 +114,7 @@ impl Binlog {
             max_file_bytes: AtomicU64::new(options.max_file_bytes),
             expire_seconds: AtomicU64::new(options.expire_seconds),
             full: AtomicU64::new(0),
+            last_own: gtids::Guess::default(),
             readers: files::Readers::default(),
             commits: Mutex::default(),
             grown: Condvar::new(),
@@ -176,7 +178,10 @@ impl Binlog {
                 return Err(SqlError::internal(format!("transaction {gtid} has already been executed")));
             }
             // Replicas know the numbers from before a RESET MASTER, and would take another transaction of theirs for executed.
-            None => gtids::insert_next(conn, EXECUTED, &self.server_uuid, history(conn)?.used)?,
+            None => {
+                let used = |conn: &Connection| history(conn).map(|history| history.used);
+                gtids::insert_next(conn, EXECUTED, &self.server_uuid, used, &self.last_own)?
+            }
         };
         if !self.enabled || !own && !self.log_replica_updates {
             // A replica that asks for it must hear that it cannot have it here.

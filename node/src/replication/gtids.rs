@@ -6,7 +6,8 @@
 use super::{failed, number, stored};
 use crate::SqlError;
 use database::{Gtid, GtidSet};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
+use std::sync::{Mutex, PoisonError};
 
 /// What has been executed here.
 pub const EXECUTED: &str = "_evensum_gtid_executed";
@@ -74,28 +75,53 @@ pub fn highest(conn: &Connection, table: &str, origin: &str) -> Result<u64, SqlE
         .map_err(failed)
 }
 
-/// Adds the transaction behind the highest of this origin and behind `used`, and gives it.
-pub fn insert_next(conn: &Connection, table: &str, origin: &str, used: u64) -> Result<Gtid, SqlError> {
-    // Nothing lies behind the last interval, so it only grows: one statement where `insert` has to look first.
-    let grown: Option<i64> = conn
-        .prepare_cached(&format!(
-            "UPDATE {table} SET last = last + 1 WHERE origin = ?1 AND last < {} AND last >= ?2
-                AND first = (SELECT max(first) FROM {table} WHERE origin = ?1) RETURNING last",
-            i64::MAX
-        ))
-        .and_then(|mut update| {
-            update.query_row(params![origin, stored(used).unwrap_or(i64::MAX)], |row| row.get(0)).optional()
-        })
-        .map_err(failed)?;
-    if let Some(sequence) = grown {
-        return Ok(Gtid { origin: origin.into(), sequence: number(sequence) });
+/// The last interval of an origin, as it was left the last time: a guess that saves to look for it.
+pub type Guess = Mutex<Option<(i64, i64)>>;
+
+/// Adds the transaction behind the highest of this origin and behind `used`, and gives it. The guess is this table's and origin's.
+pub fn insert_next(
+    conn: &Connection,
+    table: &str,
+    origin: &str,
+    used: impl FnOnce(&Connection) -> Result<u64, SqlError>,
+    guess: &Guess,
+) -> Result<Gtid, SqlError> {
+    let mut guess = guess.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((first, last)) = *guess
+        && last < i64::MAX
+        && lengthen(conn, table, origin, (first, last))?
+    {
+        *guess = Some((first, last + 1));
+        return Ok(Gtid { origin: origin.into(), sequence: number(last + 1) });
     }
-    let gtid =
-        Gtid { origin: origin.into(), sequence: highest(conn, table, origin)?.max(used).saturating_add(1) };
+    let sequence = highest(conn, table, origin)?.max(used(conn)?).saturating_add(1);
+    let gtid = Gtid { origin: origin.into(), sequence };
     if !insert(conn, table, &gtid)? {
         return Err(SqlError::internal(format!("transaction {gtid} has already been executed")));
     }
+    let last: Option<i64> = conn
+        .prepare_cached(&format!("SELECT max(first) FROM {table} WHERE origin = ?1"))
+        .and_then(|mut query| query.query_row([origin], |row| row.get(0)))
+        .map_err(failed)?;
+    *guess = last.zip(stored(sequence).ok());
     Ok(gtid)
+}
+
+/// Adds one to the end of this interval. False if it is not there so, or not the last one: what was rolled back, reset or purged
+/// makes a guess wrong.
+fn lengthen(
+    conn: &Connection,
+    table: &str,
+    origin: &str,
+    (first, last): (i64, i64),
+) -> Result<bool, SqlError> {
+    conn.prepare_cached(&format!(
+        "UPDATE {table} SET last = ?3 + 1 WHERE origin = ?1 AND first = ?2 AND last = ?3
+             AND NOT EXISTS (SELECT 1 FROM {table} WHERE origin = ?1 AND first > ?2)"
+    ))
+    .and_then(|mut update| update.execute(params![origin, first, last]))
+    .map(|changed| changed == 1)
+    .map_err(failed)
 }
 
 /// Adds one transaction. False if it was there already.
@@ -162,10 +188,27 @@ mod tests {
                 model.insert(&gtid);
             }
             for (origin, used) in [("a", 0), ("b", 12), ("c", 12)] {
-                let sequence = model.highest(origin).max(used) + 1;
-                let next = Gtid { origin: origin.into(), sequence };
-                prop_assert_eq!(insert_next(&conn, EXECUTED, origin, used).unwrap(), next.clone());
-                model.insert(&next);
+                let guess = Guess::default();
+                let next = |model: &mut GtidSet| {
+                    let sequence = model.highest(origin).max(used) + 1;
+                    let next = Gtid { origin: origin.into(), sequence };
+                    prop_assert_eq!(insert_next(&conn, EXECUTED, origin, |_| Ok(used), &guess).unwrap(), next.clone());
+                    model.insert(&next);
+                    Ok(next.sequence)
+                };
+                let last = next(&mut model)?;
+                prop_assert_eq!(next(&mut model)?, last + 1);
+                // what makes a guess wrong: a transaction further on, one that was undone, and a set that was emptied
+                let further = Gtid { origin: origin.into(), sequence: last + 5 };
+                prop_assert!(insert(&conn, EXECUTED, &further).unwrap());
+                model.insert(&further);
+                prop_assert_eq!(next(&mut model)?, last + 6);
+                conn.execute_batch("BEGIN").unwrap();
+                let undone = model.clone();
+                next(&mut model)?;
+                conn.execute_batch("ROLLBACK").unwrap();
+                model = undone;
+                prop_assert_eq!(next(&mut model)?, last + 7);
             }
             prop_assert_eq!(read(&conn, EXECUTED).unwrap(), model.clone());
             prop_assert_eq!(highest(&conn, EXECUTED, "a").unwrap(), model.highest("a"));

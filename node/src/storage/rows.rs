@@ -6,6 +6,7 @@
 //! An automatic key is never given twice: the greatest is in the table, or was written down when its row went away
 //! ([`automatic`]). So a row that stays costs no write of a counter.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use rusqlite::types::Value as Stored;
@@ -20,10 +21,9 @@ use crate::change::Change;
 pub struct RowWriter {
     /// The table.
     pub table: Arc<TableDef>,
-    insert: String,
-    delete: String,
-    columns: String,
-    key: String,
+    /// Made when it is first needed, as is the next: most statements do one thing alone.
+    insert: OnceCell<String>,
+    delete: OnceCell<String>,
 }
 
 /// What names one row: the values of [`TableDef::row_key`].
@@ -33,23 +33,35 @@ impl RowWriter {
     /// A writer for the table.
     #[must_use]
     pub fn new(table: Arc<TableDef>) -> RowWriter {
-        let names: Vec<String> = table.columns.iter().map(|c| quote(&c.name)).collect();
-        let marks: Vec<String> = (1..=names.len()).map(|n| format!("?{n}")).collect();
-        let physical = table.physical();
-        let key: Vec<String> = table.row_key().iter().map(|name| format!("{name} = ?")).collect();
-        let key = key.join(" AND ");
-        RowWriter {
-            insert: format!("INSERT INTO {physical} ({}) VALUES ({})", names.join(", "), marks.join(", ")),
-            delete: format!("DELETE FROM {physical} WHERE {key}"),
-            columns: names.join(", "),
-            key,
-            table,
-        }
+        RowWriter { insert: OnceCell::new(), delete: OnceCell::new(), table }
+    }
+
+    fn columns(&self) -> String {
+        let names: Vec<String> = self.table.columns.iter().map(|column| quote(&column.name)).collect();
+        names.join(", ")
+    }
+
+    /// What holds for the row with a key.
+    fn key(&self) -> String {
+        let key: Vec<String> = self.table.row_key().iter().map(|name| format!("{name} = ?")).collect();
+        key.join(" AND ")
+    }
+
+    fn insert_sql(&self) -> &str {
+        self.insert.get_or_init(|| {
+            let marks: Vec<String> = (1..=self.table.columns.len()).map(|n| format!("?{n}")).collect();
+            let (into, names) = (self.table.physical(), self.columns());
+            format!("INSERT INTO {into} ({names}) VALUES ({})", marks.join(", "))
+        })
+    }
+
+    fn delete_sql(&self) -> &str {
+        self.delete.get_or_init(|| format!("DELETE FROM {} WHERE {}", self.table.physical(), self.key()))
     }
 
     /// Inserts a row, and gives the hidden row number.
     pub fn insert(&self, conn: &Connection, row: &[Stored]) -> Result<i64, SqlError> {
-        match conn.prepare_cached(&self.insert)?.execute(params_from_iter(row)) {
+        match conn.prepare_cached(self.insert_sql())?.execute(params_from_iter(row)) {
             Ok(_) => Ok(conn.last_insert_rowid()),
             Err(error) => Err(self.explain(conn, error, row, None)),
         }
@@ -58,7 +70,7 @@ impl RowWriter {
     /// Deletes the row with this key, which is this one; whether there was one.
     pub fn delete(&self, conn: &Connection, key: &RowKey, row: &[Stored]) -> Result<bool, SqlError> {
         automatic::goes(conn, &self.table, row)?;
-        Ok(conn.prepare_cached(&self.delete)?.execute(params_from_iter(key))? > 0)
+        Ok(conn.prepare_cached(self.delete_sql())?.execute(params_from_iter(key))? > 0)
     }
 
     /// Writes the columns that differ into the row with this key.
@@ -78,7 +90,7 @@ impl RowWriter {
         }
         let sets: Vec<String> =
             changed.iter().map(|&at| format!("{} = ?", quote(&self.table.columns[at].name))).collect();
-        let sql = format!("UPDATE {} SET {} WHERE {}", self.table.physical(), sets.join(", "), self.key);
+        let sql = format!("UPDATE {} SET {} WHERE {}", self.table.physical(), sets.join(", "), self.key());
         let values = changed.iter().map(|&at| &after[at]).chain(key);
         match conn.prepare_cached(&sql)?.execute(params_from_iter(values)) {
             Ok(_) => Ok(()),
@@ -94,7 +106,7 @@ impl RowWriter {
 
     /// The row with this key.
     pub fn read(&self, conn: &Connection, key: &RowKey) -> Result<Option<Vec<Stored>>, SqlError> {
-        let sql = format!("SELECT {} FROM {} WHERE {}", self.columns, self.table.physical(), self.key);
+        let sql = format!("SELECT {} FROM {} WHERE {}", self.columns(), self.table.physical(), self.key());
         let mut statement = conn.prepare_cached(&sql)?;
         let mut rows = statement.query(params_from_iter(key))?;
         match rows.next()? {
