@@ -160,7 +160,7 @@ impl Session {
         let desk = Arc::clone(&self.desk);
         let mut state = desk.lock();
         let target = || vec![(database.to_owned(), Some(table.to_owned()))];
-        let _leave = self.write_tables(&desk, &mut state, &target, true)?;
+        let _leave = self.write_tables(&desk, &mut state, &target, self.lock_wait())?;
         let rebuilt = (|| {
             let catalog = self.engine.store.catalog(&state.conn)?;
             let definition = catalog.require(database, table)?;

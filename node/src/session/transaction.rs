@@ -10,6 +10,8 @@
 //! the list that SQLite has rolled back, and no COMMIT of a lost transaction is answered with OK unless its loss
 //! was told before.
 
+mod turn;
+
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -21,8 +23,8 @@ use super::Log;
 use crate::SqlError;
 use crate::sql::pending::{Changes, Mark, Pending};
 use crate::storage::Store;
-use crate::storage::pen::{self, Group, Pen};
-use crate::storage::writer_lock::{Holder, Patience};
+use crate::storage::pen::{self, Group};
+use crate::storage::writer_lock::Holder;
 
 /// What SQLite's transaction is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,15 +84,12 @@ pub struct Desk {
     told: AtomicU64,
 }
 
-/// How many steps of SQLite's machine go by between two looks at the mark that stops a statement.
-const STEPS_PER_LOOK: i32 = 20_000;
-
 impl Desk {
     /// A desk with a new connection.
     pub fn new(store: &Arc<Store>) -> Result<Arc<Desk>, SqlError> {
         let mut conn = store.connect_session()?;
         let stopped = Arc::new(AtomicBool::new(false));
-        heed(&mut conn, &stopped)?;
+        turn::heed(&mut conn, &stopped)?;
         let interrupt = Mutex::new(conn.get_interrupt_handle());
         let state = State {
             conn,
@@ -148,90 +147,6 @@ impl Desk {
         Ok(())
     }
 
-    /// Makes sure that the transaction is the writer; waits for its turn, and then sees all that is committed.
-    pub fn write(self: &Arc<Self>, state: &mut State, patience: Patience) -> Result<(), SqlError> {
-        self.check_lost(state)?;
-        self.tells();
-        if let Mode::Writing(_) = state.mode {
-            return Ok(());
-        }
-        if state.mode == Mode::Reading {
-            state.conn.execute_batch("COMMIT")?;
-            state.mode = Mode::Idle;
-        }
-        let holder: Arc<dyn Holder> = Arc::<Desk>::clone(self);
-        let ticket = self.store.writer.acquire(holder, patience)?;
-        let pen = match self.store.take_pen() {
-            Ok(pen) => pen,
-            Err(error) => {
-                self.store.writer.release(ticket);
-                return Err(error);
-            }
-        };
-        state.pick_up(pen);
-        state.mode = Mode::Writing(ticket);
-        state.short = patience.short;
-        let begun = heed(&mut state.conn, &self.stopped)
-            .and_then(|()| pen::begin(&state.conn, state.group.as_ref()))
-            .and_then(|()| state.set_noted());
-        self.interrupts(&state.conn);
-        state.count_before = state.conn.total_changes();
-        if let Err(error) = begun {
-            self.step_back(state);
-            return Err(error);
-        }
-        Ok(())
-    }
-
-    /// From now on an interrupt is for this connection.
-    fn interrupts(&self, conn: &Connection) {
-        *self.interrupt.lock().unwrap_or_else(PoisonError::into_inner) = conn.get_interrupt_handle();
-    }
-
-    /// Gives the turn to write back before anything was written with it; the client's transaction goes on.
-    pub fn step_back(&self, state: &mut State) {
-        let Mode::Writing(ticket) = state.mode else { return };
-        pen::undo(&state.conn, &mut state.group);
-        self.put_down(state, ticket);
-    }
-
-    /// Ends the turn to write: what others have handed in goes on to the next, or is committed.
-    fn put_down(&self, state: &mut State, ticket: u64) {
-        if let Some(pen) = self.take_out(state)
-            && let Some(mut pen) = self.hand_on(pen, ticket)
-        {
-            if pen.group.is_some() {
-                // those who wait for it are told themselves
-                let _ = pen.commit(&self.store.disk);
-            }
-            self.store.pen.put(pen);
-        }
-        self.store.writer.release(ticket);
-    }
-
-    /// Takes the pen out of the session's hands, which works with its own connection again.
-    fn take_out(&self, state: &mut State) -> Option<Pen> {
-        state.mode = Mode::Idle;
-        let mut pen = state.lay_down()?;
-        self.interrupts(&state.conn);
-        // A stop that comes late is for this session's statement, and not for the next one's.
-        let _ = pen.conn.progress_handler(0, None::<fn() -> bool>);
-        if pen.conn.is_autocommit() {
-            // SQLite has undone what was handed in, too; who waits for it hears that
-            pen.group = None;
-        }
-        Some(pen)
-    }
-
-    /// Gives the pen to the next if that one is short and there is something to go on with; else gives it back.
-    fn hand_on(&self, pen: Pen, ticket: u64) -> Option<Pen> {
-        if pen.group.is_none() || !pen.takes_more() {
-            return Some(pen);
-        }
-        self.store.pen.put(pen);
-        if self.store.writer.hand_on(ticket) { None } else { self.store.pen.take() }
-    }
-
     /// Commits; changes are logged in the same SQLite transaction. If the transaction is lost and the client does
     /// not know, it fails, and what follows fails too until the client has ended the transaction.
     pub fn commit(&self, state: &mut State, log: &dyn Log, server_id: u32) -> Result<(), SqlError> {
@@ -271,28 +186,6 @@ impl Desk {
             log.committed();
         }
         Ok(())
-    }
-
-    /// Has what the session wrote committed: with those before and behind it if all are short. Gives the commit's number.
-    fn hand_in(&self, state: &mut State) -> Result<u64, SqlError> {
-        let Mode::Writing(ticket) = state.mode else { return Err(deadlock()) };
-        let short = state.short;
-        let Some(mut pen) = self.take_out(state) else { return Err(deadlock()) };
-        // what cannot be handed in is committed here
-        if short
-            && pen.takes_more()
-            && self.store.writer.next_is_short()
-            && let Ok(fate) = pen.hand_in()
-        {
-            match self.hand_on(pen, ticket) {
-                None => return fate.wait(),
-                Some(back) => pen = back,
-            }
-        }
-        let outcome = pen.commit(&self.store.disk);
-        self.store.pen.put(pen);
-        self.store.writer.release(ticket);
-        outcome
     }
 
     /// Rolls back; whatever state SQLite is in, there is no transaction afterwards, and none that was lost.
@@ -366,24 +259,7 @@ impl Holder for Desk {
     }
 }
 
-/// Has what runs on a connection end once the mark is set. An interrupt that comes before SQLite has begun to run the
-/// statement is forgotten; the mark is not.
-fn heed(conn: &mut Connection, stopped: &Arc<AtomicBool>) -> Result<(), SqlError> {
-    let mark = Arc::clone(stopped);
-    Ok(conn.progress_handler(STEPS_PER_LOOK, Some(move || mark.load(Ordering::Relaxed)))?)
-}
-
 impl State {
-    fn pick_up(&mut self, pen: Pen) {
-        self.own = Some(std::mem::replace(&mut self.conn, pen.conn));
-        self.group = pen.group;
-    }
-
-    fn lay_down(&mut self) -> Option<Pen> {
-        let conn = std::mem::replace(&mut self.conn, self.own.take()?);
-        Some(Pen { conn, group: self.group.take() })
-    }
-
     /// Whether the transaction has changed any row, logged or not; also one that was changed back.
     #[must_use]
     pub fn has_written(&self) -> bool {

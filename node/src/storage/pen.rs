@@ -102,11 +102,8 @@ impl Pen {
 
     /// Adds the transaction that was just finished to what will be committed together.
     pub fn hand_in(&mut self) -> Result<Arc<Fate>, SqlError> {
-        match &self.group {
-            Some(_) => {
-                self.conn.prepare_cached("RELEASE _transaction").and_then(|mut s| s.execute([])).map(drop)?
-            }
-            None => (),
+        if self.group.is_some() {
+            self.conn.prepare_cached("RELEASE _transaction").and_then(|mut s| s.execute([]))?;
         }
         let group =
             self.group.get_or_insert_with(|| Group { began: Instant::now(), count: 0, fate: Arc::default() });
