@@ -58,10 +58,7 @@ impl Session {
                 }
                 Ok(())
             }
-            Err(error) => {
-                desk.rollback(&mut state);
-                Err(error)
-            }
+            Err(error) => desk.undo(&mut state).and(Err(error)),
         }
     }
 

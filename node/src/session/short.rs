@@ -1,8 +1,10 @@
 //! Which transactions are short: the next in the queue of writers may be handed an open one behind them ([`crate::storage::pen`]).
 //!
-//! Nobody can know how long a statement takes before it runs. Short is what names its rows: values to insert, or a test that a column equals
-//! something; with no subquery anywhere. Where no index helps such a test the table is read through, and those before it in its group
-//! wait for that; they lose time by it, and nothing else.
+//! Nobody can know how long a statement takes before it runs. Short is what names its rows: a few values to insert, or a test that all columns of a
+//! unique key equal something, so that there is one row at most; with no subquery anywhere. What a group waits for behind a
+//! statement, and loses if that one is stopped in the midst of a write, is therefore little.
+//!
+//! The definition is the one that was read last. Where it is out of date the guess is bad, and nothing worse.
 
 use sqlparser::ast::{
     Assignment, BinaryOperator, Delete, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Insert,
@@ -10,19 +12,20 @@ use sqlparser::ast::{
 };
 
 use crate::change::Body;
+use crate::storage::definition::TableDef;
 
 /// So many rows are few.
 const FEW_ROWS: usize = 16;
 
-/// Whether a statement writes few rows that it names.
-pub(super) fn statement_is_short(statement: &Statement) -> bool {
+/// Whether a statement writes few rows that it names, in a table of this definition if one is known.
+pub(super) fn statement_is_short(statement: &Statement, table: Option<&TableDef>) -> bool {
     match statement {
         Statement::Insert(insert) => insert_is_short(insert),
-        Statement::Update(Update { assignments, selection, table, .. }) => {
-            table.joins.is_empty() && plain_values(assignments) && names_rows(selection.as_ref())
+        Statement::Update(Update { assignments, selection, table: from, .. }) => {
+            from.joins.is_empty() && plain_values(assignments) && names_a_row(selection.as_ref(), table)
         }
         Statement::Delete(Delete { selection, using, .. }) => {
-            using.is_none() && names_rows(selection.as_ref())
+            using.is_none() && names_a_row(selection.as_ref(), table)
         }
         _ => false,
     }
@@ -52,23 +55,39 @@ fn plain_values(assignments: &[Assignment]) -> bool {
     assignments.iter().all(|assignment| is_plain(&assignment.value))
 }
 
-/// Whether one of the tests that all have to hold says what a column equals.
-fn names_rows(selection: Option<&Expr>) -> bool {
-    fn names(test: &Expr) -> bool {
-        match test {
-            Expr::Nested(inner) => names(inner),
-            Expr::BinaryOp { left, op: BinaryOperator::And, right } => names(left) || names(right),
-            Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => {
-                is_column(left) && !is_column(right) || is_column(right) && !is_column(left)
-            }
-            _ => false,
-        }
+/// Whether the tests that all have to hold say what the columns of a unique key equal.
+fn names_a_row(selection: Option<&Expr>, table: Option<&TableDef>) -> bool {
+    let (Some(test), Some(table)) = (selection, table) else { return false };
+    let mut given = Vec::new();
+    is_plain(test) && {
+        equal_columns(test, &mut given);
+        let is_given = |at| given.iter().any(|name| table.position(name) == Some(at));
+        table.keys.iter().any(|key| key.unique && key.columns().all(is_given))
     }
-    selection.is_some_and(|test| names(test) && is_plain(test))
 }
 
-fn is_column(expression: &Expr) -> bool {
-    matches!(expression, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+/// The columns that have to equal a value.
+fn equal_columns<'e>(test: &'e Expr, found: &mut Vec<&'e str>) {
+    match test {
+        Expr::Nested(inner) => equal_columns(inner, found),
+        Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+            equal_columns(left, found);
+            equal_columns(right, found);
+        }
+        Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => match (column(left), column(right)) {
+            (Some(name), None) | (None, Some(name)) => found.push(name),
+            _ => {}
+        },
+        _ => {}
+    }
+}
+
+fn column(expression: &Expr) -> Option<&str> {
+    match expression {
+        Expr::Identifier(name) => Some(&name.value),
+        Expr::CompoundIdentifier(names) => names.last().map(|name| name.value.as_str()),
+        _ => None,
+    }
 }
 
 /// Whether an expression is made of values, columns and calls, with no query in it.
@@ -93,10 +112,20 @@ fn is_plain(expression: &Expr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::tests::{Inside, run};
     use crate::sql::parse::Text;
 
+    /// With a primary key over `id` and a unique one over `v` and `w`.
     fn is_short(sql: &str) -> bool {
-        statement_is_short(&Text::new(sql.as_bytes()).unwrap().statement().unwrap())
+        let inside = Inside::new();
+        let mut session = inside.session();
+        run(
+            &mut session,
+            "CREATE TABLE t (id INT PRIMARY KEY, a INT, v INT, w INT, UNIQUE KEY vw (v, w), KEY a (a))",
+        );
+        run(&mut session, "SELECT * FROM t");
+        let statement = Text::new(sql.as_bytes()).unwrap().statement().unwrap();
+        statement_is_short(&statement, inside.engine.store.known_table("shop", "t").as_deref())
     }
 
     #[test]
@@ -108,7 +137,7 @@ mod tests {
             "REPLACE INTO t VALUES (?, ?)",
             "UPDATE t SET a = a + 1 WHERE id = 7",
             "UPDATE t SET a = 1 WHERE (t.id = ? AND v > 3) AND w IS NULL",
-            "DELETE FROM t WHERE 'x' = name",
+            "DELETE FROM t WHERE 'x' = v AND W = 3",
         ] {
             assert!(is_short(sql), "{sql}");
         }
@@ -117,6 +146,9 @@ mod tests {
             "INSERT INTO t VALUES ((SELECT COUNT(*) FROM u))",
             "INSERT INTO t VALUES (1) ON DUPLICATE KEY UPDATE a = (SELECT COUNT(*) FROM u)",
             "UPDATE t SET a = 1",
+            "UPDATE t SET v = 1 WHERE a = 7",
+            "UPDATE t SET a = 1 WHERE v = 7 AND w > 3",
+            "UPDATE t SET a = 1 WHERE v = 7 AND w = id",
             "UPDATE t SET a = 1 WHERE id > 7",
             "UPDATE t SET a = 1 WHERE a = b",
             "UPDATE t SET a = (SELECT 1 FROM u) WHERE id = 7",

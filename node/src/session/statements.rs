@@ -282,7 +282,7 @@ impl Session {
         !state.begun && self.autocommit()
     }
 
-    /// Ends what the statement opened, unless a transaction goes on.
+    /// Ends what the statement opened, unless a transaction goes on. Its error counts more than one of the statement.
     pub(super) fn close(&self, desk: &Desk, state: &mut State, commit: bool) -> Result<(), SqlError> {
         if !self.stands_alone(state) {
             desk.notice_loss(state);
@@ -296,7 +296,6 @@ impl Session {
             }
             return result;
         }
-        desk.rollback(state);
-        Ok(())
+        desk.undo(state)
     }
 }

@@ -23,7 +23,7 @@ use super::Log;
 use crate::SqlError;
 use crate::sql::pending::{Changes, Mark, Pending};
 use crate::storage::Store;
-use crate::storage::pen::{self, Group};
+use crate::storage::pen::Group;
 use crate::storage::writer_lock::Holder;
 
 /// What SQLite's transaction is.
@@ -190,14 +190,25 @@ impl Desk {
 
     /// Rolls back; whatever state SQLite is in, there is no transaction afterwards, and none that was lost.
     pub fn rollback(&self, state: &mut State) {
+        let _ = self.undo(state);
+    }
+
+    /// The same where an error is told afterwards. 1213 if that error may be about rows of others that have come to nothing.
+    pub fn undo(&self, state: &mut State) -> Result<(), SqlError> {
         state.lost = Lost::No;
-        pen::undo(&state.conn, &mut state.group);
+        let undone = self.undo_turn(state);
+        if !state.conn.is_autocommit() {
+            // A failed ROLLBACK leaves nothing to do: SQLite has rolled back by itself then.
+            let _ = state.conn.execute_batch("ROLLBACK");
+        }
         self.finish(state);
+        undone
     }
 
     fn finish(&self, state: &mut State) {
         if let Mode::Writing(ticket) = state.mode {
-            self.put_down(state, ticket);
+            // SQLite has undone everything, and those who had handed in are told
+            let _ = self.put_down(state, ticket);
         }
         state.mode = Mode::Idle;
         state.begun = false;

@@ -21,6 +21,8 @@ use crate::sql::expression::Environment;
 use crate::sql::safe_updates;
 use crate::sql::targets::targets;
 use crate::storage::catalog::Catalog;
+use crate::storage::definition::TableDef;
+use crate::storage::table_locks::Target;
 use crate::storage::writer_lock::Patience;
 
 impl Session {
@@ -49,21 +51,22 @@ impl Session {
         let desk = Arc::clone(&self.desk);
         let mut state = desk.lock();
         self.refuse_read_only(&state)?;
-        let short = self.stands_alone(&state) && statement_is_short(statement);
+        let targets = targets(statement, &self.database);
+        let short =
+            self.stands_alone(&state) && statement_is_short(statement, self.known(&targets).as_deref());
         let patience = Patience { short, ..self.lock_wait() };
-        let _leave =
-            self.write_tables(&desk, &mut state, &|| targets(statement, &self.database), patience)?;
+        let _leave = self.write_tables(&desk, &mut state, &|| targets.clone(), patience)?;
         let logged = self.variables.is_on("sql_log_bin");
         let result = self
             .refuse_unsafe(&state, statement)
             .and_then(|()| self.write_rows(&mut state, statement, (&self.database, params, logged), speech));
         let closed = self.close(&desk, &mut state, result.is_ok());
         self.next_read_only = false;
+        closed?;
         let outcome = result?;
         if outcome.last_insert_id.is_some() {
             self.variables.forget_insert_id();
         }
-        closed?;
         Ok(outcome)
     }
 
@@ -74,6 +77,14 @@ impl Session {
         }
         let catalog = self.engine.store.catalog(&state.conn)?;
         safe_updates::check(statement, &self.database, &catalog)
+    }
+
+    /// The definition of the one table that is written, as it was read last.
+    fn known(&self, targets: &[Target]) -> Option<Arc<TableDef>> {
+        match targets {
+            [(database, Some(table))] => self.engine.store.known_table(database, table),
+            _ => None,
+        }
     }
 
     /// Runs a definition: it commits what was open, and is a transaction of its own.

@@ -131,7 +131,10 @@ impl Work<'_> {
             let affected = if insert.replace_into {
                 self.replace_row(&writer, row)?
             } else if let Some(updates) = updates {
-                self.insert_or_update(&writer, row, updates, alias.as_deref(), number)?
+                let (affected, came_in) =
+                    self.insert_or_update(&writer, row, updates, alias.as_deref(), number)?;
+                counter.unused |= !came_in;
+                affected
             } else {
                 match writer.insert(self.conn, &row) {
                     Ok(_) => {
@@ -140,13 +143,13 @@ impl Work<'_> {
                     }
                     Err(error) if error.code == 1062 && insert.ignore => {
                         outcome.warnings.push(error);
+                        counter.unused = true;
                         0
                     }
                     Err(error) => return Err(error),
                 }
             };
             duplicates += u64::from(affected != 1);
-            counter.unused |= affected != 1;
             outcome.affected += affected;
         }
         counter.keep(self.conn, &table)?;
@@ -329,6 +332,7 @@ impl Work<'_> {
         writer.read(self.conn, key)?.ok_or_else(|| SqlError::internal("a row that was just found is gone"))
     }
 
+    /// How many rows count as affected, and whether the row came into the table.
     fn insert_or_update(
         &mut self,
         writer: &RowWriter,
@@ -336,12 +340,12 @@ impl Work<'_> {
         updates: &[Assignment],
         alias: Option<&str>,
         number: u64,
-    ) -> Result<u64, SqlError> {
+    ) -> Result<(u64, bool), SqlError> {
         let table = Arc::clone(&writer.table);
         let Some((_, key)) = writer.conflict(self.conn, &row, None)? else {
             writer.insert(self.conn, &row)?;
             self.record(&table, None, Some(row))?;
-            return Ok(1);
+            return Ok((1, true));
         };
         let before = self.existing(writer, &key)?;
         let (sets, values) = {
@@ -374,11 +378,11 @@ impl Work<'_> {
         };
         let after = self.after(&table, &before, &sets, values, number)?;
         if after == before {
-            return Ok(u64::from(self.found_rows));
+            return Ok((u64::from(self.found_rows), false));
         }
         writer.update(self.conn, &key, &before, &after)?;
         self.record(&table, Some(before), Some(after))?;
-        Ok(2)
+        Ok((2, false))
     }
 }
 

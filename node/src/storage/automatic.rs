@@ -2,7 +2,7 @@
 //!
 //! It is the greatest in the table or the one in `_evensum_counters`, whichever is greater. The counter is written where a key
 //! leaves the table: with a row that is deleted or changes its key, or because it was given and not used. Invariant: no key that was
-//! in a committed row is given again, but after TRUNCATE. Not here: the series that a node gives keys in (`sql::insert`).
+//! in a committed row is given again, but after TRUNCATE, and where the column was no automatic one meanwhile. Not here: the series that a node gives keys in (`sql::insert`).
 
 use rusqlite::types::{Value as Stored, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params};

@@ -24,6 +24,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use self::catalog::Catalog;
+use self::definition::TableDef;
 use self::disk::{Disk, SyncLog};
 use self::pen::{Pen, Rest};
 use self::read_lock::ReadLock;
@@ -156,6 +157,14 @@ impl Store {
     /// The connection that writes, for who has the writer lock; he puts it back, or hands it on.
     pub fn take_pen(&self) -> Result<Pen, SqlError> {
         self.pen.take().map_or_else(|| self.connect_session().map(Pen::new), Ok)
+    }
+
+    /// A table's definition as it was read last; it may have changed since.
+    #[must_use]
+    pub fn known_table(&self, database: &str, table: &str) -> Option<Arc<TableDef>> {
+        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, catalog) = shared.as_ref()?;
+        catalog.table(database, table).cloned()
     }
 
     /// The definitions as this connection's transaction sees them.

@@ -119,8 +119,8 @@ impl Drop for Pass {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.passes -= 1;
-        // Only a holder waits for passes. A wake costs a call of the kernel, and every write has a pass.
-        if state.holders > 0 {
+        // A wake costs a call of the kernel, and every write has a pass.
+        if state.waiting > 0 || state.holders > 0 {
             self.0.changed.notify_all();
         }
     }

@@ -11,6 +11,7 @@
 //! Invariant: at most one holder; a holder's [`Holder::evict`] is never called with this lock's mutex held.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,9 @@ const RUNAWAY_LEASES: u32 = 10;
 const RETRY_MS: u64 = 50;
 /// How soon everybody who waits looks whether it is his turn to watch the holder.
 const WATCH: Duration = Duration::from_millis(100);
+
+/// So long the first of the queue stays awake, which is time that others lose where they have something to do.
+const AWAKE: Duration = Duration::from_micros(100);
 
 /// So many turns replication has in a row while a client waits. Enough for rings of five that are written to everywhere.
 const AHEAD_IN_A_ROW: u32 = 4;
@@ -54,10 +58,28 @@ struct Held {
     holder: Arc<dyn Holder>,
 }
 
-/// Somebody who waits, and what wakes him and nobody else.
+/// What wakes one who waits and nobody else.
+#[derive(Default)]
+struct Call {
+    woken: Condvar,
+    /// Whether he has the lock.
+    granted: AtomicBool,
+}
+
+impl Call {
+    /// Stays awake for a moment. To sleep and to be woken takes longer than a short transaction of the one before.
+    fn stay_awake(&self) {
+        let began = Instant::now();
+        while !self.granted.load(Ordering::Acquire) && began.elapsed() < AWAKE {
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Somebody who waits.
 struct Waiting {
     ticket: u64,
-    called: Arc<Condvar>,
+    called: Arc<Call>,
     holder: Arc<dyn Holder>,
     patience: Patience,
 }
@@ -101,8 +123,21 @@ impl State {
     fn grant_first(&mut self) {
         if let Some(first) = self.queue.pop_front() {
             let ahead = first.patience.ahead;
+            first.called.granted.store(true, Ordering::Release);
             self.grant(first.held(), ahead);
         }
+    }
+
+    /// Ends the holder's turn; the first of the queue has the next one. Those who are to be woken: who has it now, and who is the next.
+    fn pass(&mut self) -> (Option<Held>, Vec<Arc<Call>>) {
+        let held = self.held.take();
+        let called = self.queue.iter().take(2).map(|waiting| Arc::clone(&waiting.called)).collect();
+        self.grant_first();
+        (held, called)
+    }
+
+    fn is_held_by(&self, ticket: u64) -> bool {
+        self.held.as_ref().is_some_and(|held| held.ticket == ticket)
     }
 
     fn is_first(&self, ticket: u64) -> bool {
@@ -111,7 +146,7 @@ impl State {
 
     fn call_first(&self) {
         if let Some(first) = self.queue.front() {
-            first.called.notify_one();
+            first.called.woken.notify_one();
         }
     }
 }
@@ -143,13 +178,20 @@ impl WriterLock {
             return Ok(state.grant(Held { ticket, since: Instant::now(), lease, holder }, ahead));
         }
         let started = Instant::now();
-        let called = Arc::new(Condvar::new());
+        let called = Arc::<Call>::default();
+        let mut was_first = false;
         state.enqueue(Waiting { ticket, called: Arc::clone(&called), holder, patience });
         loop {
             if state.held.is_none() && state.is_first(ticket) {
                 state.grant_first();
             }
-            if state.held.as_ref().is_some_and(|held| held.ticket == ticket) {
+            if state.is_first(ticket) && !was_first {
+                was_first = true;
+                drop(state);
+                called.stay_awake();
+                state = self.state();
+            }
+            if state.is_held_by(ticket) {
                 return Ok(ticket);
             }
             // Whoever has become the first of the queue meanwhile has to watch the holder.
@@ -164,7 +206,7 @@ impl WriterLock {
                     drop(state);
                     let evicted = relieve(victim.as_ref(), victim_ticket, runaway);
                     state = self.state();
-                    if evicted {
+                    if evicted || state.is_held_by(ticket) {
                         continue;
                     }
                     nap = nap.min(Duration::from_millis(RETRY_MS));
@@ -177,7 +219,7 @@ impl WriterLock {
                 state.call_first();
                 return Err(lock_wait_timeout());
             }
-            state = called.wait_timeout(state, nap).unwrap_or_else(PoisonError::into_inner).0;
+            state = called.woken.wait_timeout(state, nap).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -193,32 +235,33 @@ impl WriterLock {
 
     /// Hands the lock to the next in the queue if that one takes over a transaction that is open. There is no moment at which nobody has it.
     pub fn hand_on(&self, ticket: u64) -> bool {
-        let mut state = self.state();
-        let holds = state.held.as_ref().is_some_and(|held| held.ticket == ticket);
-        let called = match state.queue.front() {
-            Some(first) if holds && first.patience.short => Arc::clone(&first.called),
-            _ => return false,
-        };
-        let held = state.held.take();
-        state.grant_first();
-        drop(state);
-        called.notify_one();
-        drop(held);
+        let state = self.state();
+        if !state.is_held_by(ticket) || state.queue.front().is_none_or(|first| !first.patience.short) {
+            return false;
+        }
+        self.pass(state);
         true
+    }
+
+    /// Ends the holder's turn and wakes who comes next. They take this mutex first of all, so it is given back before.
+    fn pass(&self, mut state: MutexGuard<'_, State>) {
+        let (held, called) = state.pass();
+        drop(state);
+        called.iter().for_each(|called| called.woken.notify_one());
+        drop(held);
+    }
+
+    /// The turn of who holds the lock with this ticket; it is over when this is dropped, if it was not handed on before.
+    #[must_use]
+    pub fn turn_of(&self, ticket: u64) -> Turn<'_> {
+        Turn { lock: self, ticket }
     }
 
     /// Gives the lock back; a ticket that does not hold it changes nothing.
     pub fn release(&self, ticket: u64) {
-        let mut state = self.state();
-        if state.held.as_ref().is_some_and(|held| held.ticket == ticket) {
-            let held = state.held.take();
-            let first = state.queue.front().map(|first| Arc::clone(&first.called));
-            // Who is called takes this mutex first of all: he would wake up only to sleep again.
-            drop(state);
-            if let Some(called) = first {
-                called.notify_one();
-            }
-            drop(held);
+        let state = self.state();
+        if state.is_held_by(ticket) {
+            self.pass(state);
         }
     }
 }
@@ -254,7 +297,6 @@ pub fn lock_wait_timeout() -> SqlError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicBool, Ordering};
 
     struct Idle<'a>(&'a WriterLock, AtomicBool);
 
@@ -303,6 +345,29 @@ mod tests {
         assert_eq!(lock.acquire(Arc::new(Busy), patience(Duration::from_millis(60))).unwrap_err().code, 1205);
         lock.release(ticket);
         lock.acquire(Arc::new(Busy), patience(Duration::from_millis(60))).unwrap();
+    }
+
+    /// One that hands the lock on when it is asked to go.
+    struct HandsOn(&'static WriterLock, AtomicBool);
+
+    impl Holder for HandsOn {
+        fn evict(&self, ticket: u64) -> bool {
+            self.1.store(self.0.hand_on(ticket), Ordering::SeqCst);
+            false
+        }
+        fn interrupt(&self) {}
+    }
+
+    #[test]
+    fn who_is_given_the_lock_as_his_patience_ends_has_it() {
+        let lock = lock();
+        let first = Arc::new(HandsOn(lock, AtomicBool::new(false)));
+        lock.acquire(first.clone(), patience(Duration::ZERO)).unwrap();
+        let short = Patience { short: true, ..patience(Duration::ZERO) };
+        let ticket = lock.acquire(Arc::new(Busy), short).unwrap();
+        assert!(first.1.load(Ordering::SeqCst), "it was not handed on");
+        lock.release(ticket);
+        lock.acquire(Arc::new(Busy), patience(Duration::ZERO)).unwrap();
     }
 
     #[test]

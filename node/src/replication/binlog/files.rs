@@ -180,6 +180,7 @@ impl Binlog {
         )
         .map_err(failed)?;
         self.full.store(0, Ordering::Relaxed);
+        *self.last_own.lock().unwrap_or_else(PoisonError::into_inner) = None;
         conn.execute_batch(&format!(
             "DELETE FROM _evensum_binlog; DELETE FROM _evensum_binlog_rows; DELETE FROM _evensum_binlog_skipped; DELETE FROM _evensum_binlog_files; DELETE FROM {EXECUTED}; DELETE FROM {PURGED};
              INSERT INTO _evensum_binlog_files (file, bytes, written_at_ms) VALUES ({file}, {DATA_POS}, {});",

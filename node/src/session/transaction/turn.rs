@@ -59,32 +59,41 @@ impl Desk {
 
     /// Gives the turn to write back before anything was written with it; the client's transaction goes on.
     pub fn step_back(&self, state: &mut State) {
-        let Mode::Writing(ticket) = state.mode else { return };
-        pen::undo(&state.conn, &mut state.group);
-        self.put_down(state, ticket);
+        // nothing is left to tell of a group that failed: each of it is told
+        let _ = self.undo_turn(state);
     }
 
-    /// Ends the turn to write: what others have handed in goes on to the next, or is committed.
-    pub(super) fn put_down(&self, state: &mut State, ticket: u64) {
-        if let Some(pen) = self.take_out(state)
-            && let Some(mut pen) = self.hand_on(pen, ticket)
-        {
-            if pen.group.is_some() {
-                // those who wait for it are told themselves
-                let _ = pen.commit(&self.store.disk);
-            }
-            self.store.pen.put(pen);
+    /// Undoes what was done in this turn and ends it. What others have handed in is committed before anybody hears of it: why the session
+    /// failed may be their rows. An error if they could not be committed, so that the reason is none.
+    pub(super) fn undo_turn(&self, state: &mut State) -> Result<(), SqlError> {
+        let Mode::Writing(ticket) = state.mode else { return Ok(()) };
+        self.turn_deaf(state);
+        pen::undo(&state.conn, &mut state.group);
+        self.put_down(state, ticket)
+    }
+
+    /// Ends the turn to write with nothing of its own to commit.
+    pub(super) fn put_down(&self, state: &mut State, ticket: u64) -> Result<(), SqlError> {
+        let _turn = self.store.writer.turn_of(ticket);
+        let Some(mut pen) = self.take_out(state) else { return Ok(()) };
+        let committed = if pen.group.is_some() { pen.commit(&self.store.disk).map(drop) } else { Ok(()) };
+        self.store.pen.put(pen);
+        committed.map_err(|_| deadlock())
+    }
+
+    /// From now on a stop does not end what runs on the pen: it comes late, and others have a part in what follows.
+    fn turn_deaf(&self, state: &mut State) {
+        if let Some(own) = &state.own {
+            self.interrupts(own);
+            let _ = state.conn.progress_handler(0, None::<fn() -> bool>);
         }
-        self.store.writer.release(ticket);
     }
 
     /// Takes the pen out of the session's hands, which works with its own connection again.
     fn take_out(&self, state: &mut State) -> Option<Pen> {
+        self.turn_deaf(state);
         state.mode = Mode::Idle;
         let mut pen = state.lay_down()?;
-        self.interrupts(&state.conn);
-        // A stop that comes late is for this session's statement, and not for the next one's.
-        let _ = pen.conn.progress_handler(0, None::<fn() -> bool>);
         if pen.conn.is_autocommit() {
             // SQLite has undone what was handed in, too; who waits for it hears that
             pen.group = None;
@@ -92,11 +101,8 @@ impl Desk {
         Some(pen)
     }
 
-    /// Gives the pen to the next if that one is short and there is something to go on with; else gives it back.
+    /// Gives the pen to the next if that one is short; else gives it back.
     fn hand_on(&self, pen: Pen, ticket: u64) -> Option<Pen> {
-        if pen.group.is_none() || !pen.takes_more() {
-            return Some(pen);
-        }
         self.store.pen.put(pen);
         if self.store.writer.hand_on(ticket) { None } else { self.store.pen.take() }
     }
@@ -105,6 +111,7 @@ impl Desk {
     pub(super) fn hand_in(&self, state: &mut State) -> Result<u64, SqlError> {
         let Mode::Writing(ticket) = state.mode else { return Err(deadlock()) };
         let short = state.short;
+        let _turn = self.store.writer.turn_of(ticket);
         let Some(mut pen) = self.take_out(state) else { return Err(deadlock()) };
         // what cannot be handed in is committed here
         if short
@@ -119,7 +126,6 @@ impl Desk {
         }
         let outcome = pen.commit(&self.store.disk);
         self.store.pen.put(pen);
-        self.store.writer.release(ticket);
         outcome
     }
 }
