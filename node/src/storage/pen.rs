@@ -22,7 +22,8 @@
 //! Invariant: each group's fate is decided once, also when somebody panics with the pen. Not here: whose turn it is (`writer_lock`), and
 //! when a commit is on the disk (`disk`).
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -54,26 +55,36 @@ pub struct Group {
 #[derive(Default)]
 pub struct Fate {
     /// The number of the commit (`Disk::commit`), or why there is none.
-    outcome: Mutex<Option<Result<u64, SqlError>>>,
-    decided: Condvar,
+    outcome: OnceLock<Result<u64, SqlError>>,
+    /// Who sleeps until it is known.
+    asleep: Mutex<Vec<Thread>>,
 }
 
 impl Fate {
-    fn outcome(&self) -> MutexGuard<'_, Option<Result<u64, SqlError>>> {
-        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+    fn asleep(&self) -> MutexGuard<'_, Vec<Thread>> {
+        self.asleep.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells those who wait, unless they were told before.
     fn decide(&self, outcome: Result<u64, SqlError>) {
-        self.outcome().get_or_insert(outcome);
-        self.decided.notify_all();
+        let _ = self.outcome.set(outcome);
+        let asleep = std::mem::take(&mut *self.asleep());
+        asleep.iter().for_each(Thread::unpark);
     }
 
     /// Waits for it. It comes: the pen's holder commits, fails, or drops the group.
     pub fn wait(&self) -> Result<u64, SqlError> {
-        let waited = self.decided.wait_while(self.outcome(), |outcome| outcome.is_none());
-        let outcome = waited.unwrap_or_else(PoisonError::into_inner);
-        outcome.clone().unwrap_or_else(|| Err(given_up()))
+        let mut asleep = self.asleep();
+        if self.outcome.get().is_none() {
+            asleep.push(thread::current());
+        }
+        drop(asleep);
+        loop {
+            match self.outcome.get() {
+                Some(outcome) => return outcome.clone(),
+                None => thread::park(),
+            }
+        }
     }
 }
 
@@ -204,7 +215,7 @@ mod tests {
         assert!(insert(&mut pen, 1).is_none());
         undo(&pen.conn, &mut pen.group);
         let last = insert(&mut pen, 2).unwrap();
-        assert!(first.outcome().is_none());
+        assert!(first.outcome.get().is_none());
         assert_eq!(pen.commit(&disk), Ok(1));
         assert_eq!((first.wait(), last.wait()), (Ok(1), Ok(1)));
         assert_eq!(numbers(&pen), [1, 2]);
@@ -230,7 +241,7 @@ mod tests {
     fn all_are_told_if_the_pen_is_lost() {
         let mut pen = pen();
         let first = insert(&mut pen, 1).unwrap();
-        let waiting = std::thread::spawn(move || first.wait());
+        let waiting = thread::spawn(move || first.wait());
         drop(pen);
         assert_eq!(waiting.join().unwrap().unwrap_err().code, 1213);
     }

@@ -64,6 +64,8 @@ struct Call {
     woken: Condvar,
     /// Whether he has the lock.
     granted: AtomicBool,
+    /// Whether he has to be woken.
+    asleep: AtomicBool,
 }
 
 impl Call {
@@ -131,7 +133,8 @@ impl State {
     /// Ends the holder's turn; the first of the queue has the next one. Those who are to be woken: who has it now, and who is the next.
     fn pass(&mut self) -> (Option<Held>, Vec<Arc<Call>>) {
         let held = self.held.take();
-        let called = self.queue.iter().take(2).map(|waiting| Arc::clone(&waiting.called)).collect();
+        let comes = self.queue.iter().take(2).map(|waiting| &waiting.called);
+        let called = comes.filter(|call| call.asleep.load(Ordering::Relaxed)).map(Arc::clone).collect();
         self.grant_first();
         (held, called)
     }
@@ -219,7 +222,10 @@ impl WriterLock {
                 state.call_first();
                 return Err(lock_wait_timeout());
             }
+            // set and read under the mutex alone
+            called.asleep.store(true, Ordering::Relaxed);
             state = called.woken.wait_timeout(state, nap).unwrap_or_else(PoisonError::into_inner).0;
+            called.asleep.store(false, Ordering::Relaxed);
         }
     }
 
