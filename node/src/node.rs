@@ -17,7 +17,7 @@ use crate::server::{Server, Shared};
 use crate::session::{Engine, Log, Session};
 use crate::storage::disk::{Disk, SyncLog};
 use crate::storage::keeper::Keeper;
-use crate::storage::writer_lock::{Holder, Patience};
+use crate::storage::writer_lock::{Extent, Holder, Patience};
 use crate::storage::{Store, StoreOptions, Synchronous};
 use crate::{Config, SqlError, live, tls};
 use database::Gtid;
@@ -333,7 +333,7 @@ fn write(
     wait: Duration,
     work: &dyn Fn(&Connection) -> Result<(), SqlError>,
 ) -> Result<(), SqlError> {
-    let patience = Patience { wait, lease: ADMIN_WRITE_WAIT, ahead: false, short: false };
+    let patience = Patience { wait, lease: ADMIN_WRITE_WAIT, ahead: false, extent: Extent::Unknown };
     let _turn = store.writer.turn(Arc::new(Unmoved), patience)?;
     // Closed, and so rolled back, before the turn is over.
     let conn = store.connect()?;

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 use super::Session;
 use super::accounts::is_about_accounts;
-use super::short::body_is_short;
+use super::extent::extent_of_body;
 use super::transaction::{State, deadlock};
 use crate::SqlError;
 use crate::change::{Body, Change, Part, Transaction};
@@ -32,7 +32,8 @@ impl Session {
         desk.begin_statement();
         let mut state = desk.lock();
         desk.rollback(&mut state);
-        let patience = Patience { ahead: true, short: body_is_short(&transaction.body), ..self.lock_wait() };
+        let patience =
+            Patience { ahead: true, extent: extent_of_body(&transaction.body), ..self.lock_wait() };
         let _leave = self.write_tables(&desk, &mut state, &|| targets_of(&transaction.body), patience)?;
         let result = self.apply_in(&mut state, transaction).and_then(|applied| {
             still_open(&state)?;

@@ -25,7 +25,7 @@ use crate::sql::rand::Seeds;
 use crate::sql::text_bytes::in_utf8;
 use crate::sql::{output, table_statements};
 use crate::storage::catalog::Catalog;
-use crate::storage::writer_lock::Patience;
+use crate::storage::writer_lock::{Extent, Patience};
 
 /// What begins a statement that EXPLAIN tells the plan of.
 const EXPLAINED: [&str; 6] = ["SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "WITH"];
@@ -63,7 +63,7 @@ impl Session {
             wait,
             lease: wait.min(seconds("global.innodb_lock_wait_timeout")),
             ahead: false,
-            short: false,
+            extent: Extent::Unknown,
         }
     }
 

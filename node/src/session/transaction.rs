@@ -24,7 +24,7 @@ use crate::SqlError;
 use crate::sql::pending::{Changes, Mark, Pending};
 use crate::storage::Store;
 use crate::storage::pen::Group;
-use crate::storage::writer_lock::Holder;
+use crate::storage::writer_lock::{Extent, Holder};
 
 /// What SQLite's transaction is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +55,8 @@ pub struct State {
     own: Option<Connection>,
     /// What others have handed in and this session may commit with its own.
     group: Option<Group>,
-    /// Whether the transaction may be committed together with others.
-    short: bool,
+    /// How much the transaction was to write, if it is the writer.
+    extent: Extent,
     /// What SQLite's transaction is.
     pub mode: Mode,
     /// Whether the client began a transaction in so many words.
@@ -95,7 +95,7 @@ impl Desk {
             conn,
             own: None,
             group: None,
-            short: false,
+            extent: Extent::Unknown,
             mode: Mode::Idle,
             begun: false,
             read_only: false,

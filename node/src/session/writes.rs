@@ -9,7 +9,7 @@ use std::sync::Arc;
 use sqlparser::ast::Statement;
 
 use super::Session;
-use super::short::statement_is_short;
+use super::extent::extent_of_statement;
 use super::surroundings::Around;
 use super::transaction::State;
 use crate::SqlError;
@@ -23,7 +23,7 @@ use crate::sql::targets::targets;
 use crate::storage::catalog::Catalog;
 use crate::storage::definition::TableDef;
 use crate::storage::table_locks::Target;
-use crate::storage::writer_lock::Patience;
+use crate::storage::writer_lock::{Extent, Patience};
 
 impl Session {
     pub(super) fn refuse_read_only(&self, state: &State) -> Result<(), SqlError> {
@@ -52,9 +52,11 @@ impl Session {
         let mut state = desk.lock();
         self.refuse_read_only(&state)?;
         let targets = targets(statement, &self.database);
-        let short =
-            self.stands_alone(&state) && statement_is_short(statement, self.known(&targets).as_deref());
-        let patience = Patience { short, ..self.lock_wait() };
+        let extent = match self.stands_alone(&state) {
+            true => extent_of_statement(statement, self.known(&targets).as_deref()),
+            false => Extent::Unknown,
+        };
+        let patience = Patience { extent, ..self.lock_wait() };
         let _leave = self.write_tables(&desk, &mut state, &|| targets.clone(), patience)?;
         let logged = self.variables.is_on("sql_log_bin");
         let result = self

@@ -19,7 +19,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::Store;
-use super::writer_lock::{Holder, Patience};
+use super::writer_lock::{Extent, Holder, Patience};
 use crate::SqlError;
 
 /// How often the keeper looks.
@@ -96,7 +96,7 @@ fn keep(store: &Store, conn: &Connection, over: &(Mutex<bool>, Condvar)) {
 fn copy(store: &Store, conn: &Connection) -> Result<(), SqlError> {
     let pages: i64 = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))?;
     if pages > LONG_LOG_PAGES {
-        let patience = Patience { wait: PATIENCE, lease: PATIENCE, ahead: true, short: false };
+        let patience = Patience { wait: PATIENCE, lease: PATIENCE, ahead: true, extent: Extent::Unknown };
         let _turn = store.writer.turn(Arc::new(Unmoved), patience)?;
         conn.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))?;
     }

@@ -29,6 +29,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::disk::Disk;
+use super::writer_lock::Extent;
 use crate::SqlError;
 
 /// So many transactions one COMMIT takes at most.
@@ -48,7 +49,18 @@ pub struct Pen {
 pub struct Group {
     began: Instant,
     count: u32,
+    /// What the transaction at hand began with.
+    behind: Behind,
     fate: Arc<Fate>,
+}
+
+/// What undoes a transaction that stands behind others, and only that.
+#[derive(Clone, Copy)]
+enum Behind {
+    /// A savepoint.
+    Savepoint,
+    /// Nothing needs to be undone while SQLite has counted so many changes.
+    Changes(u64),
 }
 
 /// What becomes of a group.
@@ -113,11 +125,15 @@ impl Pen {
 
     /// Adds the transaction that was just finished to what will be committed together.
     pub fn hand_in(&mut self) -> Result<Arc<Fate>, SqlError> {
-        if self.group.is_some() {
+        if let Some(Group { behind: Behind::Savepoint, .. }) = self.group {
             self.conn.prepare_cached("RELEASE _transaction").and_then(|mut s| s.execute([]))?;
         }
-        let group =
-            self.group.get_or_insert_with(|| Group { began: Instant::now(), count: 0, fate: Arc::default() });
+        let group = self.group.get_or_insert_with(|| Group {
+            began: Instant::now(),
+            count: 0,
+            behind: Behind::Changes(0),
+            fate: Arc::default(),
+        });
         group.count += 1;
         Ok(Arc::clone(&group.fate))
     }
@@ -145,20 +161,40 @@ impl Pen {
     }
 }
 
-/// Begins a transaction with the pen, behind what was handed in.
-pub fn begin(conn: &Connection, group: Option<&Group>) -> Result<(), SqlError> {
-    let sql = if group.is_some() { "SAVEPOINT _transaction" } else { "BEGIN IMMEDIATE" };
+/// Begins a transaction with the pen, behind what was handed in. One that writes a row or nothing needs no savepoint, for
+/// which SQLite would copy each page that it changes.
+pub fn begin(conn: &Connection, group: Option<&mut Group>, extent: Extent) -> Result<(), SqlError> {
+    let sql = match group {
+        Some(group) if extent == Extent::OneRow => {
+            group.behind = Behind::Changes(conn.total_changes());
+            return Ok(());
+        }
+        Some(group) => {
+            group.behind = Behind::Savepoint;
+            "SAVEPOINT _transaction"
+        }
+        None => "BEGIN IMMEDIATE",
+    };
     Ok(conn.prepare_cached(sql).and_then(|mut s| s.execute([])).map(drop)?)
 }
 
-/// Undoes what was done since [`begin`]; what was handed in before stays, unless SQLite has undone it.
+/// Undoes what was done since [`begin`]; what was handed in before stays, unless SQLite has undone it, or a row was written and
+/// what had to follow failed.
 pub fn undo(conn: &Connection, group: &mut Option<Group>) {
-    if conn.is_autocommit() {
-        *group = None;
-    } else if group.is_none() || conn.execute_batch("ROLLBACK TO _transaction; RELEASE _transaction").is_err()
-    {
-        // A failed ROLLBACK leaves nothing to do: SQLite has rolled back by itself then.
-        let _ = conn.execute_batch("ROLLBACK");
+    let behind = group.as_ref().map(|group| group.behind);
+    let undone = match behind {
+        _ if conn.is_autocommit() => false,
+        Some(Behind::Savepoint) => {
+            conn.execute_batch("ROLLBACK TO _transaction; RELEASE _transaction").is_ok()
+        }
+        Some(Behind::Changes(before)) => conn.total_changes() == before,
+        None => false,
+    };
+    if !undone {
+        if !conn.is_autocommit() {
+            // A failed ROLLBACK leaves nothing to do: SQLite has rolled back by itself then.
+            let _ = conn.execute_batch("ROLLBACK");
+        }
         *group = None;
     }
 }
@@ -194,7 +230,7 @@ mod tests {
     }
 
     fn insert(pen: &mut Pen, n: i64) -> Option<Arc<Fate>> {
-        begin(&pen.conn, pen.group.as_ref()).unwrap();
+        begin(&pen.conn, pen.group.as_mut(), Extent::FewRows).unwrap();
         pen.conn.execute("INSERT INTO t VALUES (?1)", [n]).ok()?;
         Some(pen.hand_in().unwrap())
     }
@@ -220,9 +256,9 @@ mod tests {
         assert_eq!((first.wait(), last.wait()), (Ok(1), Ok(1)));
         assert_eq!(numbers(&pen), [1, 2]);
         // and with nothing handed in
-        begin(&pen.conn, None).unwrap();
+        begin(&pen.conn, None, Extent::OneRow).unwrap();
         undo(&pen.conn, &mut pen.group);
-        begin(&pen.conn, None).unwrap();
+        begin(&pen.conn, None, Extent::OneRow).unwrap();
         assert_eq!(pen.commit(&disk), Ok(2));
     }
 
@@ -230,11 +266,26 @@ mod tests {
     fn all_are_told_if_sqlite_rolls_back_by_itself() {
         let mut pen = pen();
         let first = insert(&mut pen, 1).unwrap();
-        begin(&pen.conn, pen.group.as_ref()).unwrap();
+        begin(&pen.conn, pen.group.as_mut(), Extent::OneRow).unwrap();
         pen.conn.execute_batch("INSERT OR ROLLBACK INTO t VALUES (1)").unwrap_err();
         undo(&pen.conn, &mut pen.group);
         assert_eq!(first.wait().unwrap_err().code, 1213);
         assert!(pen.group.is_none() && numbers(&pen).is_empty());
+    }
+
+    #[test]
+    fn one_row_is_undone_with_the_others_or_needs_no_undoing() {
+        let mut pen = pen();
+        let first = insert(&mut pen, 1).unwrap();
+        begin(&pen.conn, pen.group.as_mut(), Extent::OneRow).unwrap();
+        pen.conn.execute("INSERT INTO t VALUES (1)", []).unwrap_err();
+        undo(&pen.conn, &mut pen.group);
+        assert!(first.outcome.get().is_none() && pen.group.is_some());
+        begin(&pen.conn, pen.group.as_mut(), Extent::OneRow).unwrap();
+        pen.conn.execute("INSERT INTO t VALUES (2)", []).unwrap();
+        undo(&pen.conn, &mut pen.group);
+        assert_eq!(first.wait().unwrap_err().code, 1213);
+        assert!(numbers(&pen).is_empty());
     }
 
     #[test]

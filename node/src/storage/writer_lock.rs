@@ -39,8 +39,25 @@ pub struct Patience {
     pub lease: Duration,
     /// Whether it is replication, which goes ahead of clients.
     pub ahead: bool,
-    /// Whether the work is so short that the one before may hand his transaction on to it ([`super::pen`]).
-    pub short: bool,
+    /// How much is to be written.
+    pub extent: Extent,
+}
+
+/// How much somebody is to write. Who is short may be handed the transaction of the one before ([`super::pen`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Nobody knows.
+    Unknown,
+    /// A few rows in a short time.
+    FewRows,
+    /// One row, or nothing if that fails.
+    OneRow,
+}
+
+impl Extent {
+    fn is_short(self) -> bool {
+        self != Extent::Unknown
+    }
 }
 
 /// Somebody who can hold the lock and be relieved of it.
@@ -236,13 +253,15 @@ impl WriterLock {
 
     /// Whether the next in the queue would take over a transaction that is open.
     pub fn next_is_short(&self) -> bool {
-        self.state().queue.front().is_some_and(|first| first.patience.short)
+        self.state().queue.front().is_some_and(|first| first.patience.extent.is_short())
     }
 
     /// Hands the lock to the next in the queue if that one takes over a transaction that is open. There is no moment at which nobody has it.
     pub fn hand_on(&self, ticket: u64) -> bool {
         let state = self.state();
-        if !state.is_held_by(ticket) || state.queue.front().is_none_or(|first| !first.patience.short) {
+        if !state.is_held_by(ticket)
+            || state.queue.front().is_none_or(|first| !first.patience.extent.is_short())
+        {
             return false;
         }
         self.pass(state);
@@ -325,7 +344,7 @@ mod tests {
     }
 
     fn patience(wait: Duration) -> Patience {
-        Patience { wait, lease: wait, ahead: false, short: false }
+        Patience { wait, lease: wait, ahead: false, extent: Extent::Unknown }
     }
 
     fn lock() -> &'static WriterLock {
@@ -369,7 +388,7 @@ mod tests {
         let lock = lock();
         let first = Arc::new(HandsOn(lock, AtomicBool::new(false)));
         lock.acquire(first.clone(), patience(Duration::ZERO)).unwrap();
-        let short = Patience { short: true, ..patience(Duration::ZERO) };
+        let short = Patience { extent: Extent::OneRow, ..patience(Duration::ZERO) };
         let ticket = lock.acquire(Arc::new(Busy), short).unwrap();
         assert!(first.1.load(Ordering::SeqCst), "it was not handed on");
         lock.release(ticket);

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::{Desk, Mode, State, deadlock};
 use crate::SqlError;
 use crate::storage::pen::{self, Pen};
-use crate::storage::writer_lock::{Holder, Patience};
+use crate::storage::writer_lock::{Extent, Holder, Patience};
 
 /// How many steps of SQLite's machine go by between two looks at the mark that stops a statement.
 const STEPS_PER_LOOK: i32 = 20_000;
@@ -39,9 +39,9 @@ impl Desk {
         };
         state.pick_up(pen);
         state.mode = Mode::Writing(ticket);
-        state.short = patience.short;
+        state.extent = patience.extent;
         let begun = heed(&mut state.conn, &self.stopped)
-            .and_then(|()| pen::begin(&state.conn, state.group.as_ref()))
+            .and_then(|()| pen::begin(&state.conn, state.group.as_mut(), patience.extent))
             .and_then(|()| state.set_noted());
         self.interrupts(&state.conn);
         state.count_before = state.conn.total_changes();
@@ -110,7 +110,7 @@ impl Desk {
     /// Has what the session wrote committed: with those before and behind it if all are short. Gives the commit's number.
     pub(super) fn hand_in(&self, state: &mut State) -> Result<u64, SqlError> {
         let Mode::Writing(ticket) = state.mode else { return Err(deadlock()) };
-        let short = state.short;
+        let short = state.extent != Extent::Unknown;
         let _turn = self.store.writer.turn_of(ticket);
         let Some(mut pen) = self.take_out(state) else { return Err(deadlock()) };
         // what cannot be handed in is committed here

@@ -1,4 +1,4 @@
-//! Which transactions are short: the next in the queue of writers may be handed an open one behind them ([`crate::storage::pen`]).
+//! How much a transaction is to write. Where it is little, the next in the queue of writers may be handed an open one behind them ([`crate::storage::pen`]).
 //!
 //! Nobody can know how long a statement takes before it runs. Short is what names its rows: a few values to insert, or a test that all columns of a
 //! unique key equal something, so that there is one row at most; with no subquery anywhere. What a group waits for behind a
@@ -13,14 +13,19 @@ use sqlparser::ast::{
 
 use crate::change::Body;
 use crate::storage::definition::TableDef;
+use crate::storage::writer_lock::Extent;
 
 /// So many rows are few.
 const FEW_ROWS: usize = 16;
 
-/// Whether a statement writes few rows that it names, in a table of this definition if one is known.
-pub(super) fn statement_is_short(statement: &Statement, table: Option<&TableDef>) -> bool {
-    match statement {
-        Statement::Insert(insert) => insert_is_short(insert),
+/// How much a statement writes to a table of this definition, if one is known.
+pub(super) fn extent_of_statement(statement: &Statement, table: Option<&TableDef>) -> Extent {
+    let one_row = match statement {
+        Statement::Insert(insert) => match rows_of(insert) {
+            Some(1) if insert.on.is_none() && !insert.replace_into => true,
+            Some(1..=FEW_ROWS) => return Extent::FewRows,
+            _ => false,
+        },
         Statement::Update(Update { assignments, selection, table: from, .. }) => {
             from.joins.is_empty() && plain_values(assignments) && names_a_row(selection.as_ref(), table)
         }
@@ -28,26 +33,31 @@ pub(super) fn statement_is_short(statement: &Statement, table: Option<&TableDef>
             using.is_none() && names_a_row(selection.as_ref(), table)
         }
         _ => false,
+    };
+    if one_row { Extent::OneRow } else { Extent::Unknown }
+}
+
+/// How much a transaction of another node writes, with what the link notes beside it.
+pub(super) fn extent_of_body(body: &Body) -> Extent {
+    match body {
+        Body::Rows(changes) if changes.len() <= FEW_ROWS => Extent::FewRows,
+        _ => Extent::Unknown,
     }
 }
 
-/// Whether a transaction of another node changes few rows, each named by its key.
-pub(super) fn body_is_short(body: &Body) -> bool {
-    matches!(body, Body::Rows(changes) if changes.len() <= FEW_ROWS)
-}
-
-fn insert_is_short(insert: &Insert) -> bool {
-    let few = match insert.source.as_deref().map(|source| source.body.as_ref()) {
-        Some(SetExpr::Values(values)) => {
-            values.rows.len() <= FEW_ROWS && values.rows.iter().all(|row| row.iter().all(is_plain))
+/// How many rows of plain values are given; none if they are not plain.
+fn rows_of(insert: &Insert) -> Option<usize> {
+    let rows = match insert.source.as_deref().map(|source| source.body.as_ref()) {
+        Some(SetExpr::Values(values)) if values.rows.iter().all(|row| row.iter().all(is_plain)) => {
+            values.rows.len()
         }
-        Some(_) => false,
-        None => plain_values(&insert.assignments),
+        Some(_) => return None,
+        None => plain_values(&insert.assignments).then_some(1)?,
     };
-    few && match &insert.on {
-        None => true,
-        Some(OnInsert::DuplicateKeyUpdate(updates)) => plain_values(updates),
-        Some(_) => false,
+    match &insert.on {
+        None => Some(rows),
+        Some(OnInsert::DuplicateKeyUpdate(updates)) => plain_values(updates).then_some(rows),
+        Some(_) => None,
     }
 }
 
@@ -116,7 +126,7 @@ mod tests {
     use crate::sql::parse::Text;
 
     /// With a primary key over `id` and a unique one over `v` and `w`.
-    fn is_short(sql: &str) -> bool {
+    fn extent(sql: &str) -> Extent {
         let inside = Inside::new();
         let mut session = inside.session();
         run(
@@ -125,11 +135,11 @@ mod tests {
         );
         run(&mut session, "SELECT * FROM t");
         let statement = Text::new(sql.as_bytes()).unwrap().statement().unwrap();
-        statement_is_short(&statement, inside.engine.store.known_table("shop", "t").as_deref())
+        extent_of_statement(&statement, inside.engine.store.known_table("shop", "t").as_deref())
     }
 
     #[test]
-    fn short_is_what_names_its_rows() {
+    fn little_is_what_names_its_rows() {
         for sql in [
             "INSERT INTO t VALUES (1, 'a'), (2, NOW())",
             "INSERT INTO t SET a = 1, b = CONCAT('x', UUID())",
@@ -139,7 +149,7 @@ mod tests {
             "UPDATE t SET a = 1 WHERE (t.id = ? AND v > 3) AND w IS NULL",
             "DELETE FROM t WHERE 'x' = v AND W = 3",
         ] {
-            assert!(is_short(sql), "{sql}");
+            assert_ne!(extent(sql), Extent::Unknown, "{sql}");
         }
         for sql in [
             "INSERT INTO t SELECT * FROM u",
@@ -157,9 +167,23 @@ mod tests {
             "DELETE FROM t",
             "CREATE TABLE t (a INT)",
         ] {
-            assert!(!is_short(sql), "{sql}");
+            assert_eq!(extent(sql), Extent::Unknown, "{sql}");
         }
         let rows = vec!["(1)"; FEW_ROWS + 1].join(", ");
-        assert!(!is_short(&format!("INSERT INTO t VALUES {rows}")));
+        assert_eq!(extent(&format!("INSERT INTO t VALUES {rows}")), Extent::Unknown);
+        for sql in [
+            "INSERT INTO t VALUES (1, 2, 3, 4)",
+            "UPDATE t SET a = 2 WHERE id = 1",
+            "DELETE FROM t WHERE id = 1",
+        ] {
+            assert_eq!(extent(sql), Extent::OneRow, "{sql}");
+        }
+        for sql in [
+            "INSERT INTO t VALUES (1), (2)",
+            "REPLACE INTO t VALUES (1)",
+            "INSERT INTO t VALUES (1) ON DUPLICATE KEY UPDATE a = 1",
+        ] {
+            assert_eq!(extent(sql), Extent::FewRows, "{sql}");
+        }
     }
 }
