@@ -17,7 +17,15 @@ fn number(value: &Stored) -> i128 {
 
 /// The greatest key that the table has or ever gave; 0 if there is none.
 pub fn highest(conn: &Connection, table: &TableDef, column: usize) -> Result<i128, SqlError> {
-    Ok(present(conn, table, column)?.max(kept(conn, table)?).max(0))
+    let sql = format!(
+        "SELECT (SELECT max({}) FROM {}), (SELECT value FROM _evensum_counters WHERE database = ?1 AND name = ?2)",
+        quote(&table.columns[column].name),
+        table.physical()
+    );
+    let (present, kept): (Stored, Stored) = conn
+        .prepare_cached(&sql)?
+        .query_row(params![table.database, table.name], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(number(&present).max(number(&kept)).max(0))
 }
 
 /// The greatest key in the table.
