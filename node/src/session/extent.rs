@@ -1,4 +1,4 @@
-//! How much a transaction is to write. Where it is little, the next in the queue of writers may be handed an open one behind them ([`crate::storage::pen`]).
+//! How much a transaction is to write. Where it is little, the one before may hand it the pen with the transaction open ([`crate::storage::pen`]).
 //!
 //! Nobody can know how long a statement takes before it runs. Short is what names its rows: a few values to insert, or a test that all columns of a
 //! unique key equal something, so that there is one row at most; with no subquery anywhere. What a group waits for behind a

@@ -14,9 +14,9 @@
 //! client b            INSERT | hands in, waits ........ | answer
 //! client c                     INSERT | COMMIT for all  | answer
 //! ```
-//! Nobody sees or hears of any of them before they are all committed. A statement that fails is undone alone. If the COMMIT fails,
-//! or SQLite rolls everything back by itself (a full disk, an interrupt in the midst of a write), none of them has happened, and each
-//! client is told. Who has handed in waits for statements that stand before him in the queue of writers anyway: no longer than if he had
+//! Nobody sees or hears of any of them before they are all committed. A statement that fails is undone alone, and those before it are committed
+//! before its client is told: their rows may be the reason. If the COMMIT fails, or SQLite rolls everything back by itself (a full disk, an
+//! interrupt in the midst of a write), none of them has happened, and each client is told. Who has handed in waits for statements that stand before him in the queue of writers anyway: no longer than if he had
 //! come a moment later. A group takes [`MOST`] transactions, and none after [`LONGEST`].
 //!
 //! Invariant: each group's fate is decided once, also when somebody panics with the pen. Not here: whose turn it is (`writer_lock`), and

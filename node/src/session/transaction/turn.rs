@@ -68,8 +68,11 @@ impl Desk {
     pub(super) fn undo_turn(&self, state: &mut State) -> Result<(), SqlError> {
         let Mode::Writing(ticket) = state.mode else { return Ok(()) };
         self.turn_deaf(state);
+        let shared = state.group.is_some() && !state.conn.is_autocommit();
         pen::undo(&state.conn, &mut state.group);
-        self.put_down(state, ticket)
+        let lost = shared && state.group.is_none();
+        self.put_down(state, ticket)?;
+        if lost { Err(deadlock()) } else { Ok(()) }
     }
 
     /// Ends the turn to write with nothing of its own to commit.
