@@ -17,7 +17,7 @@ use crate::server::{Server, Shared};
 use crate::session::{Engine, Log, Session};
 use crate::storage::disk::{Disk, SyncLog};
 use crate::storage::keeper::Keeper;
-use crate::storage::writer_lock::{Extent, Holder, Patience};
+use crate::storage::writer_lock::{Extent, Patience, Unmoved};
 use crate::storage::{Store, StoreOptions, Synchronous};
 use crate::{Config, SqlError, live, tls};
 use database::Gtid;
@@ -316,18 +316,7 @@ impl Apply for Session {
     }
 }
 
-/// A write of the administrator is one statement long, so nobody may end it before.
-struct Unmoved;
-
-impl Holder for Unmoved {
-    fn evict(&self, _: u64) -> bool {
-        false
-    }
-
-    fn interrupt(&self) {}
-}
-
-/// Runs one write under the writer's lock, in a transaction of its own.
+/// Runs one write under the writer's lock, in a transaction of its own. It is one statement long, so nobody may end it before.
 fn write(
     store: &Store,
     wait: Duration,

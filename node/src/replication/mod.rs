@@ -32,14 +32,8 @@ pub mod status;
 pub mod until;
 
 use crate::SqlError;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Milliseconds since 1970.
-#[must_use]
-pub fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
+pub use crate::session::transaction::now_ms;
 
 /// SQLite failed below the log; the client learns of it as 1105.
 pub(crate) fn failed(error: rusqlite::Error) -> SqlError {

@@ -12,14 +12,14 @@ use rusqlite::Connection;
 use super::Session;
 use super::accounts::is_about_accounts;
 use super::extent::extent_of_body;
-use super::transaction::{State, deadlock};
+use super::transaction::State;
 use crate::SqlError;
 use crate::change::{Body, Change, Part, Transaction};
 use crate::sql::parse::Text;
 use crate::sql::targets::targets;
 use crate::storage::rows::RowWriter;
 use crate::storage::table_locks::Target;
-use crate::storage::writer_lock::Patience;
+use crate::storage::writer_lock::{Patience, deadlock};
 
 impl Session {
     /// Applies a transaction, then runs `bookkeeping` and commits it all together.

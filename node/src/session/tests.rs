@@ -198,6 +198,32 @@ pub fn error(session: &mut Session, sql: &str) -> SqlError {
     }
 }
 
+/// Each statement is refused with its code beside a table `t` with a row, and changes nothing. 0 stands for either way of saying that there is
+/// no such thing.
+#[track_caller]
+pub fn refuses<'s>(inside: &Inside, statements: impl IntoIterator<Item = (&'s str, u16)>) {
+    let mut s = inside.session();
+    run(&mut s, "CREATE TABLE t (id INT PRIMARY KEY, v INT)");
+    run(&mut s, "INSERT INTO t VALUES (1, 10)");
+    inside.logged();
+    let mut wrong = Vec::new();
+    for (sql, wanted) in statements {
+        let code = match s.execute(sql.as_bytes(), &mut Kept::default()) {
+            Ok(()) => 0,
+            Err(ExecError::Sql(error)) => error.code,
+            Err(other) => panic!("{other}"),
+        };
+        let right = if wanted == 0 { [1064, 1235].contains(&code) } else { code == wanted };
+        if !right {
+            wrong.push(format!("{sql}: {code}, not {wanted}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(rows(&mut s, "SHOW TABLES"), ["t"]);
+    assert_eq!(rows(&mut s, "SELECT * FROM t"), ["1|10"]);
+    assert!(inside.logged().is_empty());
+}
+
 #[test]
 fn a_table_takes_rows_and_gives_them_back() {
     let inside = Inside::new();

@@ -23,8 +23,8 @@ use super::Log;
 use crate::SqlError;
 use crate::sql::pending::{Changes, Mark, Pending};
 use crate::storage::Store;
-use crate::storage::pen::Group;
-use crate::storage::writer_lock::{Extent, Holder};
+use crate::storage::pen::{self, Group};
+use crate::storage::writer_lock::{Extent, Holder, deadlock};
 
 /// What SQLite's transaction is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,10 +197,7 @@ impl Desk {
     pub fn undo(&self, state: &mut State) -> Result<(), SqlError> {
         state.lost = Lost::No;
         let undone = self.undo_turn(state);
-        if !state.conn.is_autocommit() {
-            // A failed ROLLBACK leaves nothing to do: SQLite has rolled back by itself then.
-            let _ = state.conn.execute_batch("ROLLBACK");
-        }
+        pen::roll_back(&state.conn);
         self.finish(state);
         undone
     }
@@ -367,11 +364,6 @@ impl State {
         self.savepoints.truncate(at);
         Ok(())
     }
-}
-
-/// The error of a session whose transaction is lost. Only this one means to a client that all of it is undone.
-pub(super) fn deadlock() -> SqlError {
-    SqlError::new(1213, "40001", "Deadlock found when trying to get lock; try restarting transaction")
 }
 
 /// Now, in milliseconds since 1970.

@@ -19,7 +19,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::Store;
-use super::writer_lock::{Extent, Holder, Patience};
+use super::writer_lock::{Extent, Patience, Unmoved};
 use crate::SqlError;
 
 /// How often the keeper looks.
@@ -101,15 +101,4 @@ fn copy(store: &Store, conn: &Connection) -> Result<(), SqlError> {
         conn.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))?;
     }
     Ok(())
-}
-
-/// The keeper does not idle with the lock, so nobody ends its turn.
-struct Unmoved;
-
-impl Holder for Unmoved {
-    fn evict(&self, _: u64) -> bool {
-        false
-    }
-
-    fn interrupt(&self) {}
 }

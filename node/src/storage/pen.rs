@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::disk::Disk;
-use super::writer_lock::Extent;
+use super::writer_lock::{Extent, deadlock};
 use crate::SqlError;
 
 /// So many transactions one COMMIT takes at most.
@@ -102,12 +102,8 @@ impl Fate {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        self.fate.decide(Err(given_up()));
+        self.fate.decide(Err(deadlock()));
     }
-}
-
-fn given_up() -> SqlError {
-    SqlError::new(1213, "40001", "Deadlock found when trying to get lock; try restarting transaction")
 }
 
 impl Pen {
@@ -126,7 +122,7 @@ impl Pen {
     /// Adds the transaction that was just finished to what will be committed together.
     pub fn hand_in(&mut self) -> Result<Arc<Fate>, SqlError> {
         if let Some(Group { behind: Behind::Savepoint, .. }) = self.group {
-            self.conn.prepare_cached("RELEASE _transaction").and_then(|mut s| s.execute([]))?;
+            run(&self.conn, "RELEASE _transaction")?;
         }
         let group = self.group.get_or_insert_with(|| Group {
             began: Instant::now(),
@@ -141,23 +137,27 @@ impl Pen {
     /// Commits all that was handed in, and what was done since. If that fails, all is undone.
     pub fn commit(&mut self, disk: &Disk) -> Result<u64, SqlError> {
         let group = self.group.take();
-        let (number, done) =
-            disk.commit(|| self.conn.prepare_cached("COMMIT").and_then(|mut s| s.execute([])));
-        let outcome = done.map(|_| number).map_err(SqlError::from);
+        let (number, done) = disk.commit(|| run(&self.conn, "COMMIT"));
+        let outcome = done.map(|()| number);
         if outcome.is_err() {
-            self.roll_back();
+            roll_back(&self.conn);
         }
         if let Some(group) = group {
             group.fate.decide(outcome.clone());
         }
         outcome
     }
+}
 
-    fn roll_back(&self) {
-        if !self.conn.is_autocommit() {
-            // A failed ROLLBACK leaves nothing to do: SQLite has rolled back by itself then.
-            let _ = self.conn.execute_batch("ROLLBACK");
-        }
+fn run(conn: &Connection, sql: &str) -> Result<(), SqlError> {
+    Ok(conn.prepare_cached(sql).and_then(|mut statement| statement.execute([])).map(drop)?)
+}
+
+/// Rolls everything back, if there is anything.
+pub fn roll_back(conn: &Connection) {
+    if !conn.is_autocommit() {
+        // A failed ROLLBACK leaves nothing to do: SQLite has rolled back by itself then.
+        let _ = conn.execute_batch("ROLLBACK");
     }
 }
 
@@ -175,14 +175,13 @@ pub fn begin(conn: &Connection, group: Option<&mut Group>, extent: Extent) -> Re
         }
         None => "BEGIN IMMEDIATE",
     };
-    Ok(conn.prepare_cached(sql).and_then(|mut s| s.execute([])).map(drop)?)
+    run(conn, sql)
 }
 
 /// Undoes what was done since [`begin`]; what was handed in before stays, unless SQLite has undone it, or a row was written and
 /// what had to follow failed.
 pub fn undo(conn: &Connection, group: &mut Option<Group>) {
-    let behind = group.as_ref().map(|group| group.behind);
-    let undone = match behind {
+    let undone = match group.as_ref().map(|group| group.behind) {
         _ if conn.is_autocommit() => false,
         Some(Behind::Savepoint) => {
             conn.execute_batch("ROLLBACK TO _transaction; RELEASE _transaction").is_ok()
@@ -191,10 +190,7 @@ pub fn undo(conn: &Connection, group: &mut Option<Group>) {
         None => false,
     };
     if !undone {
-        if !conn.is_autocommit() {
-            // A failed ROLLBACK leaves nothing to do: SQLite has rolled back by itself then.
-            let _ = conn.execute_batch("ROLLBACK");
-        }
+        roll_back(conn);
         *group = None;
     }
 }

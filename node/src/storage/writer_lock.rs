@@ -55,7 +55,9 @@ pub enum Extent {
 }
 
 impl Extent {
-    fn is_short(self) -> bool {
+    /// Whether it takes little time.
+    #[must_use]
+    pub fn is_short(self) -> bool {
         self != Extent::Unknown
     }
 }
@@ -66,6 +68,17 @@ pub trait Holder: Send + Sync {
     fn evict(&self, ticket: u64) -> bool;
     /// Makes the statement that runs give up.
     fn interrupt(&self);
+}
+
+/// A holder that nobody may relieve: he does one thing, and never idles with the lock.
+pub struct Unmoved;
+
+impl Holder for Unmoved {
+    fn evict(&self, _: u64) -> bool {
+        false
+    }
+
+    fn interrupt(&self) {}
 }
 
 struct Held {
@@ -313,6 +326,12 @@ fn relieve(victim: &dyn Holder, ticket: u64, runaway: bool) -> bool {
     false
 }
 
+/// Error 1213: to a client, that all of its transaction is undone.
+#[must_use]
+pub fn deadlock() -> SqlError {
+    SqlError::new(1213, "40001", "Deadlock found when trying to get lock; try restarting transaction")
+}
+
 /// Error 1205.
 #[must_use]
 pub fn lock_wait_timeout() -> SqlError {
@@ -334,15 +353,6 @@ mod tests {
         fn interrupt(&self) {}
     }
 
-    struct Busy;
-
-    impl Holder for Busy {
-        fn evict(&self, _: u64) -> bool {
-            false
-        }
-        fn interrupt(&self) {}
-    }
-
     fn patience(wait: Duration) -> Patience {
         Patience { wait, lease: wait, ahead: false, extent: Extent::Unknown }
     }
@@ -357,7 +367,7 @@ mod tests {
         let idle = Arc::new(Idle(lock, AtomicBool::new(false)));
         lock.acquire(idle.clone(), patience(Duration::from_millis(30))).unwrap();
         let started = Instant::now();
-        let ticket = lock.acquire(Arc::new(Busy), patience(Duration::from_secs(5))).unwrap();
+        let ticket = lock.acquire(Arc::new(Unmoved), patience(Duration::from_secs(5))).unwrap();
         assert!(idle.1.load(Ordering::SeqCst));
         assert!(started.elapsed() < Duration::from_secs(2));
         lock.release(ticket);
@@ -366,10 +376,13 @@ mod tests {
     #[test]
     fn a_busy_holder_makes_the_waiter_give_up_with_1205() {
         let lock = lock();
-        let ticket = lock.acquire(Arc::new(Busy), patience(Duration::from_millis(20))).unwrap();
-        assert_eq!(lock.acquire(Arc::new(Busy), patience(Duration::from_millis(60))).unwrap_err().code, 1205);
+        let ticket = lock.acquire(Arc::new(Unmoved), patience(Duration::from_millis(20))).unwrap();
+        assert_eq!(
+            lock.acquire(Arc::new(Unmoved), patience(Duration::from_millis(60))).unwrap_err().code,
+            1205
+        );
         lock.release(ticket);
-        lock.acquire(Arc::new(Busy), patience(Duration::from_millis(60))).unwrap();
+        lock.acquire(Arc::new(Unmoved), patience(Duration::from_millis(60))).unwrap();
     }
 
     /// One that hands the lock on when it is asked to go.
@@ -389,64 +402,40 @@ mod tests {
         let first = Arc::new(HandsOn(lock, AtomicBool::new(false)));
         lock.acquire(first.clone(), patience(Duration::ZERO)).unwrap();
         let short = Patience { extent: Extent::OneRow, ..patience(Duration::ZERO) };
-        let ticket = lock.acquire(Arc::new(Busy), short).unwrap();
+        let ticket = lock.acquire(Arc::new(Unmoved), short).unwrap();
         assert!(first.1.load(Ordering::SeqCst), "it was not handed on");
         lock.release(ticket);
-        lock.acquire(Arc::new(Busy), patience(Duration::ZERO)).unwrap();
+        lock.acquire(Arc::new(Unmoved), patience(Duration::ZERO)).unwrap();
     }
 
     #[test]
     fn a_panic_ends_the_turn() {
         let lock = lock();
         let work = std::thread::spawn(|| {
-            let _turn = lock.turn(Arc::new(Busy), patience(Duration::from_secs(5))).unwrap();
+            let _turn = lock.turn(Arc::new(Unmoved), patience(Duration::from_secs(5))).unwrap();
             panic!("on purpose");
         });
         assert!(work.join().is_err());
-        drop(lock.turn(Arc::new(Busy), patience(Duration::from_millis(60))).unwrap());
+        drop(lock.turn(Arc::new(Unmoved), patience(Duration::from_millis(60))).unwrap());
     }
 
-    #[test]
-    fn waiters_are_served_in_order() {
+    /// Who had the lock after whom, of those who waited for it in this order; an `a` is replication.
+    fn served(waiters: &str) -> String {
         let lock = lock();
-        let first = lock.acquire(Arc::new(Busy), patience(Duration::from_secs(5))).unwrap();
-        let order = Arc::new(Mutex::new(Vec::new()));
-        let threads: Vec<_> = (0..4)
-            .map(|n| {
-                let order = Arc::clone(&order);
-                let thread = std::thread::spawn(move || {
-                    let ticket = lock.acquire(Arc::new(Busy), patience(Duration::from_secs(5))).unwrap();
-                    order.lock().unwrap().push(n);
-                    lock.release(ticket);
-                });
-                while lock.state().queue.len() < n + 1 {
-                    std::thread::yield_now();
-                }
-                thread
-            })
-            .collect();
-        lock.release(first);
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
-        assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3]);
-    }
-
-    #[test]
-    fn replication_goes_ahead_of_clients_but_not_for_ever() {
-        let lock = lock();
-        let first = lock.acquire(Arc::new(Busy), patience(Duration::from_secs(5))).unwrap();
+        let first = lock.acquire(Arc::new(Unmoved), patience(Duration::from_secs(5))).unwrap();
         let order = Arc::new(Mutex::new(String::new()));
-        let threads: Vec<_> = "cccaaaaaa"
+        let threads: Vec<_> = waiters
             .chars()
             .enumerate()
             .map(|(n, who)| {
                 let order = Arc::clone(&order);
                 let thread = std::thread::spawn(move || {
                     let patience = Patience { ahead: who == 'a', ..patience(Duration::from_secs(5)) };
-                    let ticket = lock.acquire(Arc::new(Busy), patience).unwrap();
+                    let ticket = lock.acquire(Arc::new(Unmoved), patience).unwrap();
                     order.lock().unwrap().push(who);
                     lock.release(ticket);
                 });
-                while lock.state().queue.len() < n + 1 {
+                while lock.waiting() < n + 1 {
                     std::thread::yield_now();
                 }
                 thread
@@ -454,6 +443,17 @@ mod tests {
             .collect();
         lock.release(first);
         threads.into_iter().for_each(|thread| thread.join().unwrap());
-        assert_eq!(*order.lock().unwrap(), "aaaacaacc");
+        let order = order.lock().unwrap();
+        order.clone()
+    }
+
+    #[test]
+    fn waiters_are_served_in_order() {
+        assert_eq!(served("0123"), "0123");
+    }
+
+    #[test]
+    fn replication_goes_ahead_of_clients_but_not_for_ever() {
+        assert_eq!(served("cccaaaaaa"), "aaaacaacc");
     }
 }

@@ -49,15 +49,7 @@ impl Admin {
     fn show_events(&self, words: &mut Words, conn: &Connection) -> Result<Listing, SqlError> {
         let name = if words.take("IN") { Some(words.text()?) } else { None };
         let pos = if words.take("FROM") { words.number()? } else { FIRST_POS };
-        let (mut offset, mut limit) = (0, MAX_EVENTS as u64);
-        if words.take("LIMIT") {
-            limit = words.number()?;
-            if words.sign(',') {
-                (offset, limit) = (limit, words.number()?);
-            } else if words.take("OFFSET") {
-                offset = words.number()?;
-            }
-        }
+        let (offset, limit) = words.limit(MAX_EVENTS)?;
         words.end()?;
         let first = binlog::files(conn)?.first().map_or(1, |file| file.file);
         let place = match name {
@@ -67,8 +59,7 @@ impl Admin {
             None => Some(LogPosition { file: first, pos: pos.max(FIRST_POS) }),
         };
         let from = place.ok_or_else(|| no_such_log("SHOW BINLOG EVENTS"))?;
-        let bounded = |number: u64| usize::try_from(number).unwrap_or(MAX_EVENTS).min(MAX_EVENTS);
-        let asked = Asked { from, offset: bounded(offset), limit: bounded(limit) };
+        let asked = Asked { from, offset, limit };
         let context = self.context();
         match self.log().is_enabled() {
             true => events::list(conn, self.log(), context.server_id, !context.gtid_mode, asked),

@@ -22,15 +22,7 @@ pub(super) fn show(links: &Links, words: &mut Words, anonymous: bool) -> Result<
     }
     let file = if words.take("IN") { Some(words.text()?) } else { None };
     let from = if words.take("FROM") { words.number()? } else { 0 };
-    let (mut offset, mut limit) = (0, u64::MAX);
-    if words.take("LIMIT") {
-        limit = words.number()?;
-        if words.sign(',') {
-            (offset, limit) = (limit, words.number()?);
-        } else if words.take("OFFSET") {
-            offset = words.number()?;
-        }
-    }
+    let (offset, limit) = words.limit(MAX_EVENTS)?;
     channel(words, &mut of)?;
     words.end()?;
     let mut listing = Listing { columns: columns(), rows: Vec::new() };
@@ -44,8 +36,6 @@ pub(super) fn show(links: &Links, words: &mut Words, anonymous: bool) -> Result<
         let message = "Error when executing command SHOW RELAYLOG EVENTS: Could not find target log";
         return Err(SqlError::new(1220, "HY000", message));
     }
-    let bounded = |number: u64| usize::try_from(number).unwrap_or(MAX_EVENTS).min(MAX_EVENTS);
-    let (offset, limit) = (bounded(offset), bounded(limit));
     let mut after = 0;
     while listing.rows.len() < offset + limit {
         let waiting = link.relay.next(after)?;

@@ -124,6 +124,23 @@ impl Words {
         }
     }
 
+    /// `LIMIT n`, `LIMIT offset, n` or `LIMIT n OFFSET offset`, if it is there: the offset and the number, neither more than `most`.
+    pub fn limit(&mut self, most: usize) -> Result<(usize, usize), SqlError> {
+        let bounded = |number: u64| usize::try_from(number).unwrap_or(most).min(most);
+        if !self.take("LIMIT") {
+            return Ok((0, most));
+        }
+        let first = self.number()?;
+        let (offset, limit) = if self.sign(',') {
+            (first, self.number()?)
+        } else if self.take("OFFSET") {
+            (self.number()?, first)
+        } else {
+            (0, first)
+        };
+        Ok((bounded(offset), bounded(limit)))
+    }
+
     /// A number of seconds, maybe with a fraction.
     pub fn seconds(&mut self) -> Result<f64, SqlError> {
         let Some(Word::Plain(mut digits) | Word::Text(mut digits)) = self.pop() else {

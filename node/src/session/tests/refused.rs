@@ -1,6 +1,6 @@
 //! What this node does not have gets 1064 or 1235 and changes nothing; never OK.
 
-use super::{Inside, error, rows, run};
+use super::{Inside, error, refuses, rows, run};
 
 const REFUSED: [&str; 44] = [
     "CREATE VIEW v AS SELECT 1",
@@ -52,21 +52,7 @@ const REFUSED: [&str; 44] = [
 #[test]
 fn what_is_not_there_is_refused_and_changes_nothing() {
     let inside = Inside::new();
-    let mut s = inside.session();
-    run(&mut s, "CREATE TABLE t (id INT PRIMARY KEY, v INT)");
-    run(&mut s, "INSERT INTO t VALUES (1, 10)");
-    inside.logged();
-    let mut wrong = Vec::new();
-    for sql in REFUSED {
-        let code = error(&mut s, sql).code;
-        if ![1064, 1235].contains(&code) {
-            wrong.push(format!("{sql}: {code}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong:#?}");
-    assert_eq!(rows(&mut s, "SHOW TABLES"), ["t"]);
-    assert_eq!(rows(&mut s, "SELECT * FROM t"), ["1|10"]);
-    assert!(inside.logged().is_empty());
+    refuses(&inside, REFUSED.map(|sql| (sql, 0)));
 }
 
 #[test]

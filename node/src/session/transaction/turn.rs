@@ -8,10 +8,10 @@ use std::sync::{Arc, PoisonError};
 
 use rusqlite::Connection;
 
-use super::{Desk, Mode, State, deadlock};
+use super::{Desk, Mode, State};
 use crate::SqlError;
 use crate::storage::pen::{self, Pen};
-use crate::storage::writer_lock::{Extent, Holder, Patience};
+use crate::storage::writer_lock::{Holder, Patience, deadlock};
 
 /// How many steps of SQLite's machine go by between two looks at the mark that stops a statement.
 const STEPS_PER_LOOK: i32 = 20_000;
@@ -113,7 +113,7 @@ impl Desk {
     /// Has what the session wrote committed: with those before and behind it if all are short. Gives the commit's number.
     pub(super) fn hand_in(&self, state: &mut State) -> Result<u64, SqlError> {
         let Mode::Writing(ticket) = state.mode else { return Err(deadlock()) };
-        let short = state.extent != Extent::Unknown;
+        let short = state.extent.is_short();
         let _turn = self.store.writer.turn_of(ticket);
         let Some(mut pen) = self.take_out(state) else { return Err(deadlock()) };
         // what cannot be handed in is committed here
