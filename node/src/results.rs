@@ -92,6 +92,18 @@ pub enum Param {
     Bytes(Vec<u8>),
 }
 
+impl Param {
+    /// How much memory it takes beside its own.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Param::Text(text) => text.len(),
+            Param::Bytes(bytes) => bytes.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// What a statement without rows answers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Done {

@@ -8,8 +8,10 @@
 pub mod clients;
 mod connection;
 mod login;
+mod scribe;
 
 use self::clients::Clients;
+use self::scribe::Scribe;
 use crate::protocol::packets::PacketWriter;
 use crate::protocol::results::put_error;
 use crate::replication::binlog::Binlog;
@@ -42,6 +44,8 @@ pub struct Shared {
     pub log: Arc<Binlog>,
     /// Who is connected.
     pub clients: Arc<Clients>,
+    /// Writes for clients that would have to wait.
+    scribe: Scribe,
     /// What the port offers of TLS.
     tls: Arc<ServerConfig>,
     /// Whether a client has to use it.
@@ -67,8 +71,11 @@ impl Shared {
     ) -> Result<Shared, SqlError> {
         let random = Connection::open_in_memory()?;
         let key = random.query_row("SELECT randomblob(32)", [], |row| row.get(0))?;
+        let scribe =
+            Scribe::start().map_err(|error| SqlError::internal(format!("cannot start a thread: {error}")))?;
         Ok(Shared {
             key,
+            scribe,
             engine,
             log,
             clients,

@@ -299,6 +299,25 @@ impl<W: Write> PacketWriter<W> {
         result
     }
 
+    /// Forgets what was written and not sent; the next packet carries this sequence number.
+    pub fn restart(&mut self, sequence: u8) {
+        self.buffer.clear();
+        self.buffer.shrink_to(KEEP_BYTES);
+        self.sequence = sequence;
+    }
+
+    /// Sends what `send` takes of the buffer, at one go. True if nothing is left.
+    pub fn send_with(&mut self, send: impl FnOnce(&W, &[u8]) -> io::Result<usize>) -> io::Result<bool> {
+        if let Some(hold) = self.hold.as_ref().filter(|_| !self.buffer.is_empty()) {
+            hold()?;
+        }
+        let count = send(&self.inner, &self.buffer)?;
+        self.sent += count as u64;
+        self.buffer.drain(..count);
+        self.buffer.shrink_to(KEEP_BYTES);
+        Ok(self.buffer.is_empty())
+    }
+
     /// Sends a payload that one packet cannot carry; what is in the buffer before it goes first.
     fn split(&mut self) -> io::Result<()> {
         let payload = self.buffer.split_off(self.start + HEADER_BYTES);

@@ -15,6 +15,9 @@ const NULL_MARK: u8 = 0xfb;
 /// From here on (and below its inverse) a DOUBLE is shown with an exponent, as MySQL does.
 const EXPONENT_FROM: f64 = 1e15;
 
+/// The longest message of an error, in bytes; MySQL's has 512. What is sent to who does not read is bounded by it.
+const MESSAGE_BYTES: usize = 4096;
+
 /// Appends an OK packet's payload.
 pub fn put_ok(out: &mut Vec<u8>, done: &Done, status: u16) {
     out.push(0);
@@ -28,13 +31,14 @@ pub fn put_ok(out: &mut Vec<u8>, done: &Done, status: u16) {
     }
 }
 
-/// Appends an ERR packet's payload.
+/// Appends an ERR packet's payload. A message that quotes a long value is cut.
 pub fn put_error(out: &mut Vec<u8>, error: &SqlError) {
     out.push(0xff);
     out.extend_from_slice(&error.code.to_le_bytes());
     out.push(b'#');
     out.extend_from_slice(error.state.as_bytes());
-    out.extend_from_slice(error.message.as_bytes());
+    let end = error.message.floor_char_boundary(MESSAGE_BYTES);
+    out.extend_from_slice(&error.message.as_bytes()[..end]);
 }
 
 /// Appends an EOF packet's payload.
@@ -252,6 +256,14 @@ mod tests {
         let mut out = Vec::new();
         put_text(&mut out, cell);
         String::from_utf8(Fields::new(&out).counted().unwrap().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_message_that_quotes_a_long_value_is_cut_between_two_letters() {
+        let mut out = Vec::new();
+        put_error(&mut out, &SqlError::new(1366, "22007", "ä".repeat(100_000) + "b"));
+        let message = &out[9..];
+        assert_eq!(std::str::from_utf8(message).unwrap(), "ä".repeat(MESSAGE_BYTES / 2));
     }
 
     #[test]

@@ -7,6 +7,8 @@
 use crate::accounts::secrets::hidden;
 use crate::replication::client::Registration;
 use crate::session::Stopper;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -16,21 +18,19 @@ use std::time::{Duration, Instant};
 /// How much of a statement is kept for SHOW FULL PROCESSLIST, in bytes.
 const STATEMENT_BYTES: usize = 1024;
 
-/// How long a look takes whether a client is still there, at most.
-const LOOK: Duration = Duration::from_millis(1);
-
-/// Tells of the client at the other end whether it has hung up, while its thread waits for something else. To be asked by the thread that
-/// reads from the stream, whose reads have this timeout otherwise.
-pub fn hung_up(stream: &TcpStream, timeout: Duration) -> io::Result<Box<dyn Fn() -> bool + Send>> {
+/// Tells of the client at the other end whether it has hung up, while a thread waits for something else on its behalf.
+pub fn hung_up(stream: &TcpStream) -> io::Result<Box<dyn Fn() -> bool + Send>> {
     let stream = stream.try_clone()?;
-    Ok(Box::new(move || {
-        let seen = stream.set_read_timeout(Some(LOOK)).and_then(|()| stream.peek(&mut [0]));
-        let gone = match seen {
-            Ok(bytes) => bytes == 0,
-            Err(error) => !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut),
-        };
-        stream.set_read_timeout(Some(timeout)).is_err() || gone
-    }))
+    Ok(Box::new(move || is_closed(&stream)))
+}
+
+/// Whether the other end has closed the connection. Takes nothing of what it has sent, and waits for nothing: another thread may read at the
+/// same time.
+fn is_closed(stream: &TcpStream) -> bool {
+    match recv(stream, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+        Ok((_, bytes)) => bytes == 0,
+        Err(error) => !matches!(error, Errno::AGAIN | Errno::INTR),
+    }
 }
 
 /// What a client is doing.
@@ -157,21 +157,9 @@ impl Clients {
         drop(self.left.wait_timeout_while(places, timeout, |places| !places.is_empty()));
     }
 
-    /// Whether a client has closed its connection while its statement runs. Only for the thread that serves it: for a moment
-    /// its stream does not wait.
+    /// Whether a client has closed its connection while its statement runs.
     pub fn is_gone(&self, id: u32) -> bool {
-        let stream = self.lock().get(&id).and_then(|place| place.stream.try_clone().ok());
-        let Some(stream) = stream else { return false };
-        let closed = || -> io::Result<bool> {
-            stream.set_nonblocking(true)?;
-            let peeked = stream.peek(&mut [0]);
-            stream.set_nonblocking(false)?;
-            match peeked {
-                Ok(bytes) => Ok(bytes == 0),
-                Err(error) => Ok(error.kind() != io::ErrorKind::WouldBlock),
-            }
-        };
-        closed().unwrap_or(true)
+        self.lock().get(&id).is_some_and(|place| is_closed(&place.stream))
     }
 
     /// How many there are.

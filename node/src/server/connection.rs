@@ -4,12 +4,14 @@
 //! harm another client. A result is streamed: the session writes rows into the connection's buffer while it reads them. When
 //! the thread ends the session goes with it, and with it what was not committed.
 
+mod errands;
 mod prepared;
 mod streams;
 
 use super::Shared;
 use super::clients::{self, Doing};
 use super::login::{Door, Entered};
+use super::scribe::Job;
 use crate::SqlError;
 use crate::accounts::privileges::Privilege;
 use crate::accounts::rights::Client as Who;
@@ -27,6 +29,7 @@ use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
 /// How long a login may take, from the first byte to the last, with the handshake of TLS in it.
@@ -56,8 +59,9 @@ fn begin(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, id: u32) -> 
     let found_rows = login.capabilities & capability::FOUND_ROWS != 0;
     let session =
         Session::new(Arc::clone(&shared.engine), id, format!("{}@{}", who.user, who.host), found_rows);
-    let mut client = Client {
-        shared,
+    let (home, returns) = mpsc::sync_channel(1);
+    let mut client = Box::new(Client {
+        shared: Arc::clone(shared),
         packets,
         id,
         session: match session {
@@ -70,7 +74,8 @@ fn begin(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, id: u32) -> 
         prepared: BTreeMap::new(),
         counted: 0,
         killed: false,
-    };
+        home,
+    });
     client.packets.hold(client.session.barrier());
     if !client.welcome(login, who)? {
         return Ok(());
@@ -78,47 +83,71 @@ fn begin(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, id: u32) -> 
     reader.inner().set_deadline(None);
     reader.inner().set_read_timeout(Some(Duration::from_secs(IDLE_SECONDS)))?;
     reader.inner().set_write_timeout(Some(Duration::from_secs(UNREAD_SECONDS)))?;
-    while !shared.is_stopping() {
-        match reader.command() {
-            Ok(None) => return Ok(()),
-            Ok(Some((sequence, payload))) => {
-                client.packets.set_sequence(sequence);
-                client.received(payload.len());
-                client.session.tells();
-                let goes_on = match payload.split_first() {
-                    Some((&command::CHANGE_USER, rest)) => {
-                        match handshake::read_change_user(rest, client.capabilities) {
-                            Ok(login) => client.change_user(&mut reader, peer, login)?,
-                            Err(_) => client.command(&[])?,
-                        }
-                    }
-                    _ => client.command(payload)?,
-                };
-                if !goes_on {
-                    return Ok(());
-                }
-                client.packets.flush()?;
-                client.sent();
-                client.does("Sleep", "", b"");
-            }
-            Err(PacketError::TooLarge(_)) => {
-                client.packets.set_sequence(1);
-                client.error(&SqlError::new(
-                    1153,
-                    "08S01",
-                    "Got a packet bigger than 'max_allowed_packet' bytes",
-                ))?;
-                client.packets.flush()?;
-                return Ok(());
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
+    converse(&mut reader, peer, Home { client: Some(client), returns })
 }
 
-struct Client<'a> {
-    shared: &'a Shared,
+/// Reads a client's commands and has them done, until it goes.
+fn converse(reader: &mut PacketReader<Stream>, peer: SocketAddr, mut here: Home) -> Result<(), PacketError> {
+    loop {
+        let command = match reader.command() {
+            Ok(None) => return Ok(()),
+            Ok(Some(command)) => Some(command),
+            Err(PacketError::TooLarge(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let Some(mut client) = here.taken() else { return Ok(()) };
+        if client.shared.is_stopping() {
+            return Ok(());
+        }
+        let Some((sequence, payload)) = command else { return Ok(client.too_large()?) };
+        client.packets.set_sequence(sequence);
+        client.received(payload.len());
+        client.session.tells();
+        let goes_on = match payload.split_first() {
+            Some((&command::CHANGE_USER, rest)) => {
+                match handshake::read_change_user(rest, client.capabilities) {
+                    Ok(login) => client.change_user(reader, peer, login)?,
+                    Err(_) => client.command(&[])?,
+                }
+            }
+            _ => client.command(payload)?,
+        };
+        if let Some(errand) = client.session.errand() {
+            let shared = Arc::clone(&client.shared);
+            shared.scribe.take(Job::new(client, errand, sequence));
+            continue;
+        }
+        if !goes_on {
+            return Ok(());
+        }
+        client.finish()?;
+        here.client = Some(client);
+    }
+}
+
+/// Where a client is between two commands: with the thread that reads them, or on its way back from the scribe.
+struct Home {
+    client: Option<Box<Client>>,
+    returns: Receiver<Box<Client>>,
+}
+
+impl Home {
+    /// The client; one that is under way is waited for. None if it is lost.
+    fn taken(&mut self) -> Option<Box<Client>> {
+        self.client.take().or_else(|| self.returns.recv().ok())
+    }
+}
+
+impl Drop for Home {
+    /// The thread of a client ends with the client, and not before.
+    fn drop(&mut self) {
+        drop(self.taken());
+    }
+}
+
+/// A client that has logged in.
+pub(super) struct Client {
+    shared: Arc<Shared>,
     packets: PacketWriter<Stream>,
     id: u32,
     session: Session,
@@ -132,14 +161,16 @@ struct Client<'a> {
     counted: u64,
     /// It has killed itself: what it is told of that is the last.
     killed: bool,
+    /// The way back to the thread that reads its commands.
+    home: SyncSender<Box<Client>>,
 }
 
-impl Client<'_> {
+impl Client {
     /// Begins the session of who was let in. False if it ended there, because the database is not for it.
     fn welcome(&mut self, login: Login, who: Who) -> io::Result<bool> {
         self.session.log_in(who, self.packets.inner().agreed().cloned());
         let stream = self.packets.inner().tcp();
-        self.session.watch(clients::hung_up(stream, Duration::from_secs(IDLE_SECONDS))?);
+        self.session.watch(clients::hung_up(stream)?);
         self.shared.clients.logged_in(self.id, &login.user, self.session.stopper());
         let used = login.database.map_or(Ok(()), |name| self.session.use_database(&name));
         let welcome = used.is_ok();
@@ -157,7 +188,7 @@ impl Client<'_> {
     ) -> Result<bool, PacketError> {
         self.prepared.clear();
         self.session.reset();
-        let mut door = Door { shared: self.shared, reader, packets: &mut self.packets, peer };
+        let mut door = Door { shared: &self.shared, reader, packets: &mut self.packets, peer };
         let Some(who) = door.admit(&login, &self.salt)? else { return Ok(false) };
         self.session.change_user(format!("{}@{}", who.user, who.host));
         Ok(self.welcome(login, who)?)
@@ -224,6 +255,27 @@ impl Client<'_> {
         }
     }
 
+    /// Refuses a command that is too long to be read; the connection ends.
+    fn too_large(&mut self) -> io::Result<()> {
+        self.packets.set_sequence(1);
+        let message = "Got a packet bigger than 'max_allowed_packet' bytes";
+        self.error(&SqlError::new(1153, "08S01", message))?;
+        self.packets.flush()
+    }
+
+    /// The answer to a command goes out.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        self.packets.flush()?;
+        self.rest();
+        Ok(())
+    }
+
+    /// The answer to a command is out.
+    fn rest(&mut self) {
+        self.sent();
+        self.does("Sleep", "", b"");
+    }
+
     /// Counts what went out since it was counted before.
     fn sent(&mut self) {
         let bytes = self.packets.sent() - std::mem::replace(&mut self.counted, self.packets.sent());
@@ -280,6 +332,7 @@ impl Client<'_> {
             ));
         }
         let last = statements.len() - 1;
+        self.may_leave(last == 0);
         for (n, statement) in statements.into_iter().enumerate() {
             let to_kill = killed(statement).map(|(id, connection)| self.kill(id, connection));
             if to_kill.is_none() {

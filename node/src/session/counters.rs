@@ -69,6 +69,10 @@ pub struct Counters {
     pub connections: AtomicU64,
     /// The most clients that were there at once.
     pub max_used_connections: AtomicU64,
+    /// Statements that the thread took up which writes for many clients.
+    pub written_for: AtomicU64,
+    /// Of these, those that had to wait, for a lock or for the client to read, and got a thread of their own.
+    pub set_aside: AtomicU64,
     commands: [AtomicU64; COMMANDS.len()],
 }
 
@@ -81,6 +85,8 @@ impl Default for Counters {
             questions: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             max_used_connections: AtomicU64::new(0),
+            written_for: AtomicU64::new(0),
+            set_aside: AtomicU64::new(0),
             commands: [const { AtomicU64::new(0) }; COMMANDS.len()],
         }
     }
@@ -120,6 +126,8 @@ impl Counters {
         let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         vec![
             ("Connections".to_owned(), number(&self.connections)),
+            ("Evensum_scribe_set_aside".to_owned(), number(&self.set_aside)),
+            ("Evensum_scribe_statements".to_owned(), number(&self.written_for)),
             ("Max_used_connections".to_owned(), number(&self.max_used_connections)),
             ("Uptime".to_owned(), self.uptime()),
         ]

@@ -45,12 +45,15 @@ impl Session {
 
     /// How long the session waits for tables that others hold.
     pub(super) fn table_wait(&self) -> Duration {
+        if self.hurried {
+            return Duration::ZERO;
+        }
         Duration::from_secs(self.variables.number("lock_wait_timeout").max(1))
     }
 
     /// Leave to write, for one statement or one commit.
     pub(super) fn leave_to_write(&self, state: &State) -> Result<Pass, SqlError> {
-        self.leave(matches!(state.mode, Mode::Writing(_)))
+        self.leave(is_the_writer(state))
     }
 
     /// Leave to write without a transaction of the session's own.
@@ -63,12 +66,18 @@ impl Session {
     }
 
     /// Leave to apply a transaction of another node.
-    pub(super) fn leave_to_apply(&self) -> Result<Pass, SqlError> {
-        self.engine.store.read_lock.pass(false, APPLIER_WAIT, self.desk.stopped())
+    pub(super) fn leave_to_apply(&self, state: &State) -> Result<Pass, SqlError> {
+        self.engine.store.read_lock.pass(is_the_writer(state), APPLIER_WAIT, self.desk.stopped())
     }
 
     /// Leave to commit what is open, if anything was written; else none is needed.
     pub(super) fn leave_to_commit(&self, state: &State) -> Result<Option<Pass>, SqlError> {
         if state.has_written() { self.leave_to_write(state).map(Some) } else { Ok(None) }
     }
+}
+
+/// Whether it has the turn to write, or is given it by the session before, whose leave lasts as long.
+fn is_the_writer(state: &State) -> bool {
+    let given = state.relay.as_ref().is_some_and(|relay| relay.ticket.is_some());
+    given || matches!(state.mode, Mode::Writing(_))
 }

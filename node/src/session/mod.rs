@@ -7,6 +7,7 @@ mod accounts;
 mod apply;
 mod control;
 mod counters;
+pub mod errand;
 mod explain;
 mod extent;
 mod flush;
@@ -38,6 +39,7 @@ use database::Gtid;
 use rusqlite::Connection;
 use rusqlite::types::Value as Stored;
 
+use self::errand::{Errand, Leaves};
 use self::prepared::PreparedStatement;
 use self::transaction::{Desk, Mode};
 use self::variables::{GlobalVariables, MoreVariables, Variables};
@@ -217,6 +219,12 @@ pub struct Session {
     table_lock: Option<TableLock>,
     /// What it meets of others' locks.
     meets: table_locks::Meets,
+    /// When it may leave a statement with another thread.
+    leaves: Leaves,
+    /// What it has left.
+    errand: Option<Errand>,
+    /// Whether it must not wait for long.
+    hurried: bool,
 }
 
 impl Session {
@@ -257,6 +265,9 @@ impl Session {
             counters: Counters::default(),
             table_lock: None,
             meets: table_locks::Meets::default(),
+            leaves: Leaves::Never,
+            errand: None,
+            hurried: false,
         })
     }
 
@@ -280,6 +291,9 @@ impl Session {
 
     /// After a statement: no stop is due any more, and an error waits for SHOW WARNINGS.
     fn ended(&mut self, outcome: &Result<(), ExecError>) {
+        if self.errand.is_some() {
+            return; // it has not begun
+        }
         self.ready();
         if let Err(ExecError::Sql(error)) = outcome {
             self.keep_warnings(Vec::new());

@@ -114,7 +114,7 @@ impl Session {
         match parsed.filter(|parsed| !is_administration(parsed)) {
             Some(parsed) => {
                 self.count(&parsed);
-                self.run_statement(&parsed, &sql, params, sink)
+                self.leave_or_run(&parsed, &sql, (params, true), sink)
             }
             None => self.run_text(sql.as_bytes(), params, sink),
         }

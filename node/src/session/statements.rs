@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use sqlparser::ast::Statement;
 
 use super::accounts::is_about_accounts;
+use super::errand::HURRY;
 use super::logging;
 use super::maintenance::maintains;
 use super::readings::waits_or_commits;
@@ -60,7 +61,7 @@ impl Session {
         let seconds = |name| Duration::from_secs(self.variables.number(name).max(1));
         let wait = seconds("innodb_lock_wait_timeout");
         Patience {
-            wait,
+            wait: if self.hurried { wait.min(HURRY) } else { wait },
             lease: wait.min(seconds("global.innodb_lock_wait_timeout")),
             ahead: false,
             extent: Extent::Unknown,
@@ -138,8 +139,8 @@ impl Session {
                 Err(SqlError::unsupported(words[0]).into())
             }
             _ => {
-                let statement = text.statement()?;
-                self.run_statement(&statement, raw, params, sink)
+                let statement = Arc::new(text.statement()?);
+                self.leave_or_run(&statement, raw, (params, false), sink)
             }
         }
     }

@@ -252,7 +252,7 @@ impl Session {
         let wait = if already || !patient { patience.wait } else { self.table_wait() };
         let deadline = Instant::now() + wait;
         loop {
-            let leave = if patient { self.leave_to_write(state) } else { self.leave_to_apply() }?;
+            let leave = if patient { self.leave_to_write(state) } else { self.leave_to_apply(state) }?;
             desk.write(state, patience)?;
             if !self.engine.store.table_locks.forbid(self.table_lock.as_ref(), targets) {
                 return Ok(leave);

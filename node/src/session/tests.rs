@@ -19,6 +19,7 @@ use crate::storage::{Store, StoreOptions, Synchronous};
 
 mod clauses;
 mod depth;
+mod errands;
 mod formats;
 mod groups;
 mod keys;

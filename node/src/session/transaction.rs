@@ -24,6 +24,8 @@ use crate::SqlError;
 use crate::sql::pending::{Changes, Mark, Pending};
 use crate::storage::Store;
 use crate::storage::pen::{self, Group};
+use crate::storage::read_lock::Pass;
+use crate::storage::relay::Relay;
 use crate::storage::writer_lock::{Extent, Holder, deadlock};
 
 /// What SQLite's transaction is.
@@ -57,6 +59,8 @@ pub struct State {
     group: Option<Group>,
     /// How much the transaction was to write, if it is the writer.
     extent: Extent,
+    /// The turn to write as it comes from the session before and goes to the next, where one thread writes for many.
+    pub relay: Option<Relay>,
     /// What SQLite's transaction is.
     pub mode: Mode,
     /// Whether the client began a transaction in so many words.
@@ -96,6 +100,7 @@ impl Desk {
             own: None,
             group: None,
             extent: Extent::Unknown,
+            relay: None,
             mode: Mode::Idle,
             begun: false,
             read_only: false,
@@ -181,9 +186,11 @@ impl Desk {
         {
             log.touched(&state.conn, touched)?;
         }
-        self.told.store(self.hand_in(state)?, Ordering::Relaxed);
-        if pending.is_some() {
-            log.committed();
+        if let Some(commit) = self.hand_in(state)? {
+            self.told.store(commit, Ordering::Relaxed);
+            if pending.is_some() {
+                log.committed();
+            }
         }
         Ok(())
     }
@@ -272,6 +279,17 @@ impl State {
     #[must_use]
     pub fn has_written(&self) -> bool {
         matches!(self.mode, Mode::Writing(_)) && self.conn.total_changes() != self.count_before
+    }
+
+    /// Leave to write lasts until what was written is committed. True if that is not done yet.
+    pub fn keep_leave(&mut self, leave: Pass) -> bool {
+        match self.relay.as_mut().filter(|relay| relay.fate.is_some()) {
+            Some(relay) => {
+                relay.leave = Some(leave);
+                true
+            }
+            None => false,
+        }
     }
 
     /// Whether the client has still to end a transaction that was rolled back without its doing.

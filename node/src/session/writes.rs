@@ -57,13 +57,14 @@ impl Session {
             false => Extent::Unknown,
         };
         let patience = Patience { extent, ..self.lock_wait() };
-        let _leave = self.write_tables(&desk, &mut state, &|| targets.clone(), patience)?;
+        let leave = self.write_tables(&desk, &mut state, &|| targets.clone(), patience)?;
         let logged = self.variables.is_on("sql_log_bin");
         let result = self
             .refuse_unsafe(&state, statement)
             .and_then(|()| self.write_rows(&mut state, statement, (&self.database, params, logged), speech));
         let closed = self.close(&desk, &mut state, result.is_ok());
         self.next_read_only = false;
+        state.keep_leave(leave);
         closed?;
         let outcome = result?;
         if outcome.last_insert_id.is_some() {
@@ -82,7 +83,7 @@ impl Session {
     }
 
     /// The definition of the one table that is written, as it was read last.
-    fn known(&self, targets: &[Target]) -> Option<Arc<TableDef>> {
+    pub(super) fn known(&self, targets: &[Target]) -> Option<Arc<TableDef>> {
         match targets {
             [(database, Some(table))] => self.engine.store.known_table(database, table),
             _ => None,

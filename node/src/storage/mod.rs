@@ -10,6 +10,7 @@ pub mod disk;
 pub mod keeper;
 pub mod pen;
 pub mod read_lock;
+pub mod relay;
 mod resort;
 pub mod rows;
 pub mod table_locks;
@@ -157,6 +158,14 @@ impl Store {
     /// The connection that writes, for who has the writer lock; he puts it back, or hands it on.
     pub fn take_pen(&self) -> Result<Pen, SqlError> {
         self.pen.take().map_or_else(|| self.connect_session().map(Pen::new), Ok)
+    }
+
+    /// Lays the pen down with nothing of one's own to commit. What others have handed in is committed, and they are told; an error if it
+    /// could not be.
+    pub fn lay_down(&self, mut pen: Pen) -> Result<(), SqlError> {
+        let committed = if pen.group.is_some() { pen.commit(&self.disk).map(drop) } else { Ok(()) };
+        self.pen.put(pen);
+        committed
     }
 
     /// A table's definition as it was read last; it may have changed since.

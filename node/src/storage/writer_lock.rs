@@ -26,7 +26,6 @@ const WATCH: Duration = Duration::from_millis(100);
 
 /// So long the first of the queue stays awake, which is time that others lose where they have something to do.
 const AWAKE: Duration = Duration::from_micros(100);
-
 /// So many turns replication has in a row while a client waits. Enough for rings of five that are written to everywhere.
 const AHEAD_IN_A_ROW: u32 = 4;
 
@@ -85,7 +84,14 @@ struct Held {
     ticket: u64,
     since: Instant,
     lease: Duration,
+    extent: Extent,
     holder: Arc<dyn Holder>,
+}
+
+impl Held {
+    fn new(ticket: u64, holder: Arc<dyn Holder>, patience: Patience) -> Held {
+        Held { ticket, since: Instant::now(), lease: patience.lease, extent: patience.extent, holder }
+    }
 }
 
 /// What wakes one who waits and nobody else.
@@ -118,7 +124,7 @@ struct Waiting {
 
 impl Waiting {
     fn held(self) -> Held {
-        Held { ticket: self.ticket, since: Instant::now(), lease: self.patience.lease, holder: self.holder }
+        Held::new(self.ticket, self.holder, self.patience)
     }
 }
 
@@ -203,12 +209,12 @@ impl WriterLock {
 
     /// Waits for the lock.
     pub fn acquire(&self, holder: Arc<dyn Holder>, patience: Patience) -> Result<u64, SqlError> {
-        let Patience { wait: timeout, lease, ahead, .. } = patience;
+        let Patience { wait: timeout, ahead, .. } = patience;
         let mut state = self.state();
         state.next += 1;
         let ticket = state.next;
         if state.held.is_none() && state.queue.is_empty() {
-            return Ok(state.grant(Held { ticket, since: Instant::now(), lease, holder }, ahead));
+            return Ok(state.grant(Held::new(ticket, holder, patience), ahead));
         }
         let started = Instant::now();
         let called = Arc::<Call>::default();
@@ -269,6 +275,32 @@ impl WriterLock {
         self.state().queue.front().is_some_and(|first| first.patience.extent.is_short())
     }
 
+    /// Whether others wait; of replication alone, whether that comes next.
+    pub fn others_wait(&self, replication_alone: bool) -> bool {
+        self.state().queue.front().is_some_and(|first| first.patience.ahead || !replication_alone)
+    }
+
+    /// Whether somebody has the lock whose transaction is short, so that it moves on soon.
+    pub fn is_moving(&self) -> bool {
+        self.state().held.as_ref().is_some_and(|held| held.extent.is_short())
+    }
+
+    /// The lock stays where it is, and is now held for somebody else. False if it is not held with this ticket.
+    pub fn take_over(&self, ticket: u64, holder: Arc<dyn Holder>, patience: Patience) -> bool {
+        let mut state = self.state();
+        let before = match state.is_held_by(ticket) {
+            true => state.held.replace(Held::new(ticket, holder, patience)),
+            false => None,
+        };
+        drop(state);
+        before.is_some()
+    }
+
+    /// Whether the lock is held with this ticket.
+    pub fn is_held_by(&self, ticket: u64) -> bool {
+        self.state().is_held_by(ticket)
+    }
+
     /// Hands the lock to the next in the queue if that one takes over a transaction that is open. There is no moment at which nobody has it.
     pub fn hand_on(&self, ticket: u64) -> bool {
         let state = self.state();
@@ -308,6 +340,14 @@ impl WriterLock {
 pub struct Turn<'l> {
     lock: &'l WriterLock,
     ticket: u64,
+}
+
+impl Turn<'_> {
+    /// The turn goes on; who takes the ticket has to end it.
+    #[must_use]
+    pub fn keep(self) -> u64 {
+        std::mem::ManuallyDrop::new(self).ticket
+    }
 }
 
 impl Drop for Turn<'_> {

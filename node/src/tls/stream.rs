@@ -1,6 +1,6 @@
 //! A connection that can become an encrypted one on its way.
 //!
-//! The two halves of the protocol (a reader and a writer) each hold a [`Stream`] of the same connection. They are used by one
+//! The two halves of the protocol (a reader and a writer) each hold a [`Stream`] of the same connection. An encrypted one is used by one
 //! thread, in turn, so the state of TLS that they share behind a mutex is never waited for. Whoever wants to end the
 //! connection from outside closes its socket, which wakes a read or a write in either form.
 //!

@@ -139,6 +139,11 @@ impl Client {
         self.command(&payload)
     }
 
+    /// Another handle of the connection.
+    pub fn stream(&self) -> TcpStream {
+        self.writer.inner().try_clone().unwrap()
+    }
+
     /// Runs statements that have to succeed.
     pub fn run(&mut self, statements: &[&str]) {
         for sql in statements {

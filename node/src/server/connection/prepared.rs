@@ -17,7 +17,7 @@ use std::net::TcpStream;
 /// The most prepared statements of one client.
 const MAX_PREPARED: usize = 16_382;
 
-impl Client<'_> {
+impl Client {
     pub(super) fn prepare(&mut self, text: &[u8]) -> io::Result<()> {
         let statements = split::statements(text);
         let [statement] = statements[..] else {
@@ -77,6 +77,7 @@ impl Client<'_> {
         };
         self.session.ready();
         self.does("Execute", "executing", b"");
+        self.may_leave(true);
         let mut result = ResultWriter::new(&mut self.packets, true, false);
         let outcome = self.session.execute_prepared(id, &values, &mut result);
         self.ended(outcome)?;

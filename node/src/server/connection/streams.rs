@@ -13,7 +13,7 @@ use crate::replication::dump;
 use rusqlite::Connection;
 use std::io;
 
-impl Client<'_> {
+impl Client {
     /// A connection of its own to the node's file, for who has one of these privileges. None if the client was told why not.
     fn reads_file(&mut self, privileges: &[Privilege]) -> io::Result<Option<Connection>> {
         let allowed = self.session.rights().any(privileges);

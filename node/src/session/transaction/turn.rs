@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use super::{Desk, Mode, State};
 use crate::SqlError;
 use crate::storage::pen::{self, Pen};
+use crate::storage::relay::Relay;
 use crate::storage::writer_lock::{Holder, Patience, deadlock};
 
 /// How many steps of SQLite's machine go by between two looks at the mark that stops a statement.
@@ -29,7 +30,11 @@ impl Desk {
             state.mode = Mode::Idle;
         }
         let holder: Arc<dyn Holder> = Arc::<Desk>::clone(self);
-        let ticket = self.store.writer.acquire(holder, patience)?;
+        let kept = state.relay.as_mut().and_then(|relay| relay.ticket.take());
+        let ticket = match kept {
+            Some(ticket) if self.store.writer.take_over(ticket, Arc::clone(&holder), patience) => ticket,
+            _ => self.store.writer.acquire(holder, patience)?,
+        };
         let pen = match self.store.take_pen() {
             Ok(pen) => pen,
             Err(error) => {
@@ -78,10 +83,8 @@ impl Desk {
     /// Ends the turn to write with nothing of its own to commit.
     pub(super) fn put_down(&self, state: &mut State, ticket: u64) -> Result<(), SqlError> {
         let _turn = self.store.writer.turn_of(ticket);
-        let Some(mut pen) = self.take_out(state) else { return Ok(()) };
-        let committed = if pen.group.is_some() { pen.commit(&self.store.disk).map(drop) } else { Ok(()) };
-        self.store.pen.put(pen);
-        committed.map_err(|_| deadlock())
+        let Some(pen) = self.take_out(state) else { return Ok(()) };
+        self.store.lay_down(pen).map_err(|_| deadlock())
     }
 
     /// From now on a stop does not end what runs on the pen: it comes late, and others have a part in what follows.
@@ -110,26 +113,36 @@ impl Desk {
         if self.store.writer.hand_on(ticket) { None } else { self.store.pen.take() }
     }
 
-    /// Has what the session wrote committed: with those before and behind it if all are short. Gives the commit's number.
-    pub(super) fn hand_in(&self, state: &mut State) -> Result<u64, SqlError> {
+    /// Has what the session wrote committed: with those before and behind it if all are short. Gives the commit's number; none where the turn
+    /// goes on in the same thread, which waits for all of them together.
+    pub(super) fn hand_in(&self, state: &mut State) -> Result<Option<u64>, SqlError> {
         let Mode::Writing(ticket) = state.mode else { return Err(deadlock()) };
         let short = state.extent.is_short();
-        let _turn = self.store.writer.turn_of(ticket);
+        let turn = self.store.writer.turn_of(ticket);
         let Some(mut pen) = self.take_out(state) else { return Err(deadlock()) };
+        let writer = &self.store.writer;
+        let goes_on = |relay: &&mut Relay| relay.more && !writer.others_wait(!relay.gives_way);
+        let relay = state.relay.as_mut().filter(goes_on);
         // what cannot be handed in is committed here
         if short
             && pen.takes_more()
-            && self.store.writer.next_is_short()
+            && (relay.is_some() || self.store.writer.next_is_short())
             && let Ok(fate) = pen.hand_in()
         {
+            if let Some(relay) = relay {
+                self.store.pen.put(pen);
+                relay.ticket = Some(turn.keep());
+                relay.fate = Some(fate);
+                return Ok(None);
+            }
             match self.hand_on(pen, ticket) {
-                None => return fate.wait(),
+                None => return fate.wait().map(Some),
                 Some(back) => pen = back,
             }
         }
         let outcome = pen.commit(&self.store.disk);
         self.store.pen.put(pen);
-        outcome
+        outcome.map(Some)
     }
 }
 
