@@ -17,6 +17,8 @@ use crate::server::{Server, Shared};
 use crate::session::{Engine, Log, Session};
 use crate::storage::disk::{Disk, SyncLog};
 use crate::storage::keeper::Keeper;
+use crate::storage::pen::Fate;
+use crate::storage::relay::Kept;
 use crate::storage::writer_lock::{Extent, Patience, Unmoved};
 use crate::storage::{Store, StoreOptions, Synchronous};
 use crate::{Config, SqlError, live, tls};
@@ -243,7 +245,8 @@ fn assemble(
                 let engine = late.get().and_then(Weak::upgrade);
                 let engine = engine.ok_or_else(|| SqlError::internal("the node is about to end"))?;
                 let session = Session::new(engine, 0, "system user".to_owned(), false)?;
-                Ok(Box::new(session.passing_over(errors.clone())))
+                let session = session.passing_over(errors.clone());
+                Ok(Box::new(Applying { kept: session.kept(), session, left: Vec::new() }))
             }
         }),
         skip_errors: config.slave_skip_errors.clone(),
@@ -301,17 +304,38 @@ impl Log for Binlog {
     }
 }
 
-impl Apply for Session {
+/// The session of an applier, and the turn that it keeps during a run.
+struct Applying {
+    session: Session,
+    kept: Kept,
+    left: Vec<Arc<Fate>>,
+}
+
+impl Apply for Applying {
     fn apply(&mut self, transaction: &Transaction, note: Note<'_>) -> Result<(), SqlError> {
-        Session::apply(self, transaction, note)
+        self.session.apply(transaction, note)
+    }
+
+    fn join(&mut self, transaction: &Transaction, note: Note<'_>, more: bool) -> Result<bool, SqlError> {
+        let fate = self.session.apply_in_turn(transaction, note, &mut self.kept, more)?;
+        let is_left = fate.is_some();
+        self.left.extend(fate);
+        Ok(is_left)
+    }
+
+    fn end_run(&mut self) -> Result<(), SqlError> {
+        self.kept.end();
+        let decided = self.left.drain(..).try_for_each(|fate| fate.wait().map(drop));
+        self.session.applied();
+        decided
     }
 
     fn settle(&mut self) -> Result<(), SqlError> {
-        Session::settle(self)
+        self.session.settle()
     }
 
     fn stopper(&self) -> Interrupt {
-        let stopper = Session::stopper(self);
+        let stopper = self.session.stopper();
         Box::new(move || stopper.stop())
     }
 }

@@ -12,6 +12,9 @@
 //! A transaction that is skipped on the administrator's word is applied as an empty one: so it counts as executed,
 //! does not come back, and is skipped behind this node too, as in MySQL.
 
+mod runs;
+
+use self::runs::Runs;
 use super::gtids::{self, EXECUTED};
 use super::link::{Apply, LastError, Link, applied_place, note_place};
 use super::now_ms;
@@ -74,6 +77,7 @@ fn apply_all(link: &Link) -> Result<(), SqlError> {
 }
 
 fn go_on(applier: &mut Applier, link: &Link) -> Result<(), SqlError> {
+    applier.runs.allowed = true;
     while !link.applier_stops() && !applier.is_reached(link)? {
         let now = now_ms();
         match applier.step(link, now)? {
@@ -115,6 +119,7 @@ pub struct Applier {
     batch: VecDeque<Waiting>,
     trying: Option<Trying>,
     kept: Kept,
+    runs: Runs,
 }
 
 /// What is applied and still in the relay log.
@@ -154,6 +159,7 @@ impl Applier {
             batch: VecDeque::new(),
             trying: None,
             kept: Kept::default(),
+            runs: Runs::default(),
         })
     }
 
@@ -162,6 +168,9 @@ impl Applier {
         if self.batch.is_empty() {
             self.batch = link.relay.next(self.after)?.into();
             self.discard(link)?;
+        }
+        if self.join(link, now_ms)? {
+            return Ok(Stepped::Applied);
         }
         let Some(waiting) = self.batch.pop_front() else { return Ok(Stepped::Idle) };
         let due = due(link, &waiting, &self.jitter);
@@ -173,12 +182,18 @@ impl Applier {
             self.batch.push_front(waiting);
             return Ok(stepped);
         }
+        self.passed(link, &waiting);
+        Ok(stepped)
+    }
+
+    /// A transaction is behind the applier.
+    fn passed(&mut self, link: &Link, waiting: &Waiting) {
+        self.runs.alone = self.runs.alone.saturating_sub(1);
         self.after = waiting.n;
         self.kept.rows += 1;
         self.kept.bytes += waiting.record.payload.len() as u64;
         link.relay.taken(waiting.n);
         link.update(|state| state.applied = Some(waiting.record.end()));
-        Ok(stepped)
     }
 
     /// Discards what is applied, when there is time for it or it is much. The relay log must not be ahead of the node's file
@@ -192,6 +207,7 @@ impl Applier {
 
     /// Discards all that is applied.
     pub fn clear(&mut self, link: &Link) -> Result<(), SqlError> {
+        self.end_run(link);
         self.session.settle()?;
         link.relay.discard_taken()?;
         self.kept = Kept { idle: self.kept.idle, ..Kept::default() };

@@ -17,6 +17,8 @@ use crate::SqlError;
 use crate::change::{Body, Change, Part, Transaction};
 use crate::sql::parse::Text;
 use crate::sql::targets::targets;
+use crate::storage::pen::Fate;
+use crate::storage::relay::{Kept, Relay};
 use crate::storage::rows::RowWriter;
 use crate::storage::table_locks::Target;
 use crate::storage::writer_lock::{Patience, deadlock};
@@ -34,7 +36,7 @@ impl Session {
         desk.rollback(&mut state);
         let patience =
             Patience { ahead: true, extent: extent_of_body(&transaction.body), ..self.lock_wait() };
-        let _leave = self.write_tables(&desk, &mut state, &|| targets_of(&transaction.body), patience)?;
+        let leave = self.write_tables(&desk, &mut state, &|| targets_of(&transaction.body), patience)?;
         let result = self.apply_in(&mut state, transaction).and_then(|applied| {
             still_open(&state)?;
             let gtid = Some(transaction.gtid.clone());
@@ -51,6 +53,9 @@ impl Session {
         match result {
             Ok(()) => {
                 desk.commit(&mut state, self.engine.log.as_ref(), self.engine.server_id)?;
+                if state.keep_leave(leave) {
+                    return Ok(());
+                }
                 self.engine.log.committed();
                 if let Body::Statement { sql, .. } = &transaction.body
                     && is_about_accounts(&Text::new(sql.as_bytes())?)
@@ -61,6 +66,31 @@ impl Session {
             }
             Err(error) => desk.undo(&mut state).and(Err(error)),
         }
+    }
+
+    /// Applies a transaction in a hurry, in the turn that `kept` may have from the one before. If there are `more`, and nobody else waits
+    /// for the turn, it is left to the next one; then what becomes of this one is decided with the common commit.
+    pub fn apply_in_turn(
+        &mut self,
+        transaction: &Transaction,
+        bookkeeping: &dyn Fn(&Connection) -> Result<(), SqlError>,
+        kept: &mut Kept,
+        more: bool,
+    ) -> Result<Option<Arc<Fate>>, SqlError> {
+        let relay = Relay { gives_way: true, ..kept.relay(more) };
+        let (outcome, fate) = self.in_turn(relay, kept, |session| session.apply(transaction, bookkeeping));
+        outcome.map(|()| fate)
+    }
+
+    /// What was left to be committed is: those who wait for more in the log look again.
+    pub fn applied(&self) {
+        self.engine.log.committed();
+    }
+
+    /// Where turns are kept.
+    #[must_use]
+    pub fn kept(&self) -> Kept {
+        Kept::new(Arc::clone(&self.engine.store))
     }
 
     /// Waits until everything that is committed is on the disk, whatever the durability.

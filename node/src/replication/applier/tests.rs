@@ -18,11 +18,63 @@ struct Applying {
     failures: Arc<Mutex<VecDeque<SqlError>>>,
     /// Whether it was asked to end what it does.
     asked: Arc<AtomicBool>,
+    runs: Arc<Common>,
+    /// What became of the run that was ended last.
+    ended: Result<(), SqlError>,
+}
+
+/// How runs go.
+#[derive(Default)]
+struct Common {
+    /// Whether transactions join runs, but for this one.
+    all_but: AtomicU64,
+    /// So many common commits fail.
+    fail: AtomicU64,
+    /// So many succeed.
+    commits: AtomicU64,
+}
+
+impl Applying {
+    fn commit_run(&mut self) -> Result<(), SqlError> {
+        if self.conn.is_autocommit() {
+            return Ok(());
+        }
+        let fails = self.runs.fail.load(Ordering::SeqCst);
+        if fails > 0 {
+            self.runs.fail.store(fails - 1, Ordering::SeqCst);
+            self.conn.execute_batch("ROLLBACK").unwrap();
+            self.ended = Err(SqlError::new(1213, "40001", "Deadlock found"));
+        } else {
+            self.conn.execute_batch("COMMIT").unwrap();
+            self.runs.commits.fetch_add(1, Ordering::SeqCst);
+        }
+        self.ended.clone()
+    }
 }
 
 impl Apply for Applying {
     fn settle(&mut self) -> Result<(), SqlError> {
         Ok(())
+    }
+
+    fn join(&mut self, transaction: &Transaction, note: Note<'_>, more: bool) -> Result<bool, SqlError> {
+        let all_but = self.runs.all_but.load(Ordering::SeqCst);
+        if all_but == 0 || all_but == transaction.gtid.sequence {
+            self.commit_run()?;
+            return Err(SqlError::new(1205, "HY000", "Lock wait timeout exceeded"));
+        }
+        if self.conn.is_autocommit() {
+            self.conn.execute_batch("BEGIN IMMEDIATE").unwrap();
+        }
+        let Transaction { gtid, server_id, committed_at_ms, body } = transaction;
+        self.log.append(&self.conn, Some(gtid.clone()), *server_id, *committed_at_ms, body)?;
+        note(&self.conn)?;
+        if more { Ok(true) } else { self.commit_run().map(|()| false) }
+    }
+
+    fn end_run(&mut self) -> Result<(), SqlError> {
+        let _ = self.commit_run();
+        std::mem::replace(&mut self.ended, Ok(()))
     }
 
     fn stopper(&self) -> Interrupt {
@@ -57,6 +109,7 @@ struct Bench {
     file: PathBuf,
     link: Arc<Link>,
     failures: Arc<Mutex<VecDeque<SqlError>>>,
+    runs: Arc<Common>,
 }
 
 fn connect(file: &Path) -> Connection {
@@ -76,6 +129,7 @@ fn bench_with(base: &str, skip_errors: Vec<u16>) -> Bench {
     let log = Arc::new(Binlog::open(&conn, base, 1 << 30).unwrap());
     create_places(&conn).unwrap();
     let failures = Arc::new(Mutex::new(VecDeque::new()));
+    let runs = Arc::<Common>::default();
     let context = Arc::new(Context {
         server_id: 2,
         log: Arc::clone(&log),
@@ -84,10 +138,11 @@ fn bench_with(base: &str, skip_errors: Vec<u16>) -> Bench {
             move || Ok(connect(&file))
         }),
         applies: Box::new({
-            let (file, failures) = (file.clone(), Arc::clone(&failures));
+            let (file, failures, runs) = (file.clone(), Arc::clone(&failures), Arc::clone(&runs));
             move || {
-                let (log, failures) = (Arc::clone(&log), Arc::clone(&failures));
-                Ok(Box::new(Applying { conn: connect(&file), log, failures, asked: Arc::default() }))
+                let (log, failures, runs) = (Arc::clone(&log), Arc::clone(&failures), Arc::clone(&runs));
+                let (conn, asked) = (connect(&file), Arc::default());
+                Ok(Box::new(Applying { conn, log, failures, asked, runs, ended: Ok(()) }))
             }
         }),
         skip_errors,
@@ -101,7 +156,7 @@ fn bench_with(base: &str, skip_errors: Vec<u16>) -> Bench {
     });
     let relay = RelayLog::open(&dir.path().join("relay.sqlite"), 1 << 20, 0).unwrap();
     let link = Link::new("", context, relay, Settings::default()).unwrap();
-    Bench { _dir: dir, file, link, failures }
+    Bench { _dir: dir, file, link, failures, runs }
 }
 
 fn insert(n: u64) -> (u64, Record) {
@@ -283,4 +338,58 @@ fn what_the_counter_skips_is_counted_when_it_is_done() {
     assert_eq!(bench.link.state().skip_counter, 0);
     assert_eq!(applier.step(&bench.link, now_ms()), Ok(Stepped::Applied));
     assert_eq!(bench.logged()[0], Body::Rows(vec![]));
+}
+
+/// Ten transactions that may share a commit, but for this one; how many common commits there were in the end.
+fn in_runs(bench: &Bench, all_but: u64, end: impl Fn(&Bench) -> bool) -> u64 {
+    bench.runs.all_but.store(all_but, Ordering::SeqCst);
+    bench.receive(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    bench.link.start_applier().unwrap();
+    bench.wait(end);
+    bench.link.stop_applier();
+    bench.runs.commits.load(Ordering::SeqCst)
+}
+
+fn place(bench: &Bench) -> u64 {
+    let kept = applied_place(&connect(&bench.file), "", 0).unwrap().unwrap();
+    assert_eq!(bench.link.state().applied, Some(kept));
+    kept.pos
+}
+
+#[test]
+fn what_waits_shares_a_commit() {
+    let bench = bench(vec![]);
+    assert_eq!(in_runs(&bench, u64::MAX, |bench| bench.link.relay.is_drained()), 1);
+    assert_eq!((bench.executed(), place(&bench)), ("source:1-10".to_owned(), 1_100));
+}
+
+#[test]
+fn what_does_not_go_through_is_dealt_with_by_itself_behind_those_before_it() {
+    let bench = bench(vec![]);
+    bench.fail(duplicate(), 1);
+    let stops = |bench: &Bench| bench.link.state().apply_error.code == 1062 && !bench.link.state().applying;
+    assert_eq!(in_runs(&bench, 5, stops), 1);
+    assert_eq!((bench.executed(), place(&bench)), ("source:1-4".to_owned(), 500));
+    bench.link.start_applier().unwrap();
+    bench.wait(|bench| bench.executed() == "source:1-10");
+    bench.link.stop_applier();
+    assert_eq!(place(&bench), 1_100);
+}
+
+#[test]
+fn a_run_whose_commit_fails_is_applied_one_by_one() {
+    let bench = bench(vec![]);
+    bench.runs.fail.store(1, Ordering::SeqCst);
+    assert_eq!(in_runs(&bench, u64::MAX, |bench| bench.link.relay.is_drained()), 0);
+    assert_eq!((bench.executed(), place(&bench)), ("source:1-10".to_owned(), 1_100));
+    assert_eq!(bench.logged().len(), 10);
+}
+
+#[test]
+fn a_skip_that_is_asked_for_is_not_lost_in_a_run() {
+    let bench = bench(vec![]);
+    bench.link.update(|state| state.skip_counter = 2);
+    assert_eq!(in_runs(&bench, u64::MAX, |bench| bench.link.relay.is_drained()), 1);
+    let empty = bench.logged().iter().filter(|body| **body == Body::Rows(vec![])).count();
+    assert_eq!((bench.executed(), empty), ("source:1-10".to_owned(), 2));
 }

@@ -21,6 +21,11 @@ pub type Note<'a> = &'a dyn Fn(&Connection) -> Result<(), SqlError>;
 pub trait Apply: Send {
     /// Applies a transaction, logs it, writes the note, and commits: all or nothing.
     fn apply(&mut self, transaction: &Transaction, note: Note<'_>) -> Result<(), SqlError>;
+    /// The same in a run of transactions that share a commit, and in a hurry. If there are `more` this one may be left for the common commit:
+    /// then it gives true, and [`Apply::end_run`] tells what has become of it, at the latest. An error is about this one alone.
+    fn join(&mut self, transaction: &Transaction, note: Note<'_>, more: bool) -> Result<bool, SqlError>;
+    /// Commits what was left. An error if nothing of what was left has come to be.
+    fn end_run(&mut self) -> Result<(), SqlError>;
     /// Waits until what was applied is on the disk.
     fn settle(&mut self) -> Result<(), SqlError>;
     /// What ends [`Apply::apply`] from another thread, with an error that passes.
