@@ -7,7 +7,7 @@
 //! the source thought) is overwritten silently, as there.
 //!
 //! [`Applier::step`] does all that and knows no thread and no clock: it is told the time and says until when there is nothing
-//! to do. [`run`] is the loop that sleeps. A step either ends with its transaction or leaves it for the next step to try again.
+//! to do. [`run`] is the loop that sleeps. A step either ends with its transaction or leaves it for the next step to try again; in a run ([`runs`]) transactions end together.
 //!
 //! A transaction that is skipped on the administrator's word is applied as an empty one: so it counts as executed,
 //! does not come back, and is skipped behind this node too, as in MySQL.
@@ -95,7 +95,7 @@ fn go_on(applier: &mut Applier, link: &Link) -> Result<(), SqlError> {
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stepped {
-    /// It applied a transaction.
+    /// It applied a transaction; in a run, one that is committed with those that follow.
     Applied,
     /// It wrote an empty transaction instead of one, on the administrator's word.
     Skipped,
@@ -169,7 +169,7 @@ impl Applier {
             self.batch = link.relay.next(self.after)?.into();
             self.discard(link)?;
         }
-        if self.join(link, now_ms)? {
+        if self.join(link, now_ms) {
             return Ok(Stepped::Applied);
         }
         let Some(waiting) = self.batch.pop_front() else { return Ok(Stepped::Idle) };

@@ -152,7 +152,9 @@ impl Work {
             // the turn is with somebody who takes his time: each waits for it by himself
             (0..others).map_while(|_| self.lies_here()).for_each(wait_elsewhere);
         }
-        done.into_iter().for_each(|(job, ran)| answer(job, ran));
+        for (job, ran) in done {
+            let _ = catch_unwind(AssertUnwindSafe(|| answer(job, ran)));
+        }
     }
 
     fn lies_here(&self) -> Option<Job> {

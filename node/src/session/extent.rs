@@ -45,6 +45,12 @@ pub(super) fn extent_of_body(body: &Body) -> Extent {
     }
 }
 
+/// Whether a transaction of another node is short.
+#[must_use]
+pub fn is_short(body: &Body) -> bool {
+    extent_of_body(body).is_short()
+}
+
 /// How many rows of plain values are given; none if they are not plain.
 fn rows_of(insert: &Insert) -> Option<usize> {
     let rows = match insert.source.as_deref().map(|source| source.body.as_ref()) {

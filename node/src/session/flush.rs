@@ -67,7 +67,8 @@ impl Session {
 
     /// Leave to apply a transaction of another node.
     pub(super) fn leave_to_apply(&self, state: &State) -> Result<Pass, SqlError> {
-        self.engine.store.read_lock.pass(is_the_writer(state), APPLIER_WAIT, self.desk.stopped())
+        let wait = if self.hurried { Duration::ZERO } else { APPLIER_WAIT };
+        self.engine.store.read_lock.pass(is_the_writer(state), wait, self.desk.stopped())
     }
 
     /// Leave to commit what is open, if anything was written; else none is needed.

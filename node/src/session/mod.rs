@@ -58,6 +58,7 @@ use crate::storage::table_locks::TableLock;
 use crate::tls::Agreed;
 
 pub use self::counters::Counters;
+pub use self::extent::is_short;
 pub use self::logging::ON_QUERY;
 pub use self::prepared::Prepared;
 

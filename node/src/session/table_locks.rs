@@ -249,7 +249,12 @@ impl Session {
     ) -> Result<Pass, SqlError> {
         let patient = !patience.ahead;
         let already = matches!(state.mode, Mode::Writing(_));
-        let wait = if already || !patient { patience.wait } else { self.table_wait() };
+        let wait = match () {
+            // in somebody else's turn nobody waits: that may be over meanwhile, and what was written in it undone
+            () if self.hurried => Duration::ZERO,
+            () if already || !patient => patience.wait,
+            () => self.table_wait(),
+        };
         let deadline = Instant::now() + wait;
         loop {
             let leave = if patient { self.leave_to_write(state) } else { self.leave_to_apply(state) }?;

@@ -19,7 +19,7 @@ pub struct Relay {
     pub ticket: Option<u64>,
     /// Whether a session follows that goes on with the turn.
     pub more: bool,
-    /// Whether it goes on only while nobody else waits for the turn. Where not, it gives way to replication.
+    /// Whether it goes on only while nobody else waits for the turn, or for the commit. Where not, it gives way to replication.
     pub gives_way: bool,
     /// What will become of what the session has written, where that is not decided yet.
     pub fate: Option<Arc<Fate>>,

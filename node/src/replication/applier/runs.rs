@@ -3,9 +3,9 @@
 //! A source with many clients writes as fast as its clients together, and its replica applies with one thread. A COMMIT costs that
 //! thread about as much as the row that it is for.
 //!
-//! Only what needs no further thought joins a run: it is due and not executed, nothing is skipped, and no place is waited for. What does not go
-//! through at once ends the run: those before it are committed, and it is dealt with by itself, as if there were no runs. A client that waits for its turn
-//! ends the run, too.
+//! Only what needs no further thought joins a run: it is due and not executed, it is a few rows, nothing is skipped, and no place is waited
+//! for. What does not go through at once ends the run: those before it are committed, and it is dealt with by itself, as if there were no runs. A
+//! client that waits ends the run, too, for its turn or for a commit that it has handed on to the applier (`storage::pen`).
 //!
 //! Invariant: what is said of the applier (its place, what it has taken from the relay log) is about what is committed. Where a common commit fails, its
 //! transactions wait again as if nothing had been, and each is tried by itself.
@@ -14,6 +14,7 @@ use super::{Applier, due, first_try};
 use crate::SqlError;
 use crate::replication::link::{Link, note_place};
 use crate::replication::relay_log::Waiting;
+use crate::session::is_short;
 use rusqlite::Connection;
 
 /// What an applier knows of runs.
@@ -29,7 +30,7 @@ pub(super) struct Runs {
 
 impl Applier {
     /// Has the next transaction join the run, or begin one. False if it is to be dealt with by itself; then nothing is left uncommitted.
-    pub(super) fn join(&mut self, link: &Link, now_ms: u64) -> Result<bool, SqlError> {
+    pub(super) fn join(&mut self, link: &Link, now_ms: u64) -> bool {
         let more = self.may_join(link, self.batch.get(1), now_ms);
         let joins = (more || !self.runs.run.is_empty())
             && self.goes_in_runs(link)
@@ -42,13 +43,13 @@ impl Applier {
                     if !is_left {
                         self.end_run(link);
                     }
-                    return Ok(true);
+                    return true;
                 }
                 Ok(None) | Err(_) => self.batch.push_front(waiting),
             }
         }
         self.end_run(link);
-        Ok(false)
+        false
     }
 
     fn goes_in_runs(&self, link: &Link) -> bool {
@@ -72,7 +73,7 @@ impl Applier {
             return Ok(None);
         }
         let first = first_try(link, record)?;
-        if first.skipped {
+        if first.skipped || !is_short(&first.transaction.body) {
             return Ok(None);
         }
         let epoch = link.epoch();

@@ -28,7 +28,7 @@ pub trait Apply: Send {
     fn end_run(&mut self) -> Result<(), SqlError>;
     /// Waits until what was applied is on the disk.
     fn settle(&mut self) -> Result<(), SqlError>;
-    /// What ends [`Apply::apply`] from another thread, with an error that passes.
+    /// What ends [`Apply::apply`] and [`Apply::join`] from another thread, with an error that passes.
     fn stopper(&self) -> Interrupt;
 }
 

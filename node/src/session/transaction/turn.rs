@@ -43,6 +43,10 @@ impl Desk {
             }
         };
         state.pick_up(pen);
+        if let Some(relay) = state.relay.as_mut().filter(|relay| relay.gives_way && kept.is_none()) {
+            // who has handed in waits for the commit
+            relay.more &= state.group.is_none();
+        }
         state.mode = Mode::Writing(ticket);
         state.extent = patience.extent;
         let begun = heed(&mut state.conn, &self.stopped)
