@@ -160,6 +160,10 @@ fn bench_with(base: &str, skip_errors: Vec<u16>) -> Bench {
 }
 
 fn insert(n: u64) -> (u64, Record) {
+    inserts(n, 1)
+}
+
+fn inserts(n: u64, rows: usize) -> (u64, Record) {
     let after = Some(vec![rusqlite::types::Value::Integer(7)]);
     let change = Change { database: "shop".into(), table: "orders".into(), before: None, after };
     let position = LogPosition { file: 1, pos: n * 100 };
@@ -169,7 +173,7 @@ fn insert(n: u64) -> (u64, Record) {
         gtid: Gtid { origin: "source".into(), sequence: n },
         server_id: 1,
         committed_at_ms: 5,
-        payload: encoding::encode(&Body::Rows(vec![change])),
+        payload: encoding::encode(&Body::Rows(vec![change; rows])),
     };
     (now_ms(), record)
 }
@@ -392,4 +396,18 @@ fn a_skip_that_is_asked_for_is_not_lost_in_a_run() {
     assert_eq!(in_runs(&bench, u64::MAX, |bench| bench.link.relay.is_drained()), 1);
     let empty = bench.logged().iter().filter(|body| **body == Body::Rows(vec![])).count();
     assert_eq!((bench.executed(), empty), ("source:1-10".to_owned(), 2));
+}
+
+#[test]
+fn a_long_transaction_joins_no_run() {
+    let bench = bench(vec![]);
+    bench.runs.all_but.store(u64::MAX, Ordering::SeqCst);
+    let records: Vec<_> = (1..=10).map(|n| if n == 5 { inserts(n, 1_000) } else { insert(n) }).collect();
+    let end = records.last().unwrap().1.end();
+    bench.link.relay.append(&records, end).unwrap();
+    bench.link.start_applier().unwrap();
+    bench.wait(|bench| bench.link.relay.is_drained());
+    bench.link.stop_applier();
+    assert_eq!(bench.runs.commits.load(Ordering::SeqCst), 2, "those before it, and those behind it");
+    assert_eq!((bench.executed(), place(&bench)), ("source:1-10".to_owned(), 1_100));
 }

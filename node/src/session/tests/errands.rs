@@ -3,8 +3,13 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use database::Gtid;
+use rusqlite::types::Value as Stored;
 
 use super::{Inside, Kept as Sunk, error, rows, run};
+use crate::change::{Body, Change, Transaction};
 use crate::results::{Cell, ColumnMeta, Done, Param, Sink};
 use crate::session::errand::{Errand, Leaves, Ran};
 use crate::session::{ExecError, Session};
@@ -276,4 +281,53 @@ fn a_prepared_statement_is_left_with_its_values() {
     let ran = s.run_in_turn(&errand, &mut kept(&inside), false, &mut Sunk::default());
     assert!(ran.outcome.is_ok());
     assert_eq!(rows(&mut s, "SELECT * FROM t ORDER BY id"), ["1|a", "5|e"]);
+}
+
+/// A transaction of another node with one row.
+fn theirs(id: i64) -> Transaction {
+    let after = Some(vec![Stored::Integer(id), Stored::Text("theirs".to_owned())]);
+    let change = Change { database: "shop".into(), table: "t".into(), before: None, after };
+    let gtid = Gtid { origin: "other".into(), sequence: id.unsigned_abs() };
+    Transaction { gtid, server_id: 2, committed_at_ms: 0, body: Body::Rows(vec![change]) }
+}
+
+#[test]
+fn an_applier_keeps_its_turn_only_where_nobody_waits_for_it_or_for_a_commit() {
+    let (inside, mut s) = table();
+    let mut applier = inside.session();
+    let mut kept = kept(&inside);
+    let mut apply = |id| {
+        let fate = applier.apply_in_turn(&theirs(id), &|_| Ok(()), &mut kept, true).unwrap();
+        (fate.is_some(), kept.goes_on())
+    };
+    // nobody waits
+    assert_eq!(apply(2), (true, true));
+    assert_eq!(apply(3), (true, true));
+    assert_eq!(rows(&mut s, "SELECT COUNT(*) FROM t"), ["1"]);
+    // a client does
+    std::thread::scope(|scope| {
+        let client = scope.spawn(|| run(&mut s, "INSERT INTO t VALUES (4, 'd')"));
+        let began = Instant::now();
+        while inside.engine.store.writer.waiting() == 0 {
+            assert!(began.elapsed() < Duration::from_secs(20), "the client does not wait");
+        }
+        assert_eq!(apply(5), (false, false));
+        client.join().unwrap();
+    });
+    assert_eq!(rows(&mut s, "SELECT COUNT(*) FROM t"), ["5"]);
+    // one waits for the commit of what it has handed in
+    let mut pen = inside.engine.store.take_pen().unwrap();
+    pen.conn.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let fate = pen.hand_in().unwrap();
+    inside.engine.store.pen.put(pen);
+    assert_eq!(apply(6), (false, false));
+    assert!(fate.wait().is_ok());
+    // and one that holds a table keeps nobody waiting
+    run(&mut s, "LOCK TABLES t WRITE");
+    let began = Instant::now();
+    let refused = applier.apply_in_turn(&theirs(7), &|_| Ok(()), &mut kept, true).map(drop);
+    assert_eq!(refused.unwrap_err().code, 1205);
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    run(&mut s, "UNLOCK TABLES");
+    assert_eq!(rows(&mut s, "SELECT COUNT(*) FROM t"), ["6"]);
 }
