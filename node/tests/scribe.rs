@@ -7,7 +7,7 @@
 mod cluster;
 
 use cluster::{Client, Member, Refused, Reply, wait};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::ScopedJoinHandle;
@@ -224,13 +224,13 @@ fn who_does_not_read_its_answers_keeps_nobody_waiting() {
     let (over, written) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         let ends = Ends(&over);
-        let handles = Writers { over: &over, written: &written, clients: 2 }.start(scope, address, "t");
-        let (mut deaf, mut since) = (Deaf::start(address), Instant::now());
+        let handles = Writers { over: &over, written: &written, clients: CLIENTS }.start(scope, address, "t");
+        let (mut deaf, mut since) = (Deaf::start(address, &mut node.client), Instant::now());
         let began = since;
         while counted(&mut node.client, "set_aside") == 0 {
             assert!(began.elapsed() < Duration::from_secs(100), "no answer was set aside");
-            if since.elapsed() > Duration::from_secs(25) {
-                (deaf, since) = (Deaf::start(address), Instant::now()); // it was its own thread that met the full socket
+            if since.elapsed() > Duration::from_secs(3) {
+                (deaf, since) = (Deaf::start(address, &mut node.client), Instant::now()); // it was its own thread that met the full socket
             }
             let before = written.load(Ordering::SeqCst);
             wait(|| written.load(Ordering::SeqCst) > before + 10, || "the others wait".into());
@@ -252,17 +252,41 @@ struct Deaf {
 }
 
 impl Deaf {
-    fn start(address: SocketAddr) -> Deaf {
-        let stream = Client::root(address).stream();
-        socket2::SockRef::from(&stream).set_recv_buffer_size(4096).unwrap();
-        // a long answer, so that the socket is full soon
-        let sql = format!("INSERT INTO shop.names VALUES ('{}')", "a name ".repeat(100));
-        let length = u16::try_from(sql.len() + 1).unwrap().to_le_bytes();
-        let packet = [&[length[0], length[1], 0, 0, 3], sql.as_bytes()].concat();
+    /// Fills its socket with answers of the connection's own thread until they just fit, and then goes on with what the scribe answers.
+    fn start(address: SocketAddr, looks: &mut Client) -> Deaf {
+        let mut client = Client::root(address);
+        let id = client.text("SELECT CONNECTION_ID()");
+        let mut stream = client.stream();
+        let select = packet("SELECT REPEAT('x', 300000)");
+        loop {
+            stream.write_all(&select).unwrap();
+            if !rests(looks, &id) {
+                break;
+            }
+        }
+        while !rests(looks, &id) {
+            let _ = stream.read(&mut [0; 1 << 16]).unwrap();
+        }
+        let insert = packet(&format!("INSERT INTO shop.names VALUES ('{}')", "a name ".repeat(100)));
         let mut out = stream.try_clone().unwrap();
-        let sends = Some(std::thread::spawn(move || while out.write_all(&packet).is_ok() {}));
+        let sends = Some(std::thread::spawn(move || while out.write_all(&insert).is_ok() {}));
         Deaf { stream, sends }
     }
+}
+
+/// A command with a statement.
+fn packet(sql: &str) -> Vec<u8> {
+    let length = u16::try_from(sql.len() + 1).unwrap().to_le_bytes();
+    [&[length[0], length[1], 0, 0, 3], sql.as_bytes()].concat()
+}
+
+/// Whether a client's statement is soon done and its answer gone.
+fn rests(looks: &mut Client, id: &str) -> bool {
+    let sql = format!("SELECT COMMAND FROM information_schema.PROCESSLIST WHERE ID = {id}");
+    (0..30).any(|_| {
+        std::thread::sleep(Duration::from_millis(5));
+        looks.text(&sql) == "Sleep"
+    })
 }
 
 impl Drop for Deaf {
