@@ -77,7 +77,7 @@ fn apply_all(link: &Link) -> Result<(), SqlError> {
 }
 
 fn go_on(applier: &mut Applier, link: &Link) -> Result<(), SqlError> {
-    applier.runs.allowed = true;
+    applier.allow_runs();
     while !link.applier_stops() && !applier.is_reached(link)? {
         let now = now_ms();
         match applier.step(link, now)? {

@@ -29,6 +29,11 @@ pub(super) struct Runs {
 }
 
 impl Applier {
+    /// From now on transactions share commits. Who steps looks at a transaction only when the run is ended.
+    pub fn allow_runs(&mut self) {
+        self.runs.allowed = true;
+    }
+
     /// Has the next transaction join the run, or begin one. False if it is to be dealt with by itself; then nothing is left uncommitted.
     pub(super) fn join(&mut self, link: &Link, now_ms: u64) -> bool {
         let more = self.may_join(link, self.batch.get(1), now_ms);
@@ -82,7 +87,7 @@ impl Applier {
     }
 
     /// Commits what is left. Then it is behind the applier, or waits again.
-    pub(super) fn end_run(&mut self, link: &Link) {
+    pub fn end_run(&mut self, link: &Link) {
         let run = std::mem::take(&mut self.runs.run);
         if run.is_empty() {
             return;

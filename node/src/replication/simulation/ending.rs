@@ -47,7 +47,7 @@ impl History {
         self.world.deliver(at, usize::MAX)?;
         self.world.flush(at)?;
         while self.world.wires[at].applier.is_some() {
-            match self.world.apply(at)? {
+            match self.world.step(at)? {
                 Stepped::Idle => break,
                 Stepped::Waiting(_) => return Ok(true),
                 _ => moved = true,

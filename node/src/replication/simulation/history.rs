@@ -111,7 +111,7 @@ impl History {
         !self.parted.contains(&(low, high))
     }
 
-    fn wire(&mut self) -> usize {
+    pub fn wire(&mut self) -> usize {
         self.dice.below(self.world.wires.len())
     }
 
@@ -121,7 +121,8 @@ impl History {
         match self.dice.below(100) {
             0..22 => self.commit(),
             22..62 if replica_up => self.carry(at),
-            62..76 if replica_up => {
+            62..69 if replica_up => self.apply_run(at),
+            69..76 if replica_up => {
                 let times = 1 + self.dice.below(4);
                 for _ in 0..times {
                     let stepped = self.world.apply(at)?;
@@ -216,6 +217,11 @@ impl History {
             self.note(format!("start {node}"));
             return self.world.restart(node);
         }
+        self.end(node)
+    }
+
+    /// A node ends in one of the ways there are, and may start again at once.
+    pub fn end(&mut self, node: usize) -> Result<(), String> {
         let how = self.dice.pick(&[End::Killed, End::PowerCut, End::PowerCut, End::RelayLost]);
         self.note(format!("end {node}: {how:?}"));
         self.world.count(match how {
@@ -245,13 +251,7 @@ impl History {
         let key = i64::try_from(self.dice.below(3)).unwrap() + 1;
         let (statements, effects) = match self.dice.below(100) {
             0..45 => (vec![mark], vec![Effect::Mark(k)]),
-            45..70 => {
-                let update = format!("UPDATE sim.shared SET v = {k} WHERE id = {key}");
-                let there = self.world.model.nodes[node].rows.shared.contains_key(&key);
-                let put = there.then_some(Effect::Put(key, k));
-                (vec![begin, mark, update, commit], [Effect::Mark(k)].into_iter().chain(put).collect())
-            }
-            70..78 if self.plan.conflicts => {
+            55..78 if self.plan.conflicts => {
                 let key = key + 10;
                 let there = self.world.model.nodes[node].rows.shared.contains_key(&key);
                 match there {
@@ -263,6 +263,12 @@ impl History {
                         vec![Effect::Add(key, k)],
                     ),
                 }
+            }
+            45..70 => {
+                let update = format!("UPDATE sim.shared SET v = {k} WHERE id = {key}");
+                let there = self.world.model.nodes[node].rows.shared.contains_key(&key);
+                let put = there.then_some(Effect::Put(key, k));
+                (vec![begin, mark, update, commit], [Effect::Mark(k)].into_iter().chain(put).collect())
             }
             70..84 => self.plain(node, k),
             84..88 => (
@@ -284,12 +290,12 @@ impl History {
         for sql in &statements {
             self.world.sql(node, sql)?;
         }
-        let did = if effects.is_empty() { Did::Nothing } else { Did::Committed(effects, self.world.now_ms) };
+        let did = (!effects.is_empty()).then(|| Did::Committed(effects, self.world.now_ms));
         let up = self.world.machines[node].up.as_ref().unwrap();
-        let id = self.world.model.observe(node, up, did)?;
+        let ids = self.world.model.observe(node, up, did.into_iter().collect())?;
         // Some clients have no answer yet when the next thing happens. What is not in the log is not looked for after a crash, so
         // that is always answered.
-        if id.is_none() || self.dice.percent(70) {
+        if ids.is_empty() || self.dice.percent(70) {
             self.world.answer(node)?;
             self.note("answered".to_owned());
         }

@@ -8,6 +8,7 @@
 //! Not here: two threads at one thing at the same time, and statements that wait for locks. The tests of the parts have those, and
 //! the soak of whole processes.
 
+mod applying;
 mod dice;
 mod ending;
 mod history;
@@ -35,12 +36,14 @@ const MUTANT_LIVES: u64 = 600;
 const HAPPENS: &[&str] = &[
     "1236",
     "a committed tail was lost",
+    "a common commit failed",
     "changed",
     "connected by GTID",
     "connected by place",
     "connection dropped",
     "delayed",
     "ended equal",
+    "ended in a run",
     "ended with a log that is gone",
     "ended with crossed writes",
     "killed",
@@ -54,6 +57,7 @@ const HAPPENS: &[&str] = &[
     "reset master",
     "rolled back",
     "rotated",
+    "run",
     "skipped",
     "stopped",
     "stopped by a conflict",
@@ -146,6 +150,7 @@ fn what_is_broken_on_purpose_is_found() {
         Mutant::SkipsErrors,
         Mutant::ForgetsPlace,
         Mutant::CountsAnew,
+        Mutant::TakesFirst,
     ] {
         is_found(mutant);
     }

@@ -117,17 +117,15 @@ pub struct Model {
     pub emptied: BTreeSet<Id>,
 }
 
-/// What is known of the entries that a step may have made.
+/// What is known of an entry that a step has made.
 #[derive(Debug)]
 pub enum Did {
     /// A client committed this.
     Committed(Vec<Effect>, u64),
-    /// An applier applied one transaction.
+    /// An applier applied it.
     Applied,
-    /// An applier skipped one, and may.
+    /// An applier skipped it, and may.
     Skipped,
-    /// Nothing was written to the log.
-    Nothing,
 }
 
 impl Model {
@@ -187,15 +185,26 @@ impl Model {
     }
 
     /// Looks at what is new in a node's log: it has to be what was done, once, in order, with the origin's bytes.
-    pub fn observe(&mut self, node: usize, up: &Up, did: Did) -> Result<Option<Id>, String> {
-        let start = LogPosition { file: 0, pos: 0 };
-        let end = self.nodes[node].log.last().map_or(start, |entry| entry.end);
-        let new = up.inside.log.read(&up.reader, end).map_err(|e| e.message)?;
-        let record = match (&did, &new[..]) {
-            (Did::Nothing, []) => return Ok(None),
-            (Did::Committed(..) | Did::Applied | Did::Skipped, [record]) => record,
-            _ => return Err(format!("{did:?} on node {node} made {} entries of the log", new.len())),
-        };
+    pub fn observe(&mut self, node: usize, up: &Up, did: Vec<Did>) -> Result<Vec<Id>, String> {
+        let new = self.unseen(node, up)?;
+        if did.len() != new.len() {
+            return Err(format!("{did:?} on node {node} made {} entries of the log", new.len()));
+        }
+        did.into_iter().zip(&new).map(|(did, record)| self.see(node, did, record)).collect()
+    }
+
+    /// What of a node's log was not looked at.
+    pub fn unseen(&self, node: usize, up: &Up) -> Result<Vec<Record>, String> {
+        up.inside.log.read(&up.reader, self.end(node)).map_err(|e| e.message)
+    }
+
+    /// The end of a node's log, as far as it was looked at.
+    fn end(&self, node: usize) -> LogPosition {
+        self.nodes[node].log.last().map_or(LogPosition { file: 0, pos: 0 }, |entry| entry.end)
+    }
+
+    fn see(&mut self, node: usize, did: Did, record: &Record) -> Result<Id, String> {
+        let end = self.end(node);
         let id = Model::id(&record.gtid);
         if record.position != end && (record.position.file <= end.file || record.position.pos != DATA_POS) {
             return Err(format!("node {node}: the log goes on at {} behind {end}", record.position));
@@ -230,11 +239,11 @@ impl Model {
             Did::Skipped => {
                 self.emptied.insert(id);
             }
-            Did::Applied | Did::Nothing => {}
+            Did::Applied => {}
         }
         let entry = Entry { id, empty, at: record.position, end: record.end() };
         self.execute(node, entry)?;
-        Ok(Some(id))
+        Ok(id)
     }
 
     fn execute(&mut self, node: usize, entry: Entry) -> Result<(), String> {

@@ -6,19 +6,20 @@
 
 use super::dice::Dice;
 use super::machine::{End, Lab, Machine, Up, link_name};
-use super::model::{Did, Id, Model};
+use super::model::{Id, Model};
 use crate::SqlError;
-use crate::replication::applier::{self, Applier, Stepped};
+use crate::replication::applier::{self, Applier};
 use crate::replication::client::{LinkError, SourceIdentity, refused};
 use crate::replication::dump::Sender;
 use crate::replication::link::{Link, Settings};
 use crate::replication::links::Threads;
 use crate::replication::position::LogPosition;
 use crate::replication::receiver::{Receiver, Tries};
-use crate::replication::record::{Message, Record};
+use crate::replication::record::Message;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// What is broken on purpose, to see whether a history finds it.
@@ -42,6 +43,8 @@ pub enum Mutant {
     ForgetsPlace,
     /// A log that begins anew counts its transactions from one again.
     CountsAnew,
+    /// What is applied in a run leaves the relay log before it is committed.
+    TakesFirst,
 }
 
 /// Both threads of a link.
@@ -69,6 +72,8 @@ pub struct Wire {
     pub source: usize,
     pub io: Io,
     pub applier: Option<Applier>,
+    /// So many transactions its applier has applied in a run that is not committed yet.
+    pub open: usize,
     pub cut: bool,
     tries: Option<Tries>,
     settings: Settings,
@@ -84,6 +89,10 @@ pub struct World {
     pub now_ms: u64,
     pub counts: BTreeMap<&'static str, u64>,
     pub mutant: Mutant,
+    /// Whether a commit of an applier's run is to fail, and has not yet.
+    pub refusing: bool,
+    /// The same, for the hook that refuses it.
+    pub refuses: Arc<AtomicBool>,
 }
 
 impl World {
@@ -103,13 +112,23 @@ impl World {
             source,
             io: Io::Off,
             applier: None,
+            open: 0,
             cut: false,
             tries: None,
             settings: Settings::default(),
             from: None,
         };
         let wires = pairs.iter().map(wire).collect();
-        World { machines, wires, model, now_ms: 1_000_000, counts: BTreeMap::new(), mutant }
+        World {
+            machines,
+            wires,
+            model,
+            now_ms: 1_000_000,
+            counts: BTreeMap::new(),
+            mutant,
+            refusing: false,
+            refuses: Arc::default(),
+        }
     }
 
     pub fn count(&mut self, what: &'static str) {
@@ -168,7 +187,9 @@ impl World {
                 let reader = &self.machines[wire.replica].up.as_ref().unwrap().reader;
                 reader.execute("DELETE FROM _evensum_links", []).map_err(|e| e.to_string())?;
             }
-            wire.applier = Some(Applier::new(link).map_err(|e| e.message)?);
+            let mut applier = Applier::new(link).map_err(|e| e.message)?;
+            applier.allow_runs();
+            wire.applier = Some(applier);
         }
         Ok(())
     }
@@ -344,74 +365,6 @@ impl World {
         Ok(())
     }
 
-    /// The applier makes a step.
-    pub fn apply(&mut self, at: usize) -> Result<Stepped, String> {
-        let (replica, link) = (self.wires[at].replica, self.link(at));
-        let Some(mut applier) = self.wires[at].applier.take() else { return Ok(Stepped::Idle) };
-        let allowed = link.state().skip_counter > 0;
-        let next = self.next_unknown(replica, &link)?;
-        let conflict =
-            next.as_ref().and_then(|(id, record)| self.model.conflict(replica, *id, record)).unwrap_or(0);
-        if self.mutant == Mutant::AppliesAll
-            && let Some(front) = link.relay.next(0).map_err(|e| e.message)?.first()
-        {
-            let transaction = front.record.transaction().map_err(|_| "damaged")?;
-            let mut session = (link.context.applies)().map_err(|e| e.message)?;
-            session.apply(&transaction, &|_| Ok(())).map_err(|e| format!("node {replica}: {e}"))?;
-        }
-        if self.mutant == Mutant::SkipsErrors && conflict != 0 {
-            link.update(|state| state.skip_counter += 1);
-        }
-        let stepped = match applier.step(&link, self.now_ms) {
-            Ok(stepped) => stepped,
-            Err(error) => {
-                if error.code != conflict || error.code == 0 {
-                    return Err(format!(
-                        "node {replica}: the applier stopped with {error}, expected {conflict}"
-                    ));
-                }
-                applier::end(&link, Err(error), self.now_ms);
-                if link.state().apply_error.code != conflict || link.state().applying {
-                    return Err(format!("node {replica}: the status does not show {conflict}"));
-                }
-                self.count("stopped by a conflict");
-                self.model.observe(replica, self.machines[replica].up.as_ref().unwrap(), Did::Nothing)?;
-                return Ok(Stepped::Idle);
-            }
-        };
-        self.wires[at].applier = Some(applier);
-        let did = match stepped {
-            Stepped::Applied => Did::Applied,
-            Stepped::Skipped if allowed || link.context.skip_errors.contains(&conflict) => {
-                self.count("skipped");
-                Did::Skipped
-            }
-            Stepped::Skipped => {
-                return Err(format!("node {replica}: a transaction was skipped without a word"));
-            }
-            Stepped::Known | Stepped::Waiting(_) | Stepped::Idle => Did::Nothing,
-        };
-        match stepped {
-            Stepped::Known => self.count("passed over as known"),
-            Stepped::Waiting(_) => self.count("delayed"),
-            _ => {}
-        }
-        let up = self.machines[replica].up.as_ref().unwrap();
-        let id = self.model.observe(replica, up, did)?;
-        if id.is_some() && id != next.map(|(id, _)| id) {
-            return Err(format!("node {replica}: applied {id:?} out of the relay log's order"));
-        }
-        Ok(stepped)
-    }
-
-    /// The first transaction that waits and is not executed.
-    fn next_unknown(&self, replica: usize, link: &Link) -> Result<Option<(Id, Record)>, String> {
-        let waiting = link.relay.next(0).map_err(|e| e.message)?;
-        let mut records =
-            waiting.into_iter().map(|waiting| (Model::id(&waiting.record.gtid), waiting.record));
-        Ok(records.find(|(id, _)| !self.model.executed(replica, *id)))
-    }
-
     /// The first file of a node's log that somebody reads: as in `serve`, it stays.
     pub fn first_read(&self, source: usize) -> u64 {
         let reads = |wire: &Wire| match &wire.io {
@@ -423,10 +376,13 @@ impl World {
 
     /// A node ends; its links break, and those to it.
     pub fn end(&mut self, node: usize, how: End, dice: &mut Dice) -> Result<(), String> {
+        let mut appliers = Vec::new();
         for at in 0..self.wires.len() {
             let wire = &mut self.wires[at];
             if wire.replica == node {
-                (wire.io, wire.applier, wire.tries) = (Io::Off, None, None);
+                // One that is dropped with a run would commit that; who is killed does not.
+                appliers.extend(wire.applier.take());
+                (wire.io, wire.tries, wire.open) = (Io::Off, None, 0);
             } else if wire.source == node && matches!(wire.io, Io::Talking(_)) {
                 let arrives = dice.below(FLYING);
                 self.deliver(at, arrives)?;
@@ -436,6 +392,8 @@ impl World {
             }
         }
         self.machines[node].end(how, dice);
+        self.refusing = false;
+        self.refuses.store(false, Ordering::SeqCst);
         Ok(())
     }
 
