@@ -24,6 +24,7 @@ use crate::sql::expression::Environment;
 use crate::sql::from::table_name;
 use crate::sql::parse::Text;
 use crate::sql::pending::{Changes, Mark};
+use crate::sql::conditions;
 use crate::sql::safety::{References, SENT, written};
 use crate::sql::temporal::DateTime;
 use crate::sql::with_values;
@@ -90,12 +91,16 @@ impl Session {
                 found_rows: self.client_found_rows,
                 stopped: self.desk.stopped(),
             };
-            let mut outcome = match statement {
+            conditions::begin();
+            let outcome = match statement {
                 Statement::Insert(insert) => work.insert(insert),
                 Statement::Update(update) => work.update(update),
                 Statement::Delete(delete) => work.delete(delete),
                 other => Err(SqlError::unsupported(other)),
-            }?;
+            };
+            let noted = conditions::take();
+            let mut outcome = outcome?;
+            self.heed(statement, noted, &mut outcome)?;
             if let Some(speech) = speech {
                 speech.log(changes, mark, &env, statement, &mut outcome)?;
             }
@@ -165,7 +170,7 @@ impl Speech {
         if !self.always && !reasons.is_empty() {
             return Ok(());
         }
-        note(outcome, reasons.into_iter().map(|reason| reason.note()).collect());
+        outcome.note(reasons.into_iter().map(|reason| reason.note()).collect());
         let facts = env.facts;
         let context = Context {
             now_us: facts.now.micros(),
@@ -178,18 +183,6 @@ impl Speech {
         };
         let table = (table.database.as_str().into(), table.name.as_str().into());
         changes.cover(mark, Query { database: env.database.into(), sql: self.sql.into(), table, context })
-    }
-}
-
-/// Adds notes to what a client is told.
-fn note(outcome: &mut Outcome, mut notes: Vec<SqlError>) {
-    if notes.is_empty() {
-        return;
-    }
-    outcome.warnings.append(&mut notes);
-    if let Some(at) = outcome.info.rfind("Warnings: ") {
-        outcome.info.truncate(at + "Warnings: ".len());
-        outcome.info += &outcome.warnings.len().to_string();
     }
 }
 

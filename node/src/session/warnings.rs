@@ -3,12 +3,13 @@
 //! As in MySQL, `max_error_count` bounds what is kept and not what is counted, and a SELECT that reads no table and has nothing to say
 //! leaves what the statement before it left: `SELECT @@warning_count` asks for that.
 
-use sqlparser::ast::Query;
+use sqlparser::ast::{Query, Statement};
 
 use super::Session;
 use super::readings::reads_no_table;
 use crate::SqlError;
-use crate::sql::conditions::{DIVISION, Noted};
+use crate::sql::conditions::{DIVISION, Noted, division};
+use crate::sql::dml::Outcome;
 
 impl Session {
     /// How many warnings and errors the statement before left.
@@ -21,7 +22,7 @@ impl Session {
     /// answer tells it.
     pub(super) fn keep_warnings(&mut self, list: Vec<SqlError>) -> u16 {
         let count = u64::try_from(list.len()).unwrap_or(u64::MAX);
-        self.keep(Noted { list, count, divisions: 0 })
+        self.keep(Noted { list, count, ..Noted::default() })
     }
 
     fn keep(&mut self, noted: Noted) -> u16 {
@@ -53,5 +54,28 @@ impl Session {
             noted.list.retain(|one| one.code != DIVISION);
         }
         noted
+    }
+
+    /// What a statement that writes noted: its error where `sql_mode` is strict and it writes values without IGNORE, else warnings.
+    pub(super) fn heed(
+        &self,
+        statement: &Statement,
+        noted: Noted,
+        outcome: &mut Outcome,
+    ) -> Result<(), SqlError> {
+        let noted = self.counted(noted);
+        let strict = self.variables.mode("STRICT_TRANS_TABLES") || self.variables.mode("STRICT_ALL_TABLES");
+        let takes_all = match statement {
+            Statement::Insert(insert) => insert.ignore,
+            other => matches!(other, Statement::Delete(_)),
+        };
+        let refusal = noted.refusal.or_else(|| (noted.divisions > 0).then(division));
+        match refusal.filter(|_| strict && !takes_all) {
+            Some(error) => Err(error),
+            None => {
+                outcome.note(noted.list);
+                Ok(())
+            }
+        }
     }
 }

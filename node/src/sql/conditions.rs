@@ -1,13 +1,14 @@
-//! What a SELECT notes about values on its way: a text that is no number, a division by zero, a text that is no date.
+//! What a statement notes about values on its way: a text that is no number, a division by zero, a text that is no date.
 //!
 //! Values are converted inside SQLite, by functions that know nothing of the session, and literals while a statement is
 //! translated. Both happen on the thread of the session whose statement it is, so notes are kept for the thread: [`begin`] before
 //! the statement, [`take`] behind it. Where nothing is noted that costs two looks at a flag for each statement, and none for a value: the place
 //! of a note is reached only where a value is not what it should be.
 //!
-//! The words and the numbers are MariaDB's. Not here: statements that write, whose values are checked where they are stored
-//! (`coerce`), and which rows SQLite looks at, so that of a condition on many rows there may be more or fewer notes than MariaDB gives. How many are kept
-//! for the client is the session's affair (`max_error_count`); here they have a bound in bytes.
+//! The words and the numbers are MariaDB's, where a note of a SELECT is an error of a statement that writes if `sql_mode` is strict
+//! ([`Noted::refusal`]); what fits no column is refused where it is stored (`coerce`). Of a literal in a condition MariaDB makes an error, a warning or
+//! nothing as its optimizer takes it; here it is a warning. Not here: which rows SQLite looks at, so that of a condition on many rows there may be more
+//! or fewer notes than MariaDB gives. How many are kept for the client is the session's affair (`max_error_count`); here they have a bound in bytes.
 
 use std::cell::RefCell;
 
@@ -34,11 +35,15 @@ pub struct Noted {
     pub count: u64,
     /// How many of them were divisions by zero.
     pub divisions: u64,
+    /// The first that a strict statement does not write in spite of; divisions by zero are not among them.
+    pub refusal: Option<SqlError>,
 }
 
 #[derive(Default)]
 struct Area {
     on: bool,
+    /// Whether literals that are looked at now are values to be written.
+    strict: bool,
     noted: Noted,
     bytes: usize,
 }
@@ -68,12 +73,41 @@ pub fn quietly<T>(what: impl FnOnce() -> T) -> T {
     done
 }
 
+/// Does something with values that are to be written: then it counts what a literal is, too.
+pub fn strictly<T>(what: impl FnOnce() -> T) -> T {
+    let strict = AREA.with_borrow_mut(|area| std::mem::replace(&mut area.strict, true));
+    let done = what();
+    AREA.with_borrow_mut(|area| area.strict = strict);
+    done
+}
+
+/// Does something with values that are to be written if there is a row for them; what it notes is [`add`]ed then.
+pub fn apart<T>(what: impl FnOnce() -> T) -> (T, Noted) {
+    let before = AREA.with_borrow_mut(|area| std::mem::take(&mut area.noted));
+    let done = strictly(what);
+    (done, AREA.with_borrow_mut(|area| std::mem::replace(&mut area.noted, before)))
+}
+
+/// Adds what was noted apart.
+pub fn add(mut more: Noted) {
+    AREA.with_borrow_mut(|Area { noted, .. }| {
+        noted.list.append(&mut more.list);
+        noted.count += more.count;
+        noted.divisions += more.divisions;
+        noted.refusal = noted.refusal.take().or(more.refusal);
+    });
+}
+
 fn note(once: bool, condition: impl FnOnce() -> SqlError) {
     AREA.with_borrow_mut(|area| {
         if !area.on {
             return;
         }
         let condition = condition();
+        let counts = area.strict || !once;
+        if counts && condition.state != NOTE && condition.code != DIVISION {
+            area.noted.refusal.get_or_insert_with(|| condition.clone());
+        }
         if once && area.noted.list.contains(&condition) {
             return;
         }
@@ -159,7 +193,13 @@ pub fn incorrect<T>(kind: &str, text: &str) -> Option<T> {
 
 /// Notes a division by zero, and what MariaDB takes for one: a logarithm of what has none.
 pub fn division_by_zero() {
-    note(false, || SqlError::new(DIVISION, "22012", "Division by 0"));
+    note(false, division);
+}
+
+/// The error that a division by zero is.
+#[must_use]
+pub fn division() -> SqlError {
+    SqlError::new(DIVISION, "22012", "Division by 0")
 }
 
 fn shown(text: &str) -> &str {
@@ -191,6 +231,28 @@ mod tests {
                 "22007 Truncated incorrect DECIMAL value: 'y'",
             ]
         );
+    }
+
+    #[test]
+    fn a_literal_of_a_condition_refuses_nothing_and_a_value_does() {
+        let refusal = || take().refusal.map(|error| error.message);
+        begin();
+        check("x", TakenFor::Decimal, true);
+        check("2 ", TakenFor::Double, false);
+        division_by_zero();
+        assert_eq!(refusal(), None);
+        begin();
+        check("x", TakenFor::Decimal, true);
+        strictly(|| check("y", TakenFor::Decimal, true));
+        check("z", TakenFor::Double, false);
+        assert_eq!(refusal().as_deref(), Some("Truncated incorrect DECIMAL value: 'y'"));
+        begin();
+        let ((), values) = apart(|| check("y", TakenFor::Decimal, true));
+        check("z", TakenFor::Decimal, true);
+        let without = AREA.with_borrow(|area| area.noted.count);
+        add(values);
+        assert_eq!((without, AREA.with_borrow(|area| area.noted.count)), (1, 2));
+        assert_eq!(refusal().as_deref(), Some("Truncated incorrect DECIMAL value: 'y'"));
     }
 
     #[test]

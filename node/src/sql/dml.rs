@@ -16,6 +16,7 @@ use sqlparser::ast::{
 
 use super::clauses;
 use super::coerce::{self, coerce};
+use super::conditions::{self, quietly};
 use super::expression::{Environment, Piece, Translator, unknown_column};
 use super::from::{check_hints, table_name};
 pub use super::pending::{Changes, MAX_TRANSACTION_BYTES};
@@ -50,8 +51,22 @@ pub struct Outcome {
     pub last_insert_id: Option<u64>,
     /// MySQL's summary.
     pub info: String,
-    /// What was skipped (INSERT IGNORE), as warnings.
+    /// What was skipped (INSERT IGNORE) and what was noted, as warnings.
     pub warnings: Vec<SqlError>,
+}
+
+impl Outcome {
+    /// Adds notes to what the client is told.
+    pub fn note(&mut self, mut notes: Vec<SqlError>) {
+        if notes.is_empty() {
+            return;
+        }
+        self.warnings.append(&mut notes);
+        if let Some(at) = self.info.rfind("Warnings: ") {
+            self.info.truncate(at + "Warnings: ".len());
+            self.info += &self.warnings.len().to_string();
+        }
+    }
 }
 
 impl Work<'_> {
@@ -118,7 +133,9 @@ impl Work<'_> {
         clauses::update(update)?;
         let (table, alias) = self.target(&update.table)?;
         let mut translator = self.translator(&table, &alias);
-        let sets = assignments(&mut translator, &table, &update.assignments)?;
+        let (sets, noted) =
+            conditions::apart(|| assignments(&mut translator, &table, &update.assignments));
+        let sets = sets?;
         let rows = self.matching(
             &table,
             &alias,
@@ -128,6 +145,9 @@ impl Work<'_> {
             &update.order_by,
             &update.limit,
         )?;
+        if !rows.is_empty() {
+            conditions::add(noted);
+        }
         let writer = RowWriter::new(Arc::clone(&table));
         let (mut matched, mut changed) = (0u64, 0u64);
         for found in rows {
@@ -342,7 +362,8 @@ pub fn assignments(
         }
         let piece = translator.expr(&assignment.value)?;
         let kind = table.columns[at].kind();
-        let stored = translator.convert(piece.clone(), kind)?;
+        // Only where a later assignment names it; what does not fit is refused where it is stored.
+        let stored = quietly(|| translator.convert(piece.clone(), kind))?;
         translator.replaced.insert(at, stored);
         sets.push((at, Some(piece)));
     }

@@ -8,6 +8,7 @@ use sqlparser::ast::{Assignment, AssignmentTarget, Expr, Insert, OnInsert, SetEx
 
 use super::clauses;
 use super::coerce::coerce;
+use super::conditions::strictly;
 use super::dml::{Outcome, Work, assignments, is_default};
 use super::expression::{Piece, Translator, unknown_column};
 use super::number::{Number, int_stored};
@@ -231,7 +232,7 @@ impl Work<'_> {
                 continue;
             }
             let mut translator = Translator::new(self.env);
-            let piece = translator.expr(expr)?;
+            let piece = strictly(|| translator.expr(expr))?;
             row.push(Some(match piece.literal {
                 Some(value) => (value, piece.kind),
                 None => {
@@ -358,7 +359,7 @@ impl Work<'_> {
                     .insert(column.name.to_lowercase(), Piece::literal(row[at].clone(), column.kind()));
             }
             translator.incoming_alias = alias.map(str::to_owned);
-            let sets = assignments(&mut translator, &table, updates)?;
+            let sets = strictly(|| assignments(&mut translator, &table, updates))?;
             let mut values = Vec::with_capacity(sets.len());
             for (_, piece) in &sets {
                 values.push(match piece {

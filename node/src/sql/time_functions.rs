@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Result};
 
-use super::conditions::moment_of;
+use super::conditions::{incorrect, moment_of};
 use super::functions::{PURE, text_of};
 use super::number::Number;
 use super::temporal::{self, DateTime};
@@ -56,7 +56,7 @@ pub(super) fn register(conn: &Connection) -> Result<()> {
     conn.create_scalar_function("my_field", 2, PURE, |ctx| {
         let (Some(text), name) = (text_of(ctx.get_raw(0)), ctx.get::<String>(1)?) else { return Ok(None) };
         if ["HOUR", "MINUTE", "SECOND", "MICROSECOND"].contains(&name.as_str()) && !text.contains('-') {
-            let micros = temporal::parse_time(&text).map(i64::abs);
+            let micros = temporal::parse_time(&text).or_else(|| incorrect("time", &text)).map(i64::abs);
             return Ok(micros.map(|m| match name.as_str() {
                 "HOUR" => m / 3_600_000_000,
                 "MINUTE" => m / 60_000_000 % 60,
