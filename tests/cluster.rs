@@ -3,11 +3,11 @@
 //! Invariant: every process started here is killed by its own handle when its cluster is dropped.
 
 use crate::commands::{evensum, said};
+use crate::ports::free_port;
 use serde_json::Value;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -90,11 +90,6 @@ pub struct Cluster {
     password: &'static str,
     /// What takes a session out of replication.
     pub outside: &'static str,
-}
-
-/// A port that nobody had a moment ago.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Starts a bundled node that finds its settings by this argument, and waits until it is ready; what it says goes into the log.

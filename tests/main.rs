@@ -29,6 +29,7 @@ mod live;
 mod mixin;
 mod package;
 mod plans;
+mod ports;
 mod positions;
 mod python;
 mod real_input;

@@ -14,7 +14,8 @@
 //!
 //! Invariant: the process is killed by its own handle when this is dropped.
 
-use crate::cluster::{Cluster, POLL, WAIT, free_port};
+use crate::cluster::{Cluster, POLL, WAIT};
+use crate::ports::free_port;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;

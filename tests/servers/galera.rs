@@ -3,9 +3,10 @@
 //! The nodes join by a full copy (rsync) of the first one, which works for every user who runs the tests.
 
 use super::server::{Program, Server};
-use crate::cluster::{Cluster, POLL, WAIT, free_port};
+use crate::cluster::{Cluster, POLL, WAIT};
 use crate::commands::said;
 use crate::live::{found, live_check, plant};
+use crate::ports::free_port;
 use crate::workload::{Random, Workload, create_tables, full, seeds};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;

@@ -4,7 +4,8 @@
 //! here of real ones.
 
 use super::server::{Make, Program, Server};
-use crate::cluster::{Cluster, POLL, WAIT, free_port};
+use crate::cluster::{Cluster, POLL, WAIT};
+use crate::ports::free_port;
 use std::ops::Deref;
 use std::time::Instant;
 

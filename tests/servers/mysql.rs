@@ -1,7 +1,7 @@
 //! MySQL under the conformance kit: what MariaDB and the bundled node must do, it must do too, through the same driver.
 
 use super::server::{Program, Server};
-use crate::cluster::free_port;
+use crate::ports::free_port;
 use database::Target;
 use database::conformance::{self, SqlFixture};
 use database::mysql::{Connection, LedgerConnection, Options};

@@ -4,7 +4,8 @@
 //! desk, because a lock ends with its session. Invariant: every process is ended by its own handle.
 
 use super::terms::{self, Shown};
-use crate::cluster::{Session, free_port, start_node};
+use crate::cluster::{Session, start_node};
+use crate::ports::free_port;
 use crate::servers::server::{Program, Server};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

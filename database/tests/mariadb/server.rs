@@ -2,9 +2,11 @@
 //!
 //! Where no `mariadbd` is installed there is none, and the test says so and checks nothing.
 
+#[path = "../../../tests/ports.rs"]
+mod ports;
+
 use database::Target;
 use database::mysql::{Connection, Options};
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -53,7 +55,7 @@ impl Server {
             .unwrap();
         assert!(install.status.success(), "mariadb-install-db failed: {install:?}");
         drop(one);
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = ports::free_port();
         let process = Command::new(program)
             .args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1", "--log-bin=bin"])
             .args(["--binlog-format=ROW", "--innodb-buffer-pool-size=64M"])

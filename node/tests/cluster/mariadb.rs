@@ -2,7 +2,10 @@
 //!
 //! Where no `mariadbd` is installed there is none, and the test says so and checks nothing.
 
-use std::net::{SocketAddr, TcpListener};
+#[path = "../../../tests/ports.rs"]
+mod ports;
+
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -48,7 +51,7 @@ impl Server {
             .output()
             .unwrap();
         assert!(install.status.success(), "mariadb-install-db failed: {install:?}");
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = ports::free_port();
         let process = Command::new(program)
             .args([
                 "--no-defaults",
