@@ -13,6 +13,7 @@ use crate::results::{ColumnMeta, Param, Sink};
 use crate::sql::output::metadata;
 use crate::sql::parse::Text;
 use crate::sql::text_bytes::in_utf8;
+use crate::sql::titles;
 
 /// The most statements that a session keeps prepared.
 const MAX_PREPARED: usize = 16_382;
@@ -64,7 +65,7 @@ impl Session {
             }
             _ => None,
         };
-        let columns = self.prepared_columns(parsed.as_deref(), text.placeholders)?;
+        let columns = self.prepared_columns(parsed.as_deref(), &in_utf8(sql)?, text.placeholders)?;
         self.next_prepared = self.next_prepared.wrapping_add(1).max(1);
         let id = self.next_prepared;
         let sql: Arc<str> = in_utf8(sql)?.into();
@@ -75,15 +76,17 @@ impl Session {
     fn prepared_columns(
         &mut self,
         statement: Option<&Statement>,
+        text: &str,
         params: u16,
     ) -> Result<Vec<ColumnMeta>, SqlError> {
         let Some(Statement::Query(query)) = statement else { return Ok(Vec::new()) };
         let unknown = vec![Param::Null; usize::from(params)];
         let columns = self.in_snapshot(|state| -> Result<_, SqlError> {
             let catalog = self.engine.store.catalog(&state.conn)?;
-            let compiled =
+            let (mut compiled, _) =
                 self.only_looking(|session| session.compile(&state.conn, &catalog, query, &unknown))?;
-            Ok(metadata(&compiled.0.columns))
+            titles::give(&mut compiled.columns, query, text);
+            Ok(metadata(&compiled.columns))
         });
         match columns {
             // Calls that administration answers are unknown to the translator.

@@ -19,7 +19,7 @@ use crate::sql::locks::takes_locks;
 use crate::sql::parse::Text;
 use crate::sql::select::Compiled;
 use crate::sql::show::Diagnostics;
-use crate::sql::{output, show};
+use crate::sql::{output, show, titles};
 use crate::storage::catalog::Catalog;
 
 impl Desk {
@@ -37,7 +37,7 @@ impl Session {
     pub(super) fn query(
         &mut self,
         query: &Query,
-        params: &[Param],
+        (text, params): (&str, &[Param]),
         sink: &mut dyn Sink,
     ) -> Result<(), ExecError> {
         let desk = Arc::clone(&self.desk);
@@ -50,7 +50,7 @@ impl Session {
             desk.read(&mut state)?;
         }
         conditions::begin();
-        let result = self.select(&state, query, params, sink);
+        let result = self.select(&state, query, (text, params), sink);
         let noted = conditions::take();
         if idle && reads_no_table(query) {
             // As in MySQL, what reads no table begins no transaction.
@@ -69,11 +69,12 @@ impl Session {
         &self,
         state: &State,
         query: &Query,
-        params: &[Param],
+        (text, params): (&str, &[Param]),
         sink: &mut dyn Sink,
     ) -> Result<u64, ExecError> {
         let catalog = self.engine.store.catalog(&state.conn)?;
         let (mut compiled, binds) = self.compile(&state.conn, &catalog, query, params)?;
+        titles::give(&mut compiled.columns, query, text);
         if query.limit_clause.is_none()
             && let Some(limit) = self.variables.select_limit()
         {

@@ -241,7 +241,7 @@ impl Session {
     ) -> Result<(), ExecError> {
         gate::statement(statement, &self.database, &self.rights())?;
         match statement {
-            Statement::Query(query) => self.query(query, params, sink),
+            Statement::Query(query) => self.query(query, (raw, params), sink),
             Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
                 let outcome = self.change(statement, raw, params)?;
                 self.done(&outcome, sink)

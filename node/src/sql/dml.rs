@@ -133,8 +133,7 @@ impl Work<'_> {
         clauses::update(update)?;
         let (table, alias) = self.target(&update.table)?;
         let mut translator = self.translator(&table, &alias);
-        let (sets, noted) =
-            conditions::apart(|| assignments(&mut translator, &table, &update.assignments));
+        let (sets, noted) = conditions::apart(|| assignments(&mut translator, &table, &update.assignments));
         let sets = sets?;
         let rows = self.matching(
             &table,

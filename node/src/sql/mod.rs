@@ -48,6 +48,7 @@ pub mod temporal;
 pub mod text_bytes;
 mod time_calls;
 mod time_functions;
+pub mod titles;
 pub mod types;
 
 pub use spelled::with_values;

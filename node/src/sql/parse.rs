@@ -6,7 +6,7 @@ use sqlparser::ast::Statement;
 use sqlparser::dialect::MySqlDialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
-use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace, Word};
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Whitespace, Word};
 
 use super::comments::uncommented;
 use super::depth::{MAX_CHAIN, measure};
@@ -94,6 +94,12 @@ impl Text {
     /// The tokens with the line and the column at which each begins, both from 1.
     pub fn placed(&self) -> impl Iterator<Item = (&Token, (u64, u64))> {
         self.tokens.iter().map(|t| (&t.token, (t.span.start.line, t.span.start.column)))
+    }
+
+    /// The tokens that are not blank, with the place where each begins and the place behind it.
+    pub fn spanned(&self) -> impl Iterator<Item = (&Token, Location, Location)> {
+        let solid = self.tokens.iter().filter(|t| !matches!(t.token, Token::Whitespace(_)));
+        solid.map(|t| (&t.token, t.span.start, t.span.end))
     }
 
     /// Whether there is nothing but blanks and comments.

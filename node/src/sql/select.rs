@@ -2,7 +2,8 @@
 
 use sqlparser::ast::{
     Distinct, Expr, GroupByExpr, LimitClause, OrderByExpr, OrderByKind, OrderBySort, Query, Select,
-    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TableAlias, Value,
+    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TableAlias,
+    UnaryOperator, Value,
 };
 
 use super::clauses;
@@ -377,17 +378,12 @@ impl Translator<'_> {
             match item {
                 SelectItem::UnnamedExpr(expr) => {
                     let piece = self.expr(expr)?;
-                    let name = match (&piece.origin, expr) {
-                        (_, Expr::Identifier(name)) => name.value.clone(),
-                        (_, Expr::CompoundIdentifier(parts)) if !parts[0].value.starts_with("@@") => {
+                    let name = match expr {
+                        Expr::Identifier(name) => name.value.clone(),
+                        Expr::CompoundIdentifier(parts) if !parts[0].value.starts_with("@@") => {
                             parts.last().map_or(String::new(), |part| part.value.clone())
                         }
-                        (_, Expr::Value(value)) => match &value.value {
-                            Value::SingleQuotedString(text) => text.clone(),
-                            Value::Placeholder(_) => "?".to_owned(),
-                            other => other.to_string(),
-                        },
-                        _ => expr.to_string(),
+                        _ => literal(expr).unwrap_or_else(|| expr.to_string()),
                     };
                     items.push((name, piece));
                 }
@@ -445,5 +441,22 @@ fn direction(sql: String, kind: Option<Kind>, key: &OrderByExpr) -> String {
     match key.options.sort {
         Some(OrderBySort::Desc) => format!("{sql}{collate} DESC"),
         _ => format!("{sql}{collate}"),
+    }
+}
+
+/// What stands above a literal; none if the expression is not one.
+pub fn literal(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Nested(inner) | Expr::UnaryOp { op: UnaryOperator::Plus, expr: inner } => literal(inner),
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text)
+            | Value::DoubleQuotedString(text)
+            | Value::NationalStringLiteral(text) => Some(text.trim_start().to_owned()),
+            Value::Placeholder(_) => Some("?".to_owned()),
+            Value::Boolean(_) => Some(value.to_string().to_uppercase()),
+            Value::Number(..) | Value::Null => Some(value.to_string()),
+            _ => None,
+        },
+        _ => None,
     }
 }

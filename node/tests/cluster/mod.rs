@@ -33,6 +33,8 @@ pub enum Reply {
 pub struct Client {
     reader: PacketReader<TcpStream>,
     writer: PacketWriter<TcpStream>,
+    /// What stood above the columns of the last rows.
+    pub titles: Vec<String>,
 }
 
 impl Client {
@@ -42,6 +44,7 @@ impl Client {
         let mut client = Client {
             reader: PacketReader::new(stream.try_clone().unwrap(), 1 << 30),
             writer: PacketWriter::new(stream),
+            titles: Vec::new(),
         };
         let greeting = handshake::read_greeting(&client.packet()?).unwrap();
         let proof = handshake::proof(&database::Secret::new(password), &greeting.salt);
@@ -105,6 +108,7 @@ impl Client {
 
     /// What a command gives: rows, or how many it changed.
     pub fn outcome(&mut self, payload: &[u8]) -> Result<Reply, Refused> {
+        self.titles.clear();
         self.writer.set_sequence(0);
         self.send(payload);
         let first = self.packet()?;
@@ -112,9 +116,14 @@ impl Client {
             return Ok(Reply::Done(Fields::new(&first[1..]).length().unwrap()));
         }
         let columns = Fields::new(&first).length().unwrap();
-        for _ in 0..=columns {
-            self.packet()?;
+        for _ in 0..columns {
+            let packet = self.packet()?;
+            let mut fields = Fields::new(&packet);
+            // catalog, database, table, the table's own name, and what is asked for
+            let title = (0..5).map(|_| fields.counted().unwrap().to_vec()).last().unwrap();
+            self.titles.push(String::from_utf8_lossy(&title).into_owned());
         }
+        self.packet()?;
         let mut rows = Vec::new();
         loop {
             let packet = self.packet()?;
