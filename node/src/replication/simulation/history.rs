@@ -290,7 +290,7 @@ impl History {
         for sql in &statements {
             self.world.sql(node, sql)?;
         }
-        let did = (!effects.is_empty()).then(|| Did::Committed(effects, self.world.now_ms));
+        let did = (!effects.is_empty()).then_some(Did::Committed(effects, self.world.now_ms));
         let up = self.world.machines[node].up.as_ref().unwrap();
         let ids = self.world.model.observe(node, up, did.into_iter().collect())?;
         // Some clients have no answer yet when the next thing happens. What is not in the log is not looked for after a crash, so
