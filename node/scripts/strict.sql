@@ -82,6 +82,73 @@ SHOW WARNINGS
 ---
 Warning|1292|Truncated incorrect DECIMAL value: 'x'
 
+UPDATE t SET n = 0 WHERE v = 5 ORDER BY id LIMIT 3
+---
+ok 1
+
+SHOW WARNINGS
+---
+Warning|1292|Truncated incorrect DECIMAL value: '12abc'
+Warning|1292|Truncated incorrect DECIMAL value: 'abc'
+Warning|1292|Truncated incorrect DECIMAL value: ''
+Note|1292|Truncated incorrect DECIMAL value: '7 '
+
+UPDATE t SET n = v + 1 WHERE id < 3 ORDER BY id
+---
+error 1292 Truncated incorrect DOUBLE value: '12abc'
+
+UPDATE t SET n = (n <> 0 AND 5/n > 2) WHERE id = 3
+---
+ok 0
+
+UPDATE t SET n = (n = 0 OR 5/n > 2) WHERE id = 3
+---
+ok 1
+
+UPDATE t SET n = 0 WHERE id = 3
+---
+ok 1
+
+INSERT INTO t (id, n) VALUES (60, IF('' = '', NULL, '' + 0))
+---
+ok 1
+
+INSERT INTO t (id, n) VALUES (61, CASE WHEN 1 THEN NULL ELSE CAST('' AS SIGNED) END)
+---
+ok 1
+
+INSERT INTO t (id, n) VALUES (62, COALESCE(5, '' + 0))
+---
+ok 1
+
+INSERT INTO t (id, n) VALUES (63, IF(1 = 1, '' + 0, NULL))
+---
+error 1292 Truncated incorrect DOUBLE value: ''
+
+INSERT INTO t (id, n) VALUES (3, 1) ON DUPLICATE KEY UPDATE n = IF(v = '', 0, v + 1)
+---
+ok 0
+
+DELETE FROM t WHERE id >= 60
+---
+ok 3
+
+INSERT INTO t (id, n) SELECT 14, '5x' + 1
+---
+error 1292 Truncated incorrect DOUBLE value: '5x'
+
+INSERT INTO t (id, n) SELECT 16, 1 FROM t WHERE n = 'x' LIMIT 1
+---
+ok 1
+
+SHOW WARNINGS
+---
+Warning|1292|Truncated incorrect DECIMAL value: 'x'
+
+DELETE FROM t WHERE id = 16
+---
+ok 1
+
 DELETE FROM t WHERE v = 0
 ---
 ok 2
@@ -193,7 +260,7 @@ SELECT id, n FROM t ORDER BY id
 ---
 1|1
 4|2
-5|6
+5|0
 19|NULL
 20|6
 40|1

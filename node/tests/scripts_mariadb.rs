@@ -137,7 +137,7 @@ fn the_transcripts_are_what_mariadb_answers() {
 }
 
 /// Queries whose columns are computed, besides those of the transcripts.
-const COMPUTED: [&str; 12] = [
+const COMPUTED: [&str; 13] = [
     "SELECT   1 +\n  2 , (1), ((select 1)), (SELECT  1  UNION SELECT 2 LIMIT 1), 3 /* x */ + 4",
     "(SELECT 1+1) UNION (SELECT 2+2)",
     "WITH x AS (SELECT 1+1 AS a, 2) SELECT a+1, a  +2 FROM x",
@@ -148,6 +148,7 @@ const COMPUTED: [&str; 12] = [
     "SELECT @@sql_mode='', @a , current_timestamp=now(), current_user, utc_date()=curdate(), 5 mod 3, 5 div 2",
     "SELECT COUNT(*)FROM(SELECT 1)d",
     "SELECT(1+1)",
+    "SELECT (a), ((d.b)), -(a), (a + 1) FROM (SELECT 1 AS a, 2 AS b) d",
     "SELECT concat('ü','é') , 'ünï', max(1)  ;",
     "SELECT 'x' LIKE 'y', 1 IS NULL, 1 BETWEEN 0 AND 2, case 1 when 1 then 2 end, cast(1 as decimal(10,2)), a.b FROM (SELECT 1 AS b) a",
 ];

@@ -7,8 +7,8 @@
 //! The definition is the one that was read last. Where it is out of date the guess is bad, and nothing worse.
 
 use sqlparser::ast::{
-    Assignment, BinaryOperator, Delete, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Insert,
-    OnInsert, SetExpr, Statement, Update,
+    Assignment, AssignmentTarget, BinaryOperator, Delete, Expr, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Insert, OnInsert, SetExpr, Statement, Update,
 };
 
 use crate::change::Body;
@@ -26,6 +26,11 @@ pub(super) fn extent_of_statement(statement: &Statement, table: Option<&TableDef
             Some(1..=FEW_ROWS) => return Extent::FewRows,
             _ => false,
         },
+        // The counter of automatic keys goes along before the row is written.
+        Statement::Update(Update { assignments, selection, .. }) if sets_automatic(assignments, table) => {
+            let row = plain_values(assignments) && names_a_row(selection.as_ref(), table);
+            return if row { Extent::FewRows } else { Extent::Unknown };
+        }
         Statement::Update(Update { assignments, selection, table: from, .. }) => {
             from.joins.is_empty() && plain_values(assignments) && names_a_row(selection.as_ref(), table)
         }
@@ -65,6 +70,19 @@ fn rows_of(insert: &Insert) -> Option<usize> {
         Some(OnInsert::DuplicateKeyUpdate(updates)) => plain_values(updates).then_some(rows),
         Some(_) => None,
     }
+}
+
+fn sets_automatic(assignments: &[Assignment], table: Option<&TableDef>) -> bool {
+    let automatic = table.and_then(|table| table.columns.iter().find(|column| column.auto_increment));
+    let is = |target: &AssignmentTarget, name: &str| match target {
+        AssignmentTarget::ColumnName(target) => target
+            .0
+            .last()
+            .and_then(|part| part.as_ident())
+            .is_some_and(|ident| ident.value.eq_ignore_ascii_case(name)),
+        AssignmentTarget::Tuple(_) => true,
+    };
+    automatic.is_some_and(|column| assignments.iter().any(|one| is(&one.target, &column.name)))
 }
 
 fn plain_values(assignments: &[Assignment]) -> bool {

@@ -91,7 +91,7 @@ impl Session {
                 found_rows: self.client_found_rows,
                 stopped: self.desk.stopped(),
             };
-            conditions::begin();
+            conditions::begin_writing(self.refuses(statement));
             let outcome = match statement {
                 Statement::Insert(insert) => work.insert(insert),
                 Statement::Update(update) => work.update(update),
@@ -100,7 +100,8 @@ impl Session {
             };
             let noted = conditions::take();
             let mut outcome = outcome?;
-            self.heed(statement, noted, &mut outcome)?;
+            noted.refusal.clone().map_or(Ok(()), Err)?;
+            outcome.note(self.counted(noted).list);
             if let Some(speech) = speech {
                 speech.log(changes, mark, &env, statement, &mut outcome)?;
             }

@@ -8,8 +8,7 @@ use sqlparser::ast::{Query, Statement};
 use super::Session;
 use super::readings::reads_no_table;
 use crate::SqlError;
-use crate::sql::conditions::{DIVISION, Noted, division};
-use crate::sql::dml::Outcome;
+use crate::sql::conditions::{DIVISION, Noted, Refuses};
 
 impl Session {
     /// How many warnings and errors the statement before left.
@@ -56,26 +55,14 @@ impl Session {
         noted
     }
 
-    /// What a statement that writes noted: its error where `sql_mode` is strict and it writes values without IGNORE, else warnings.
-    pub(super) fn heed(
-        &self,
-        statement: &Statement,
-        noted: Noted,
-        outcome: &mut Outcome,
-    ) -> Result<(), SqlError> {
-        let noted = self.counted(noted);
+    /// What this statement does not write in spite of: nothing where `sql_mode` is not strict, for IGNORE, and where none are written.
+    pub(super) fn refuses(&self, statement: &Statement) -> Refuses {
         let strict = self.variables.mode("STRICT_TRANS_TABLES") || self.variables.mode("STRICT_ALL_TABLES");
         let takes_all = match statement {
             Statement::Insert(insert) => insert.ignore,
             other => matches!(other, Statement::Delete(_)),
         };
-        let refusal = noted.refusal.or_else(|| (noted.divisions > 0).then(division));
-        match refusal.filter(|_| strict && !takes_all) {
-            Some(error) => Err(error),
-            None => {
-                outcome.note(noted.list);
-                Ok(())
-            }
-        }
+        let values = strict && !takes_all;
+        Refuses { values, divisions: values && self.variables.mode("ERROR_FOR_DIVISION_BY_ZERO") }
     }
 }

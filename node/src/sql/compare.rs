@@ -268,6 +268,9 @@ fn convert_literal(
 ) -> Result<Option<Stored>, SqlError> {
     let text = || to_text(value, from);
     if to.is_number() && matches!(from, Kind::Text(_) | Kind::Binary) {
+        if conditions::waits_for_evaluation() && !conditions::is_number(&text()) {
+            return Ok(None);
+        }
         conditions::check(&text(), noted, true);
     }
     let number = || match from {

@@ -23,6 +23,8 @@ pub const NOTE: &str = "00000";
 pub const DIVISION: u16 = 1365;
 /// What the kept notes of one statement may take together. The others are counted.
 const MAX_BYTES: usize = 1 << 20;
+/// A literal that is converted again was noted so few notes ago.
+const REPEATED: usize = 16;
 /// How much of a value is shown, in characters.
 const SHOWN: usize = 128;
 
@@ -35,15 +37,27 @@ pub struct Noted {
     pub count: u64,
     /// How many of them were divisions by zero.
     pub divisions: u64,
-    /// The first that a strict statement does not write in spite of; divisions by zero are not among them.
+    /// The first in spite of which the statement does not write.
     pub refusal: Option<SqlError>,
+}
+
+/// What a statement does not write in spite of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refuses {
+    /// A text that is not what it is taken for.
+    pub values: bool,
+    /// A division by zero.
+    pub divisions: bool,
 }
 
 #[derive(Default)]
 struct Area {
     on: bool,
-    /// Whether literals that are looked at now are values to be written.
+    refuses: Refuses,
+    /// Whether what is looked at now are values to be written.
     strict: bool,
+    /// Whether what is evaluated now is only a condition.
+    lenient: bool,
     noted: Noted,
     bytes: usize,
 }
@@ -57,10 +71,21 @@ pub fn begin() {
     AREA.with_borrow_mut(|area| *area = Area { on: true, ..Area::default() });
 }
 
+/// The same for a statement that writes.
+pub fn begin_writing(refuses: Refuses) {
+    AREA.with_borrow_mut(|area| *area = Area { on: true, refuses, ..Area::default() });
+}
+
+/// An error once something was noted in spite of which the statement does not write. It is asked before each row is written, so that
+/// nothing needs to be undone.
+pub fn refused() -> Result<(), SqlError> {
+    AREA.with_borrow(|area| area.noted.refusal.clone().map_or(Ok(()), Err))
+}
+
 /// Ends it and gives what was noted.
 pub fn take() -> Noted {
     AREA.with_borrow_mut(|area| {
-        area.on = false;
+        (area.on, area.refuses) = (false, Refuses::default());
         std::mem::take(&mut area.noted)
     })
 }
@@ -78,6 +103,21 @@ pub fn strictly<T>(what: impl FnOnce() -> T) -> T {
     let strict = AREA.with_borrow_mut(|area| std::mem::replace(&mut area.strict, true));
     let done = what();
     AREA.with_borrow_mut(|area| area.strict = strict);
+    done
+}
+
+/// Whether values that are to be written are looked at, and a text among them that is no number refused. Such a one is
+/// noted where it is evaluated: it may stand in a branch that is not taken.
+#[must_use]
+pub fn waits_for_evaluation() -> bool {
+    AREA.with_borrow(|area| area.on && area.strict && area.refuses.values)
+}
+
+/// Does something that evaluates only a condition, of which MariaDB only warns.
+pub fn leniently<T>(what: impl FnOnce() -> T) -> T {
+    let lenient = AREA.with_borrow_mut(|area| std::mem::replace(&mut area.lenient, true));
+    let done = what();
+    AREA.with_borrow_mut(|area| area.lenient = lenient);
     done
 }
 
@@ -104,11 +144,12 @@ fn note(once: bool, condition: impl FnOnce() -> SqlError) {
             return;
         }
         let condition = condition();
-        let counts = area.strict || !once;
-        if counts && condition.state != NOTE && condition.code != DIVISION {
+        let counts = !area.lenient && (area.strict || !once) && condition.state != NOTE;
+        let refuses = if condition.code == DIVISION { area.refuses.divisions } else { area.refuses.values };
+        if counts && refuses {
             area.noted.refusal.get_or_insert_with(|| condition.clone());
         }
-        if once && area.noted.list.contains(&condition) {
+        if once && area.noted.list.iter().rev().take(REPEATED).any(|noted| *noted == condition) {
             return;
         }
         area.noted.count += 1;
@@ -166,12 +207,19 @@ pub fn double_of(text: &str, number: TakenFor, once: bool) -> f64 {
     text_to_double(text)
 }
 
+/// Whether all of a text is a number.
+#[must_use]
+pub fn is_number(text: &str) -> bool {
+    let (found, rest) = Decimal::parse_prefix(text.trim_start());
+    found.is_some() && rest.is_empty()
+}
+
 /// Notes a text that is no number, or begins with one; spaces behind it are worth a note only.
 pub fn check(text: &str, number: TakenFor, once: bool) {
-    let (found, rest) = Decimal::parse_prefix(text.trim_start());
-    if found.is_some() && rest.is_empty() {
+    if is_number(text) {
         return;
     }
+    let (found, rest) = Decimal::parse_prefix(text.trim_start());
     let only_spaces = found.is_some() && rest.trim_end().is_empty();
     note(once, || {
         let message = format!("Truncated incorrect {} value: '{}'", number.name(), shown(text));
@@ -193,13 +241,7 @@ pub fn incorrect<T>(kind: &str, text: &str) -> Option<T> {
 
 /// Notes a division by zero, and what MariaDB takes for one: a logarithm of what has none.
 pub fn division_by_zero() {
-    note(false, division);
-}
-
-/// The error that a division by zero is.
-#[must_use]
-pub fn division() -> SqlError {
-    SqlError::new(DIVISION, "22012", "Division by 0")
+    note(false, || SqlError::new(DIVISION, "22012", "Division by 0"));
 }
 
 fn shown(text: &str) -> &str {
@@ -236,23 +278,31 @@ mod tests {
     #[test]
     fn a_literal_of_a_condition_refuses_nothing_and_a_value_does() {
         let refusal = || take().refusal.map(|error| error.message);
-        begin();
+        let (values, all) =
+            (Refuses { values: true, divisions: false }, Refuses { values: true, divisions: true });
+        begin_writing(values);
         check("x", TakenFor::Decimal, true);
         check("2 ", TakenFor::Double, false);
         division_by_zero();
-        assert_eq!(refusal(), None);
-        begin();
-        check("x", TakenFor::Decimal, true);
+        leniently(|| check("z", TakenFor::Double, false));
+        assert_eq!((refused(), refusal()), (Ok(()), None));
+        begin_writing(values);
         strictly(|| check("y", TakenFor::Decimal, true));
         check("z", TakenFor::Double, false);
+        assert_eq!(refused().unwrap_err().code, 1292);
         assert_eq!(refusal().as_deref(), Some("Truncated incorrect DECIMAL value: 'y'"));
-        begin();
-        let ((), values) = apart(|| check("y", TakenFor::Decimal, true));
+        begin_writing(all);
+        let ((), apart) = apart(|| check("y", TakenFor::Decimal, true));
         check("z", TakenFor::Decimal, true);
-        let without = AREA.with_borrow(|area| area.noted.count);
-        add(values);
-        assert_eq!((without, AREA.with_borrow(|area| area.noted.count)), (1, 2));
-        assert_eq!(refusal().as_deref(), Some("Truncated incorrect DECIMAL value: 'y'"));
+        assert_eq!((refused(), AREA.with_borrow(|area| area.noted.count)), (Ok(()), 1));
+        add(apart);
+        assert_eq!((refused().unwrap_err().code, AREA.with_borrow(|area| area.noted.count)), (1292, 2));
+        begin_writing(all);
+        division_by_zero();
+        assert_eq!(refusal().as_deref(), Some("Division by 0"));
+        begin();
+        strictly(|| check("y", TakenFor::Decimal, true));
+        assert_eq!(refusal(), None);
     }
 
     #[test]

@@ -70,8 +70,9 @@ impl Outcome {
 }
 
 impl Work<'_> {
-    /// Ends a statement that goes row by row once it is to end.
+    /// Ends a statement that goes row by row once it is to end, or will be refused. It is asked before a row is written.
     pub fn go_on(&self) -> Result<(), SqlError> {
+        conditions::refused()?;
         if self.stopped.load(Ordering::Relaxed) {
             return Err(SqlError::new(1317, "70100", "Query execution was interrupted"));
         }
@@ -135,15 +136,17 @@ impl Work<'_> {
         let mut translator = self.translator(&table, &alias);
         let (sets, noted) = conditions::apart(|| assignments(&mut translator, &table, &update.assignments));
         let sets = sets?;
-        let rows = self.matching(
-            &table,
-            &alias,
-            translator,
-            &sets,
-            &update.selection,
-            &update.order_by,
-            &update.limit,
-        )?;
+        // What is sorted, or found by a key that changes, MariaDB finds before it writes, and only warns of.
+        let found_first = !update.order_by.is_empty() || sets.iter().any(|(at, _)| table.is_of_primary(*at));
+        let known = |piece: &Option<Piece>| piece.as_ref().is_none_or(|piece| piece.literal.is_some());
+        let find = || {
+            let (selection, order, limit) = (&update.selection, &update.order_by, &update.limit);
+            self.matching(&table, &alias, translator, &sets, selection, order, limit)
+        };
+        let rows = match found_first && sets.iter().all(|(_, piece)| known(piece)) {
+            true => conditions::leniently(find),
+            false => find(),
+        }?;
         if !rows.is_empty() {
             conditions::add(noted);
         }
@@ -174,6 +177,7 @@ impl Work<'_> {
         values: Vec<Stored>,
         row: u64,
     ) -> Result<Vec<Stored>, SqlError> {
+        conditions::refused()?;
         let mut after = before.to_vec();
         for ((at, piece), value) in sets.iter().zip(values) {
             let column = &table.columns[*at];

@@ -12,6 +12,7 @@ use sqlparser::ast::{BinaryOperator, CastKind, DataType, Expr, Ident, UnaryOpera
 
 use super::agree::{Agreed, CollationSource};
 use super::collation::Collation;
+use super::conditions;
 pub use super::environment::{Environment, Facts};
 use super::number::int_stored;
 use super::scope::{Origin, Scope};
@@ -99,6 +100,8 @@ pub struct Translator<'a> {
     pub aliases: Vec<(String, Piece)>,
     /// Whether the query being translated has used COUNT, SUM or the like.
     pub aggregates: bool,
+    /// Whether what the next select list gives is to be written.
+    pub written: bool,
     /// The collation of literals.
     pub connection: Collation,
     /// What the text arguments of the call being translated agree on so far.
@@ -112,6 +115,7 @@ impl<'a> Translator<'a> {
     pub fn new(env: &'a Environment<'a>) -> Translator<'a> {
         Translator {
             env,
+            written: false,
             binds: Vec::new(),
             scopes: Vec::new(),
             named: Vec::new(),
@@ -400,7 +404,15 @@ impl<'a> Translator<'a> {
             rest = left;
         }
         operands.push(rest);
-        let parts = operands.into_iter().rev().map(|e| self.text_of(e)).collect::<Result<Vec<_>, _>>()?;
+        let mut parts = operands.into_iter().rev().map(|e| self.text_of(e)).collect::<Result<Vec<_>, _>>()?;
+        if conditions::waits_for_evaluation() {
+            // SQLite evaluates all of them where they are a value, unless it meets a subquery; what is not reached must not refuse the statement.
+            parts
+                .iter_mut()
+                .skip(1)
+                .filter(|part| part.contains('('))
+                .for_each(|part| *part = format!("(SELECT {part})"));
+        }
         Ok(Piece::sql(balanced(parts, word), Kind::INT))
     }
 

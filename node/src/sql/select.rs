@@ -8,9 +8,11 @@ use sqlparser::ast::{
 
 use super::clauses;
 use super::compare::unify;
+use super::conditions;
 use super::expression::{Piece, Translator};
 use super::from::table_name;
 use super::scope::{Origin, Scope, Source};
+use super::titles;
 use super::types::Kind;
 use crate::SqlError;
 use crate::storage::definition::quote;
@@ -238,7 +240,10 @@ impl Translator<'_> {
         self.scopes.push(Scope::default());
         let outer_aggregates = std::mem::take(&mut self.aggregates);
         let from = self.from(&select.from)?;
-        let mut items = self.items(&select.projection)?;
+        let mut items = match std::mem::take(&mut self.written) {
+            true => conditions::strictly(|| self.items(&select.projection))?,
+            false => self.items(&select.projection)?,
+        };
         if let Some(kinds) = kinds {
             if kinds.len() != items.len() {
                 return Err(SqlError::new(
@@ -378,7 +383,7 @@ impl Translator<'_> {
             match item {
                 SelectItem::UnnamedExpr(expr) => {
                     let piece = self.expr(expr)?;
-                    let name = match expr {
+                    let name = match titles::bare(expr) {
                         Expr::Identifier(name) => name.value.clone(),
                         Expr::CompoundIdentifier(parts) if !parts[0].value.starts_with("@@") => {
                             parts.last().map_or(String::new(), |part| part.value.clone())

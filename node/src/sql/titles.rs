@@ -70,7 +70,7 @@ fn is_one(item: &SelectItem) -> bool {
 
 fn is_computed(item: &SelectItem) -> bool {
     match item {
-        SelectItem::UnnamedExpr(expr) => match expr {
+        SelectItem::UnnamedExpr(expr) => match bare(expr) {
             Expr::Identifier(name) => name.value.starts_with('@'),
             Expr::CompoundIdentifier(parts) => parts[0].value.starts_with("@@"),
             other => super::select::literal(other).is_none(),
@@ -79,12 +79,22 @@ fn is_computed(item: &SelectItem) -> bool {
     }
 }
 
+/// An expression without parentheses around all of it.
+pub fn bare(mut expr: &Expr) -> &Expr {
+    while let Expr::Nested(inner) = expr {
+        expr = inner;
+    }
+    expr
+}
+
 /// The pieces of the outermost select list; none if there is none.
 fn titles(sql: &str) -> Option<Vec<String>> {
     let text = Text::new(sql.as_bytes()).ok()?;
     let mut list = List::default();
     let mut before = true;
     let mut modifiers = true;
+    // there a word is a name, whatever it is
+    let mut behind_period = false;
     for (token, from, to) in text.spanned() {
         let word = match token {
             Token::Word(word) if word.quote_style.is_none() => word.value.to_ascii_uppercase(),
@@ -105,9 +115,11 @@ fn titles(sql: &str) -> Option<Vec<String>> {
         if modifiers {
             continue;
         }
-        if list.depth == 0 && (BEHIND.contains(&word.as_str()) || *token == Token::RParen) {
+        let ends = (BEHIND.contains(&word.as_str()) && !behind_period) || *token == Token::RParen;
+        if list.depth == 0 && ends {
             break;
         }
+        behind_period = *token == Token::Period;
         list.take(token, from, to);
     }
     list.end();
@@ -176,6 +188,7 @@ mod tests {
             ("WITH a (b) AS (SELECT 1, 2), c AS (SELECT 3) SELECT b+1, 4 FROM a", &["b+1", "4"]),
             ("SELECT 5;", &["5"]),
             ("SELECT EXTRACT(DAY FROM d), `from` LIMIT 1", &["EXTRACT(DAY FROM d)", "`from`"]),
+            ("SELECT o.order + 1, o . from FROM o", &["o.order + 1", "o . from"]),
             ("SHOW TABLES", &[]),
         ] {
             assert_eq!(titles(sql).unwrap(), wanted, "{sql}");

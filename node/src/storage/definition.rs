@@ -128,6 +128,12 @@ impl TableDef {
         self.keys.iter().find(|key| key.is_primary())
     }
 
+    /// Whether a column belongs to the primary key.
+    #[must_use]
+    pub fn is_of_primary(&self, column: usize) -> bool {
+        self.primary().is_some_and(|key| key.columns().any(|of| of == column))
+    }
+
     /// The position of a column, found as MySQL does: without regard to case.
     #[must_use]
     pub fn position(&self, name: &str) -> Option<usize> {

@@ -113,6 +113,25 @@ fn only_a_short_write_that_stands_alone_is_left() {
 }
 
 #[test]
+fn one_that_is_refused_for_its_values_ends_alone() {
+    let (inside, mut s) = table();
+    let greatest = "INSERT INTO t VALUES (9, 'i')";
+    let mut sessions = leave(
+        &inside,
+        &[
+            greatest,
+            "INSERT INTO t VALUES (20, 1/0)",
+            "UPDATE t SET v = '5x' + 1 WHERE id = 1",
+            "UPDATE t SET id = 1 WHERE id = 9",
+            "INSERT INTO t VALUES (30, 'j')",
+        ],
+    );
+    let ran = run_all(&inside, &mut sessions);
+    assert_eq!(codes(&mut sessions, ran), [0, 1365, 1292, 1062, 0]);
+    assert_eq!(rows(&mut s, "SELECT id FROM t ORDER BY id"), ["1", "9", "30"]);
+}
+
+#[test]
 fn those_of_one_turn_share_a_commit_and_are_seen_together() {
     let (inside, mut s) = table();
     let mut sessions = leave(
