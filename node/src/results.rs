@@ -86,8 +86,10 @@ pub enum Param {
     Uint(u64),
     Float(f32),
     Double(f64),
-    /// Text, decimals, and dates and times in MySQL's text form.
+    /// Text, and dates and times in MySQL's text form.
     Text(String),
+    /// A decimal in MySQL's text form.
+    Decimal(String),
     /// Bytes that are no text (blob parameters, and strings that are not UTF-8).
     Bytes(Vec<u8>),
 }
@@ -97,7 +99,7 @@ impl Param {
     #[must_use]
     pub fn bytes(&self) -> usize {
         match self {
-            Param::Text(text) => text.len(),
+            Param::Text(text) | Param::Decimal(text) => text.len(),
             Param::Bytes(bytes) => bytes.len(),
             _ => 0,
         }

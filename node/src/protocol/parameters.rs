@@ -95,9 +95,19 @@ fn read_value(fields: &mut Fields<'_>, kind: u8, unsigned: bool) -> Result<Param
         (7 | 12, _) => Param::Text(temporal::read_datetime(fields, false)?),
         (10, _) => Param::Text(temporal::read_datetime(fields, true)?),
         (11, _) => Param::Text(temporal::read_time(fields)?),
-        (0 | 15 | 16 | 245..=255, _) => text_or_bytes(fields.counted()?, kind),
+        (0 | 246, _) => decimal(fields.counted()?, kind),
+        (15 | 16 | 245..=255, _) => text_or_bytes(fields.counted()?, kind),
         _ => return Err(Malformed),
     })
+}
+
+/// A text that is no decimal stays what it is.
+fn decimal(bytes: &[u8], kind: u8) -> Param {
+    let is_decimal = |text: &&str| crate::sql::decimal::Decimal::parse(text).is_some();
+    match std::str::from_utf8(bytes).ok().filter(is_decimal) {
+        Some(text) => Param::Decimal(text.to_owned()),
+        None => text_or_bytes(bytes, kind),
+    }
 }
 
 /// Blob types stay bytes; so does a string that is not UTF-8.

@@ -56,6 +56,7 @@ impl Translator<'_> {
 
     /// The same, where a text is taken for this kind of number.
     fn convert_for(&mut self, piece: Piece, kind: Kind, number: TakenFor) -> Result<Piece, SqlError> {
+        let piece = if kind.is_number() { piece.numbered() } else { piece };
         if piece.kind == kind {
             return Ok(piece);
         }
@@ -123,6 +124,8 @@ impl Translator<'_> {
 
     /// The same, for this operation.
     fn align_for(&mut self, left: Piece, right: Piece, op: &str) -> Result<(Piece, Piece), SqlError> {
+        let left = if right.kind.is_number() { left.numbered() } else { left };
+        let right = if left.kind.is_number() { right.numbered() } else { right };
         if let (Kind::Text(_), Kind::Text(_)) = (left.kind, right.kind)
             && let Some((collation, source)) = agreed([&left, &right], op)?
         {

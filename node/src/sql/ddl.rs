@@ -247,7 +247,7 @@ fn default_value(expr: &Expr) -> Result<DefaultValue, SqlError> {
         Expr::Value(value) => match &value.value {
             Value::Null => DefaultValue::None,
             Value::Boolean(value) => DefaultValue::Text(i32::from(*value).to_string()),
-            Value::Number(text, _) => DefaultValue::Text(text.clone()),
+            Value::Number(text, _) if !text.starts_with("0x") => DefaultValue::Text(text.clone()),
             other => match other.clone().into_string() {
                 Some(text) => DefaultValue::Text(text),
                 None => return Err(SqlError::unsupported(format_args!("DEFAULT {other}"))),

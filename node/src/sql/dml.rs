@@ -363,8 +363,8 @@ pub fn assignments(
             sets.push((at, None));
             continue;
         }
-        let piece = translator.expr(&assignment.value)?;
-        let kind = table.columns[at].kind();
+        let (piece, kind) = (translator.expr(&assignment.value)?, table.columns[at].kind());
+        let piece = if kind.is_number() { piece.numbered() } else { piece };
         // Only where a later assignment names it; what does not fit is refused where it is stored.
         let stored = quietly(|| translator.convert(piece.clone(), kind))?;
         translator.replaced.insert(at, stored);

@@ -39,19 +39,33 @@ pub struct Piece {
     pub origin: Option<Origin>,
     /// Where its collation comes from, for text.
     pub source: CollationSource,
+    /// Whether it is written `0x..`, which is also a number.
+    pub hexadecimal: bool,
 }
 
 impl Piece {
     /// An expression of this text.
     #[must_use]
     pub fn sql(sql: String, kind: Kind) -> Piece {
-        Piece { sql, kind, literal: None, origin: None, source: CollationSource::Value }
+        Piece { sql, kind, literal: None, origin: None, source: CollationSource::Value, hexadecimal: false }
     }
 
     /// A known value.
     #[must_use]
     pub fn literal(value: Stored, kind: Kind) -> Piece {
         Piece { literal: Some(value), source: CollationSource::Literal, ..Piece::sql(String::new(), kind) }
+    }
+
+    /// The number that it is, if it is written `0x..`; else it stays.
+    #[must_use]
+    pub fn numbered(self) -> Piece {
+        let number = match &self.literal {
+            Some(Stored::Blob(bytes)) if self.hexadecimal && bytes.len() <= 8 => {
+                bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+            }
+            _ => return self,
+        };
+        Piece::uint(number)
     }
 
     /// NULL.
@@ -203,13 +217,7 @@ impl<'a> Translator<'a> {
                 let not = if *negated { "NOT " } else { "" };
                 Ok(Piece::sql(format!("({not}EXISTS ({}))", query.sql), Kind::INT))
             }
-            Expr::Subquery(query) => {
-                let query = self.query(query, None)?;
-                match query.columns.as_slice() {
-                    [only] => Ok(Piece::sql(format!("({})", query.sql), only.kind)),
-                    _ => Err(SqlError::new(1241, "21000", "Operand should contain 1 column(s)")),
-                }
-            }
+            Expr::Subquery(query) => self.scalar(query),
             Expr::TypedString(typed) => {
                 let text = typed.value.clone().into_string().unwrap_or_default();
                 self.cast(Piece::text(text), &typed.data_type)
@@ -342,6 +350,7 @@ impl<'a> Translator<'a> {
 
     /// A value as arithmetic takes it: a number as it is, everything else as a double.
     pub fn numeric(&mut self, piece: Piece) -> Result<Piece, SqlError> {
+        let piece = piece.numbered();
         match piece.kind {
             kind if kind.is_number() => Ok(piece),
             Kind::Null => Ok(piece),

@@ -42,6 +42,7 @@ pub fn carried_error(error: &Error) -> Option<SqlError> {
     let state = match parts.next()? {
         "22003" => "22003",
         "22007" => "22007",
+        "21000" => "21000",
         "42000" => "42000",
         _ => "HY000",
     };
@@ -58,6 +59,7 @@ pub fn register(conn: &Connection) -> Result<()> {
     conversions(conn)?;
     mathematics(conn)?;
     aggregates(conn)?;
+    super::single::register(conn)?;
     string_functions::register(conn)?;
     time_functions::register(conn)
 }

@@ -181,7 +181,7 @@ impl Work<'_> {
                 targets.push(position(name)?);
                 values.push(value);
             }
-            let row = self.evaluate(values.into_iter())?;
+            let row = self.evaluate(values.into_iter(), table, &targets)?;
             return Ok((targets, vec![row]));
         }
         let targets: Vec<usize> = match insert.columns.as_slice() {
@@ -208,7 +208,7 @@ impl Work<'_> {
                 let mut rows = Vec::with_capacity(values.rows.len());
                 for row in &values.rows {
                     self.go_on()?;
-                    rows.push(self.evaluate(row.content.iter())?);
+                    rows.push(self.evaluate(row.content.iter(), table, &targets)?);
                 }
                 rows
             }
@@ -224,15 +224,22 @@ impl Work<'_> {
         Ok((if all_empty { Vec::new() } else { targets }, rows))
     }
 
-    fn evaluate<'e>(&self, exprs: impl Iterator<Item = &'e Expr>) -> Result<Vec<Given>, SqlError> {
+    fn evaluate<'e>(
+        &self,
+        exprs: impl Iterator<Item = &'e Expr>,
+        table: &TableDef,
+        targets: &[usize],
+    ) -> Result<Vec<Given>, SqlError> {
         let mut row = Vec::new();
-        for expr in exprs {
+        for (n, expr) in exprs.enumerate() {
             if is_default(expr) {
                 row.push(None);
                 continue;
             }
             let mut translator = Translator::new(self.env);
             let piece = strictly(|| translator.expr(expr))?;
+            let takes_number = targets.get(n).is_some_and(|at| table.columns[*at].kind().is_number());
+            let piece = if takes_number { piece.numbered() } else { piece };
             row.push(Some(match piece.literal {
                 Some(value) => (value, piece.kind),
                 None => {

@@ -131,6 +131,9 @@ impl Translator<'_> {
 }
 
 fn number_literal(text: &str) -> Result<Piece, SqlError> {
+    if let Some(digits) = text.strip_prefix("0x") {
+        return hexadecimal(digits);
+    }
     if text.contains(['e', 'E']) {
         let x: f64 = text.parse().map_err(|_| SqlError::syntax(format!("{text} is no number")))?;
         return Ok(Piece::literal(Number::Double(x).stored()?, Kind::Double));
@@ -138,9 +141,20 @@ fn number_literal(text: &str) -> Result<Piece, SqlError> {
     if let Some(value) = text.parse::<i128>().ok().and_then(int_stored) {
         return Ok(Piece::literal(value, Kind::INT));
     }
-    let exact = Decimal::parse(text).ok_or_else(|| SqlError::syntax(format!("{text} is no number")))?;
+    exact(text).ok_or_else(|| SqlError::syntax(format!("{text} is no number")))
+}
+
+/// A number with its fraction; none if the text is none.
+fn exact(text: &str) -> Option<Piece> {
+    let exact = Decimal::parse(text)?;
     let scale = u8::try_from(exact.scale()).unwrap_or(30);
-    Ok(Piece::literal(Stored::Text(exact.to_string()), Kind::Decimal { scale }))
+    Some(Piece::literal(Stored::Text(exact.to_string()), Kind::Decimal { scale }))
+}
+
+/// `0x..`: bytes, and where a number is wanted the number that they are.
+fn hexadecimal(digits: &str) -> Result<Piece, SqlError> {
+    let bytes = unhex(digits).ok_or_else(|| SqlError::syntax(format!("0x{digits} is not hex")))?;
+    Ok(Piece { hexadecimal: true, ..Piece::literal(Stored::Blob(bytes), Kind::Binary) })
 }
 
 /// A placeholder's value.
@@ -153,6 +167,7 @@ pub fn param_piece(param: &Param) -> Piece {
         Param::Float(x) => Piece::literal(Stored::Real(f64::from(*x)), Kind::Float),
         Param::Double(x) => Piece::literal(Stored::Real(*x), Kind::Double),
         Param::Text(text) => Piece::text(text.as_str()),
+        Param::Decimal(text) => exact(text).unwrap_or_else(|| Piece::text(text.as_str())),
         Param::Bytes(bytes) => Piece::literal(Stored::Blob(bytes.clone()), Kind::Binary),
     }
 }

@@ -39,6 +39,7 @@ pub mod safety;
 pub mod scope;
 pub mod select;
 pub mod show;
+mod single;
 mod spelled;
 mod string_functions;
 pub mod surroundings;

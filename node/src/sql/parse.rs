@@ -35,6 +35,7 @@ impl Text {
         let mut tokens = Tokenizer::new(&MySqlDialect {}, &sql)
             .tokenize_with_location()
             .map_err(|e| SqlError::syntax(format!("You have an error in your SQL syntax: {e}")))?;
+        number_hexadecimals(&sql, &mut tokens);
         while tokens
             .last()
             .is_some_and(|t| matches!(t.token, Token::SemiColon | Token::Whitespace(_) | Token::EOF))
@@ -183,6 +184,24 @@ impl Text {
             .cloned()
             .collect();
         Parser::new(dialect).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(rest)
+    }
+}
+
+/// Makes numbers of `0x..`, which the tokenizer takes for `x'..'`: that is bytes and nothing else.
+fn number_hexadecimals(sql: &str, tokens: &mut [TokenWithSpan]) {
+    let is_hex = |token: &&mut TokenWithSpan| matches!(token.token, Token::HexStringLiteral(_));
+    let mut hexes = tokens.iter_mut().filter(is_hex).peekable();
+    let (mut line, mut column) = (1, 1);
+    for letter in sql.chars() {
+        let Some(next) = hexes.peek() else { return };
+        if next.span.start == (Location { line, column })
+            && let Some(hex) = hexes.next()
+            && letter == '0'
+            && let Token::HexStringLiteral(digits) = &hex.token
+        {
+            hex.token = Token::Number(format!("0x{digits}"), false);
+        }
+        (line, column) = if letter == '\n' { (line + 1, 1) } else { (line, column + 1) };
     }
 }
 

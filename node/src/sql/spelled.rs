@@ -47,6 +47,9 @@ fn literal(param: &Param) -> String {
         Param::Float(number) => format!("CAST({number:e} AS FLOAT)"),
         Param::Double(number) if *number < 0.0 => format!(" {number:e}"),
         Param::Double(number) => format!("{number:e}"),
+        // a sign before it, as above
+        Param::Decimal(text) if text.starts_with('-') => format!(" {text}"),
+        Param::Decimal(text) => text.clone(),
         Param::Text(text) => format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''")),
         Param::Bytes(bytes) => format!("x'{}'", hex(bytes)),
     }
