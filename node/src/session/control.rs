@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sqlparser::tokenizer::Token;
 
 use super::Session;
+use super::isolation::Next;
 use crate::SqlError;
 use crate::sql::parse::Text;
 
@@ -71,7 +72,7 @@ impl Session {
 
     /// Whether a transaction that does not say so may only read.
     pub(super) fn begins_read_only(&self) -> bool {
-        self.next_read_only || self.variables.is_on("transaction_read_only")
+        self.next.read_only || self.variables.is_on("transaction_read_only")
     }
 
     fn start(&mut self, text: &Text, words: &[&str]) -> Result<(), SqlError> {
@@ -113,10 +114,12 @@ impl Session {
             desk.rollback(&mut state);
         }
         self.table_lock = None;
-        self.next_read_only = false;
+        state.reads_committed = self.will_read_committed();
+        self.next = Next::default();
         state.begun = true;
         state.read_only = read_only;
-        if snapshot {
+        // there it would end with the first statement
+        if snapshot && !state.reads_committed {
             desk.read(&mut state)?;
             // SQLite takes its snapshot at the first read.
             state

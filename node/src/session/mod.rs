@@ -11,6 +11,7 @@ pub mod errand;
 mod explain;
 mod extent;
 mod flush;
+pub(crate) mod isolation;
 mod logging;
 mod maintenance;
 mod prepared;
@@ -213,8 +214,8 @@ pub struct Session {
     skip_errors: Vec<u16>,
     /// Why the statement before failed, for SHOW WARNINGS.
     failed: Option<SqlError>,
-    /// SET TRANSACTION READ ONLY was said for the next transaction.
-    next_read_only: bool,
+    /// What SET TRANSACTION said of the next transaction alone.
+    next: isolation::Next,
     counters: Counters,
     /// What LOCK TABLES has locked.
     table_lock: Option<TableLock>,
@@ -262,7 +263,7 @@ impl Session {
             read_lock: None,
             skip_errors: Vec::new(),
             failed: None,
-            next_read_only: false,
+            next: isolation::Next::default(),
             counters: Counters::default(),
             table_lock: None,
             meets: table_locks::Meets::default(),
@@ -344,7 +345,7 @@ impl Session {
         self.variables.identify(self.engine.server_id, &self.engine.server_uuid);
         self.prepared.clear();
         self.keep_warnings(Vec::new());
-        self.next_read_only = false;
+        self.next = isolation::Next::default();
         self.last_insert_id = 0;
         self.read_lock = None;
     }

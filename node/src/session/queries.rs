@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use sqlparser::ast::Query;
 
+use super::isolation::Next;
 use super::readings::{counts_all, reads_no_table};
 use super::transaction::{Desk, Mode, State};
 use super::{ExecError, Session};
@@ -43,6 +44,9 @@ impl Session {
         let desk = Arc::clone(&self.desk);
         let mut state = desk.lock();
         let idle = state.mode == Mode::Idle;
+        if idle && !state.begun {
+            state.reads_committed = self.will_read_committed();
+        }
         if takes_locks(query) {
             let wait = self.lock_wait();
             desk.write(&mut state, wait)?;
@@ -52,12 +56,12 @@ impl Session {
         conditions::begin();
         let result = self.select(&state, query, (text, params), sink);
         let noted = conditions::take();
-        if idle && reads_no_table(query) {
-            // As in MySQL, what reads no table begins no transaction.
+        if state.reads_committed || (idle && reads_no_table(query)) {
+            // As in MySQL, what reads no table begins no transaction; and the next statement reads what is committed then.
             desk.rollback_reading(&mut state);
         }
         self.close(&desk, &mut state, result.is_ok())?;
-        self.next_read_only = false;
+        self.next = Next::default();
         self.found_rows = result?;
         self.row_count = -1;
         let warnings = self.keep_noted(noted, query);

@@ -7,6 +7,7 @@ use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
 use super::Session;
+use super::isolation::{NAMES, level};
 use crate::SqlError;
 use crate::accounts::gate;
 use crate::results::Param;
@@ -194,8 +195,7 @@ impl Session {
         self.variables.set("collation_connection", false, &default)
     }
 
-    /// SET TRANSACTION: every level is accepted that a snapshot satisfies. Without a scope, READ ONLY is for the next
-    /// transaction; `scope` says whether it is the server's.
+    /// SET TRANSACTION. Without a scope, it is for the next transaction; `scope` says whether it is the server's.
     fn set_transaction(&mut self, parser: &mut Parser<'_>, scope: Option<bool>) -> Result<(), SqlError> {
         let mut words = Vec::new();
         while let Token::Word(word) = parser.peek_token().token {
@@ -203,12 +203,17 @@ impl Session {
             parser.next_token();
         }
         match words.join(" ").as_str() {
-            "ISOLATION LEVEL REPEATABLE READ"
-            | "ISOLATION LEVEL READ COMMITTED"
-            | "ISOLATION LEVEL READ UNCOMMITTED" => Ok(()),
+            isolation if isolation.starts_with("ISOLATION LEVEL ") => {
+                let level = level(isolation.trim_start_matches("ISOLATION LEVEL "))?;
+                match scope {
+                    None => self.next.level = Some(level),
+                    Some(global) => self.variables.set(NAMES[0], global, level)?,
+                }
+                Ok(())
+            }
             access @ ("READ ONLY" | "READ WRITE") => match scope {
                 None => {
-                    self.next_read_only = access == "READ ONLY";
+                    self.next.read_only = access == "READ ONLY";
                     Ok(())
                 }
                 Some(global) => {

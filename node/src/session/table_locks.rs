@@ -91,7 +91,7 @@ impl Session {
         run: &mut dyn FnMut(&mut Session) -> Result<(), ExecError>,
     ) -> Result<(), ExecError> {
         let before = self.desk.lock().mode;
-        let next_read_only = self.next_read_only;
+        let next = self.next;
         let mut deadline = None;
         let outcome = loop {
             self.meets.hidden.set(false);
@@ -101,7 +101,7 @@ impl Session {
             if !waits || !self.meets.hidden.get() {
                 break outcome;
             }
-            self.next_read_only = next_read_only;
+            self.next = next;
             self.let_go(before);
             let wait =
                 if matches!(before, Mode::Writing(_)) { self.lock_wait().wait } else { self.table_wait() };

@@ -276,7 +276,20 @@ fn prepared_statements_take_parameters() {
     s.execute_prepared(select.id, &params, &mut kept).unwrap();
     assert_eq!(kept.rows, [[u64::MAX.to_string(), "2024-01-02 03:04:05.678".into(), "0x00ff".into()]]);
     s.close_prepared(select.id);
+    let exact = s.prepare(b"SELECT ? + ?, ? > ?, ? * 3, ? / 3").unwrap();
+    let params = ["0.1", "0.2", "10", "9", "-1.10", "1.00"].map(|text| Param::Decimal(text.into()));
+    let mut kept = Kept::default();
+    s.execute_prepared(exact.id, &params, &mut kept).unwrap();
+    assert_eq!(kept.rows, [["0.3", "1", "-3.30", "0.333333"]]);
+    let params = [Param::Int(5), Param::Text("2024-01-02 03:04:05.678000".into()), Param::Int(10)];
     assert!(s.execute_prepared(select.id, &params, &mut Kept::default()).is_err());
+    for sql in [
+        "SELECT a FROM t WHERE COUNT(*) > 0",
+        "SELECT SUM(SUM(a)) FROM t",
+        "SELECT a FROM t WHERE SUM(a) > 1",
+    ] {
+        assert_eq!(error(&mut s, sql).code, 1111, "{sql}");
+    }
 }
 
 #[test]

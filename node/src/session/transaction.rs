@@ -67,6 +67,8 @@ pub struct State {
     pub begun: bool,
     /// Whether it began it READ ONLY.
     pub read_only: bool,
+    /// Whether each statement reads what is committed then.
+    pub reads_committed: bool,
     /// What will be logged.
     pub changes: Changes,
     /// SQLite's count of changed rows when the transaction became the writer.
@@ -104,6 +106,7 @@ impl Desk {
             mode: Mode::Idle,
             begun: false,
             read_only: false,
+            reads_committed: false,
             changes: Changes::default(),
             count_before: 0,
             savepoints: Vec::new(),

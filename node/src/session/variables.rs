@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rusqlite::types::Value as Stored;
 
+use super::isolation;
 use super::user_variables::UserVariables;
 use crate::SqlError;
 use crate::change::BinlogFormat;
@@ -393,12 +394,20 @@ impl Variables {
             false => value,
         };
         let value = checked(&name, default, value)?;
-        if global {
-            self.global.set_by_client(&name, &value);
-        } else {
-            self.session.insert(name, value);
+        if isolation::NAMES.contains(&name.as_str()) {
+            isolation::NAMES.iter().for_each(|name| self.keep(name, global, value.clone()));
+            return Ok(());
         }
+        self.keep(&name, global, value);
         Ok(())
+    }
+
+    fn keep(&mut self, name: &str, global: bool, value: String) {
+        if global {
+            self.global.set_by_client(name, &value);
+        } else {
+            self.session.insert(name.to_owned(), value);
+        }
     }
 
     /// A user variable.
@@ -456,6 +465,7 @@ fn checked(name: &str, default: &str, value: &str) -> Result<String, SqlError> {
     }
     match name {
         // there are no other words here than English ones
+        "transaction_isolation" | "tx_isolation" => isolation::level(value).map(str::to_owned),
         "lc_messages" if value == "en_US" => Ok(value.to_owned()),
         "lc_messages" => Err(SqlError::new(1649, "HY000", format!("Unknown locale: '{value}'"))),
         "timestamp" => micros(value).map(|micros| micros.to_string()).ok_or_else(wrong),

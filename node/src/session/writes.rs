@@ -10,6 +10,7 @@ use sqlparser::ast::Statement;
 
 use super::Session;
 use super::extent::extent_of_statement;
+use super::isolation::Next;
 use super::surroundings::Around;
 use super::transaction::State;
 use crate::SqlError;
@@ -63,7 +64,7 @@ impl Session {
             .refuse_unsafe(&state, statement)
             .and_then(|()| self.write_rows(&mut state, statement, (&self.database, params, logged), speech));
         let closed = self.close(&desk, &mut state, result.is_ok());
-        self.next_read_only = false;
+        self.next = Next::default();
         state.keep_leave(leave);
         closed?;
         let outcome = result?;

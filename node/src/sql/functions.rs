@@ -37,6 +37,9 @@ pub fn carried_error(error: &Error) -> Option<SqlError> {
             "Thread stack overrun: the statement is nested too deeply",
         ));
     }
+    if text.starts_with("misuse of aggregate") {
+        return Some(SqlError::new(1111, "HY000", "Invalid use of group function"));
+    }
     let mut parts = text[text.find(MARK)?..].splitn(4, ':').skip(1);
     let code = parts.next()?.parse().ok()?;
     let state = match parts.next()? {
