@@ -25,6 +25,12 @@ impl SqlError {
         matches!(self.code, 1021 | 1205 | 1213 | 1317)
     }
 
+    /// 1317: KILL, or the end of the connection or of the node.
+    #[must_use]
+    pub fn interrupted() -> SqlError {
+        SqlError::new(1317, "70100", "Query execution was interrupted")
+    }
+
     /// 1064: the text is no statement that this node knows.
     pub fn syntax(message: impl Into<String>) -> SqlError {
         SqlError::new(1064, "42000", message)

@@ -363,7 +363,7 @@ impl Client {
                 self.killed = true;
                 Err(SqlError::new(1927, "70100", "Connection was killed"))
             }
-            Some(_) if id == self.id => Err(SqlError::new(1317, "70100", "Query execution was interrupted")),
+            Some(_) if id == self.id => Err(SqlError::interrupted()),
             Some(user) if anybody || user == rights.user() => {
                 self.shared.clients.kill(id, connection);
                 Ok(())

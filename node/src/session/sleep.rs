@@ -45,7 +45,7 @@ impl Session {
         while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
             std::thread::sleep(left.min(SLEEP_POLL));
             if self.desk.stopped().load(Ordering::Relaxed) {
-                return Err(SqlError::new(1317, "70100", "Query execution was interrupted").into());
+                return Err(SqlError::interrupted().into());
             }
         }
         if text.words(1) == ["DO"] {

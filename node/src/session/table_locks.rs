@@ -231,7 +231,7 @@ impl Session {
         self.engine.store.table_locks.wait(left.min(STOP_POLL));
         let hung_up = self.meets.hung_up.as_ref().is_some_and(|hung_up| hung_up());
         if hung_up || self.desk.stopped().load(Ordering::Relaxed) {
-            return Err(SqlError::new(1317, "70100", "Query execution was interrupted"));
+            return Err(SqlError::interrupted());
         }
         Ok(())
     }

@@ -275,6 +275,10 @@ impl Holder for Desk {
     fn interrupt(&self) {
         self.stop_statement();
     }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
 }
 
 impl State {

@@ -74,7 +74,7 @@ impl Work<'_> {
     pub fn go_on(&self) -> Result<(), SqlError> {
         conditions::refused()?;
         if self.stopped.load(Ordering::Relaxed) {
-            return Err(SqlError::new(1317, "70100", "Query execution was interrupted"));
+            return Err(SqlError::interrupted());
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ pub mod automatic;
 pub mod catalog;
 pub mod definition;
 pub mod disk;
+pub mod holder;
 pub mod keeper;
 pub mod pen;
 pub mod read_lock;
@@ -221,9 +222,7 @@ impl From<rusqlite::Error> for SqlError {
             return own;
         }
         match error.sqlite_error_code() {
-            Some(ErrorCode::OperationInterrupted) => {
-                SqlError::new(1317, "70100", "Query execution was interrupted")
-            }
+            Some(ErrorCode::OperationInterrupted) => SqlError::interrupted(),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => writer_lock::lock_wait_timeout(),
             Some(ErrorCode::DiskFull) => {
                 SqlError::new(1021, "HY000", "Disk full; waiting for someone to free some space")

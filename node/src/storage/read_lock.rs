@@ -95,7 +95,7 @@ impl ReadLock {
         let mut state = self.state();
         while !ready(&state) {
             if stopped.load(Ordering::Relaxed) {
-                return Err(SqlError::new(1317, "70100", "Query execution was interrupted"));
+                return Err(SqlError::interrupted());
             }
             let left = wait.saturating_sub(started.elapsed());
             if left.is_zero() {

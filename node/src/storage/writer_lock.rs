@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use super::holder::{Holder, Unmoved};
 use crate::SqlError;
 
 /// A statement that runs while others wait is interrupted after this many leases.
@@ -59,25 +60,6 @@ impl Extent {
     pub fn is_short(self) -> bool {
         self != Extent::Unknown
     }
-}
-
-/// Somebody who can hold the lock and be relieved of it.
-pub trait Holder: Send + Sync {
-    /// Rolls the holder's transaction back if it is idle, and says whether it did. The lock is then free.
-    fn evict(&self, ticket: u64) -> bool;
-    /// Makes the statement that runs give up.
-    fn interrupt(&self);
-}
-
-/// A holder that nobody may relieve: he does one thing, and never idles with the lock.
-pub struct Unmoved;
-
-impl Holder for Unmoved {
-    fn evict(&self, _: u64) -> bool {
-        false
-    }
-
-    fn interrupt(&self) {}
 }
 
 struct Held {
@@ -219,7 +201,8 @@ impl WriterLock {
         let started = Instant::now();
         let called = Arc::<Call>::default();
         let mut was_first = false;
-        state.enqueue(Waiting { ticket, called: Arc::clone(&called), holder, patience });
+        let waiting = Waiting { ticket, called: Arc::clone(&called), holder: Arc::clone(&holder), patience };
+        state.enqueue(waiting);
         loop {
             if state.held.is_none() && state.is_first(ticket) {
                 state.grant_first();
@@ -253,10 +236,11 @@ impl WriterLock {
                     nap = nap.min(held.lease - overdue);
                 }
             }
-            if started.elapsed() >= timeout {
+            let stopped = holder.is_stopped();
+            if stopped || started.elapsed() >= timeout {
                 state.queue.retain(|waiting| waiting.ticket != ticket);
                 state.call_first();
-                return Err(lock_wait_timeout());
+                return Err(if stopped { SqlError::interrupted() } else { lock_wait_timeout() });
             }
             // set and read under the mutex alone
             called.asleep.store(true, Ordering::Relaxed);

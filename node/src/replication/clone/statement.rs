@@ -217,7 +217,7 @@ struct Watch<'a> {
 
 impl Watch<'_> {
     fn look(&self, always: bool) -> Result<(), SqlError> {
-        let interrupted = || SqlError::new(1317, "70100", "Query execution was interrupted");
+        let interrupted = || SqlError::interrupted();
         if (self.means.stopped)() || self.means.log.is_closed() {
             return Err(interrupted());
         }
