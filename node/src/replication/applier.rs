@@ -9,12 +9,14 @@
 //! [`Applier::step`] does all that and knows no thread and no clock: it is told the time and says until when there is nothing
 //! to do. [`run`] is the loop that sleeps. A step either ends with its transaction or leaves it for the next step to try again; in a run ([`runs`]) transactions end together.
 //!
-//! A transaction that is skipped on the administrator's word is applied as an empty one: so it counts as executed,
+//! The administrator's counter is of events, as in MySQL, and ends with a transaction: each that is skipped takes off what SHOW BINLOG EVENTS shows of it.
+//! A transaction that is skipped is applied as an empty one: so it counts as executed,
 //! does not come back, and is skipped behind this node too, as in MySQL.
 
 mod runs;
 
 use self::runs::Runs;
+use super::events;
 use super::gtids::{self, EXECUTED};
 use super::link::{Apply, LastError, Link, applied_place, note_place};
 use super::now_ms;
@@ -298,7 +300,8 @@ impl Applier {
                     link.update(|state| state.apply_error = LastError::default());
                 }
                 if trying.counted && result.is_ok() {
-                    link.update(|state| state.skip_counter = state.skip_counter.saturating_sub(1));
+                    let events = events::count(record);
+                    link.update(|state| state.skip_counter = state.skip_counter.saturating_sub(events));
                 }
                 result.map(|()| if trying.skipped { Stepped::Skipped } else { Stepped::Applied })
             }

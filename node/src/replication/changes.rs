@@ -132,8 +132,9 @@ impl Found<'_> {
 /// 1236 if the log does not reach back to the place, or forward to it.
 pub fn check_place(conn: &Connection, from: LogPosition) -> Result<(), SqlError> {
     let refuse = |why: &str| Err(SqlError::new(1236, "HY000", why.to_owned()));
-    match binlog::files(conn)?.first() {
-        Some(first) if from.file < first.file => {
+    let files = binlog::files(conn)?;
+    match (files.first(), files.last()) {
+        (Some(first), Some(last)) if from.file < first.file || from.file > last.file => {
             refuse("Could not find first log file name in binary log index file")
         }
         _ if from > binlog::head(conn)? => {

@@ -180,6 +180,11 @@ fn last(log: &Binlog, server_id: u32, begin: u64, end: LogPosition) -> Event {
     Event { kind: "Rotate", server_id, end: end.pos, info: format!("{next};pos={FIRST_POS}") }
 }
 
+/// How many events a transaction is.
+pub fn count(record: &Record) -> u64 {
+    u64::try_from(events_of(record, true).len()).unwrap_or(u64::MAX)
+}
+
 fn events_of(record: &Record, anonymous: bool) -> Vec<Event> {
     let (begin, server_id) = (record.position.pos, record.server_id);
     let event = |kind, end, info| Event { kind, server_id, end, info };

@@ -311,4 +311,14 @@ impl Link {
         let oldest = self.relay.oldest_committed_at_ms()?;
         Ok(Some(oldest.map_or(0, |at| now_ms().saturating_sub(at) / 1000)))
     }
+
+    /// How long the applier waits for the link's delay, in seconds; none if it does not.
+    pub fn remaining_delay_s(&self) -> Result<Option<u64>, SqlError> {
+        let delay_ms = self.delay_s().saturating_mul(1000);
+        if delay_ms == 0 || !self.state().applying {
+            return Ok(None);
+        }
+        let due = self.relay.oldest_committed_at_ms()?.map_or(0, |at| at.saturating_add(delay_ms));
+        Ok(due.checked_sub(now_ms()).filter(|left| *left > 0).map(|left| left.div_ceil(1000)))
+    }
 }

@@ -199,6 +199,17 @@ impl RelayLog {
             .map_err(failed)
     }
 
+    /// Where the first transaction that waits begins in the source's log.
+    pub fn first_waiting(&self) -> Result<Option<LogPosition>, SqlError> {
+        let inner = self.inner();
+        inner
+            .conn
+            .prepare_cached("SELECT place FROM relay WHERE n > ?1 ORDER BY n LIMIT 1")
+            .and_then(|mut query| query.query_row([inner.taken], |row| row.get(0)).optional())
+            .map(|found: Option<i64>| found.map(LogPosition::of_key))
+            .map_err(failed)
+    }
+
     /// The identities of what waits.
     pub fn gtids(&self) -> Result<GtidSet, SqlError> {
         let inner = self.inner();

@@ -202,7 +202,11 @@ impl Admin {
         let mut all: Vec<Process> = self.clients.list().into_iter().map(client).collect();
         for link in self.links.all() {
             let state = link.state();
-            let threads = [(state.receiving != Receiving::No, "receiving"), (state.applying, "applying")];
+            let remaining_s = link.remaining_delay_s().unwrap_or(None);
+            let threads = [
+                (state.receiving != Receiving::No, status::receiver_state(state.receiving)),
+                (state.applying, status::applier_state(&link, remaining_s)),
+            ];
             for (_, what) in threads.into_iter().filter(|(runs, _)| *runs) {
                 all.push(Process {
                     id: 0,

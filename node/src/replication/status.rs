@@ -139,28 +139,26 @@ fn tls_fields(tls: &LinkTls) -> [(&'static str, String); 5] {
 
 fn known_fields(conn: &Connection, link: &Link) -> Result<BTreeMap<&'static str, Option<String>>, SqlError> {
     let (settings, state) = (link.settings(), link.state());
-    let drained = link.relay.is_drained();
     let read = state.read;
-    // What began on this node is read and not applied, so a drained link stands where it has read to.
-    let applied = if drained { read.or(state.applied) } else { state.applied };
+    // What began on this node is read and not applied, so a link stands before what waits, or where it has read to. What is applied may still
+    // lie in the relay log when the node starts.
+    let applied = match link.relay.first_waiting()? {
+        Some(waiting) => state.applied.max(Some(waiting)),
+        None => read.or(state.applied),
+    };
+    let remaining_s = link.remaining_delay_s()?;
     let file = |place: Option<LogPosition>| place.map_or(String::new(), |place| link.file_name(place));
     let pos = |place: Option<LogPosition>| place.map_or(FIRST_POS, |place| place.pos).to_string();
     let yes = |yes: bool| if yes { "Yes" } else { "No" }.to_owned();
-    let (receiving, doing) = match state.receiving {
-        Receiving::No => ("No", ""),
-        Receiving::Connecting => ("Connecting", "Connecting to source"),
-        Receiving::Yes => ("Yes", "Waiting for source to send event"),
-    };
-    let applier = match (state.applying, drained) {
-        (false, _) => "",
-        (true, true) => "Replica has read all relay log; waiting for more updates",
-        (true, false) if link.context.read_lock.is_held() => "Waiting for global read lock",
-        (true, false) => "Applying batch of row changes",
+    let receiving = match state.receiving {
+        Receiving::No => "No",
+        Receiving::Connecting => "Connecting",
+        Receiving::Yes => "Yes",
     };
     let until = state.until.as_ref().and_then(Until::place);
     let ignored = settings.ignore_server_ids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
     let mut fields = BTreeMap::from([
-        ("Slave_IO_State", doing.to_owned()),
+        ("Slave_IO_State", receiver_state(state.receiving).to_owned()),
         ("Master_Host", settings.host),
         ("Master_User", settings.user),
         ("Master_Port", settings.port.to_string()),
@@ -190,7 +188,7 @@ fn known_fields(conn: &Connection, link: &Link) -> Result<BTreeMap<&'static str,
         ("Master_Server_Id", state.source.server_id.to_string()),
         ("Master_UUID", state.source.server_uuid.clone()),
         ("SQL_Delay", settings.delay_s.to_string()),
-        ("Slave_SQL_Running_State", applier.to_owned()),
+        ("Slave_SQL_Running_State", applier_state(link, remaining_s).to_owned()),
         ("Master_Retry_Count", settings.retry_count.to_string()),
         ("Retrieved_Gtid_Set", state.retrieved.to_string()),
         ("Executed_Gtid_Set", gtids::read(conn, EXECUTED)?.to_string()),
@@ -203,8 +201,30 @@ fn known_fields(conn: &Connection, link: &Link) -> Result<BTreeMap<&'static str,
     .map(|(name, value)| (name, Some(value)))
     .collect::<BTreeMap<_, _>>();
     fields.insert("Seconds_Behind_Master", link.seconds_behind()?.map(|seconds| seconds.to_string()));
-    fields.insert("SQL_Remaining_Delay", None);
+    fields.insert("SQL_Remaining_Delay", remaining_s.map(|seconds| seconds.to_string()));
     Ok(fields)
+}
+
+/// What a receiver does, in MySQL's words.
+pub(super) fn receiver_state(receiving: Receiving) -> &'static str {
+    match receiving {
+        Receiving::No => "",
+        Receiving::Connecting => "Connecting to source",
+        Receiving::Yes => "Waiting for source to send event",
+    }
+}
+
+/// What an applier does, in MySQL's words, if it waits so long for the delay.
+pub(super) fn applier_state(link: &Link, remaining_s: Option<u64>) -> &'static str {
+    match (link.state().applying, link.relay.is_drained()) {
+        (false, _) => "",
+        (true, true) => "Replica has read all relay log; waiting for more updates",
+        (true, false) if link.context.read_lock.is_held() => "Waiting for global read lock",
+        (true, false) if remaining_s.is_some() => {
+            "Waiting until SOURCE_DELAY seconds after source executed event"
+        }
+        (true, false) => "Applying batch of row changes",
+    }
 }
 
 /// The name of a link's relay log.

@@ -207,6 +207,7 @@ impl Client {
                 let used = self.session.use_database(&String::from_utf8_lossy(rest));
                 self.answer(used)?;
             }
+            command::REFRESH => self.refresh(rest.first().copied().unwrap_or(0))?,
             command::PING => self.answer(Ok(()))?,
             command::STATISTICS => self.packets.packet(self.shared.statistics().as_bytes())?,
             command::PROCESS_KILL => {
@@ -244,6 +245,21 @@ impl Client {
             self.packets.flush()?;
         }
         Ok(!self.killed)
+    }
+
+    /// What `mariadb-dump --flush-logs` and `mariadb-admin refresh` ask for, each bit for one FLUSH; what there is nothing of is done.
+    fn refresh(&mut self, what: u8) -> Result<(), PacketError> {
+        const GRANT: u8 = 1;
+        const LOG: u8 = 2;
+        const REPLICA: u8 = 64;
+        const SOURCE: u8 = 128;
+        match what {
+            _ if what & (REPLICA | SOURCE) != 0 => self.error(&SqlError::unsupported("COM_REFRESH"))?,
+            _ if what & LOG != 0 => self.query(b"FLUSH LOGS")?,
+            _ if what & GRANT != 0 => self.query(b"FLUSH PRIVILEGES")?,
+            _ => self.query(b"FLUSH TABLES")?,
+        }
+        Ok(())
     }
 
     /// Counts a command. Bytes of the login are not counted, nor the headers of what is beyond 16 MiB.

@@ -102,7 +102,10 @@ impl Session {
     /// Applies a body; gives what was applied of it if that is not all.
     fn apply_in(&mut self, state: &mut State, transaction: &Transaction) -> Result<Option<Body>, SqlError> {
         match &transaction.body {
-            Body::Rows(changes) => self.apply_rows(&state.conn, changes)?,
+            Body::Rows(changes) => {
+                let left_out = self.apply_rows(&state.conn, changes)?;
+                return Ok((!left_out.is_empty()).then(|| Body::Rows(without(changes, &left_out))));
+            }
             Body::Statement { database, sql } => {
                 let text = Text::new(sql.as_bytes())?;
                 match self.apply_to_accounts(state, &text, sql) {
@@ -120,51 +123,66 @@ impl Session {
     }
 
     /// A statement that fails with a listed error is left out, and the others are run: as in MySQL, where each is an event.
-    /// Not so with an error that passes: all of it is tried again.
     fn apply_parts(
         &mut self,
         state: &mut State,
         parts: &[Part],
         origin: u32,
     ) -> Result<Option<Body>, SqlError> {
-        let mut left_out = Vec::new();
-        for (at, part) in parts.iter().enumerate() {
+        let (mut kept, mut all) = (Vec::new(), true);
+        for part in parts {
             match part {
-                Part::Rows(changes) => self.apply_rows(&state.conn, changes)?,
+                Part::Rows(changes) => {
+                    let left_out = self.apply_rows(&state.conn, changes)?;
+                    all &= left_out.is_empty();
+                    kept.push(Part::Rows(without(changes, &left_out)));
+                }
                 Part::Query(query) => match self.replay(state, query, origin) {
-                    Err(error) if !error.is_passing() && self.skip_errors.contains(&error.code) => {
-                        left_out.push(at);
+                    Err(error) if self.passes_over(&error) => all = false,
+                    result => {
+                        result?;
+                        kept.push(part.clone());
                     }
-                    result => result?,
                 },
             }
             still_open(state)?;
         }
-        if left_out.is_empty() {
+        if all {
             return Ok(None);
         }
-        let kept = parts.iter().enumerate().filter(|(at, _)| !left_out.contains(at));
-        Ok(Some(match kept.map(|(_, part)| part.clone()).collect::<Vec<_>>() {
-            nothing if nothing.is_empty() => Body::Rows(Vec::new()),
-            kept => Body::Parts(kept),
-        }))
+        kept.retain(|part| !matches!(part, Part::Rows(changes) if changes.is_empty()));
+        Ok(Some(if kept.is_empty() { Body::Rows(Vec::new()) } else { Body::Parts(kept) }))
     }
 
-    fn apply_rows(&self, conn: &Connection, changes: &[Change]) -> Result<(), SqlError> {
+    /// Whether an error of another node's change is passed over. Not one that passes by itself: all is tried again then.
+    fn passes_over(&self, error: &SqlError) -> bool {
+        !error.is_passing() && self.skip_errors.contains(&error.code)
+    }
+
+    /// Applies changes of rows; gives the places of those that are left out for a listed error.
+    fn apply_rows(&self, conn: &Connection, changes: &[Change]) -> Result<Vec<usize>, SqlError> {
+        let mut left_out = Vec::new();
         let catalog = self.engine.store.catalog(conn)?;
         let mut writers: HashMap<(&str, &str), RowWriter> = HashMap::new();
-        for change in changes {
+        for (at, change) in changes.iter().enumerate() {
             let name = (change.database.as_ref(), change.table.as_ref());
             if let std::collections::hash_map::Entry::Vacant(e) = writers.entry(name) {
                 let table = catalog.require(name.0, name.1)?;
                 e.insert(RowWriter::new(Arc::clone(table)));
             }
-            if let Some(writer) = writers.get(&name) {
-                writer.apply(conn, change)?;
+            match writers.get(&name).map_or(Ok(()), |writer| writer.apply(conn, change)) {
+                Err(error) if self.passes_over(&error) => left_out.push(at),
+                result => result?,
             }
         }
-        Ok(())
+        Ok(left_out)
     }
+}
+
+/// The changes without those at these places.
+fn without(changes: &[Change], left_out: &[usize]) -> Vec<Change> {
+    let kept = changes.iter().enumerate().filter(|(at, _)| left_out.binary_search(at).is_err());
+    kept.map(|(_, change)| change.clone()).collect()
 }
 
 /// 1213 if SQLite has rolled the transaction back by itself: what follows would be committed without what came before.

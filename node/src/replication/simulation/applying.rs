@@ -58,13 +58,13 @@ impl World {
             Stepped::Applied if self.model.unseen(replica, self.up(replica))?.is_empty() => {
                 return self.left(at, &link, told, refused).map(|()| stepped);
             }
-            Stepped::Applied => Some(Did::Applied),
-            Stepped::Skipped => Some(Did::Skipped),
+            Stepped::Applied => Some(false),
+            Stepped::Skipped => Some(true),
             Stepped::Known | Stepped::Waiting(_) | Stepped::Idle => None,
         };
         self.committed(at, &next, own)?;
         match stepped {
-            Stepped::Skipped if !asked && !self.passes_over(replica, &link, &next) => {
+            Stepped::Skipped if !asked => {
                 return Err(format!("node {replica}: a transaction was skipped without a word"));
             }
             Stepped::Skipped => self.count("skipped"),
@@ -137,12 +137,15 @@ impl World {
         Ok(())
     }
 
-    /// What was left is committed now, with this: it has to be in the log, in the order of the relay log, and the link's place behind it.
-    fn committed(&mut self, at: usize, next: &Unknown, own: Option<Did>) -> Result<(), String> {
+    /// What was left is committed now, with its own that is skipped or not: it has to be in the log, in the order of the relay log, and the link's place behind it.
+    fn committed(&mut self, at: usize, next: &Unknown, own: Option<bool>) -> Result<(), String> {
         let (replica, link) = (self.wires[at].replica, self.link(at));
         let open = std::mem::take(&mut self.wires[at].open);
-        let did: Vec<Did> = (0..open).map(|_| Did::Applied).chain(own).collect();
+        let payload = |n: usize| next.get(n).map_or_else(Vec::new, |(_, record)| record.payload.clone());
+        let mut did: Vec<Did> = (0..open).map(|n| Did::Applied(payload(n))).collect();
+        did.extend(own.map(|skipped| if skipped { Did::Skipped } else { Did::Applied(payload(open)) }));
         let up = self.machines[replica].up.as_ref().unwrap();
+        let emptied = self.model.emptied.len();
         let ids = self.model.observe(replica, up, did)?;
         if !ids.iter().eq(next.iter().take(ids.len()).map(|(id, _)| id)) {
             return Err(format!("node {replica}: applied {ids:?} out of the relay log's order"));
@@ -155,6 +158,9 @@ impl World {
         }
         if ids.len() > 1 {
             self.count("run");
+        }
+        if own == Some(false) && self.model.emptied.len() > emptied {
+            self.count("passed over for its error");
         }
         Ok(())
     }
@@ -169,14 +175,6 @@ impl World {
     fn conflict(&self, replica: usize, link: &Link) -> Result<Option<u16>, String> {
         let next = self.unknown(replica, link)?;
         Ok(next.first().and_then(|(id, record)| self.model.conflict(replica, *id, record)))
-    }
-
-    /// Whether what was skipped last has an error that the node is told to pass over.
-    fn passes_over(&self, replica: usize, link: &Link, next: &Unknown) -> bool {
-        let last = self.model.nodes[replica].log.last().map(|entry| entry.id);
-        let record = next.iter().find(|(id, _)| Some(*id) == last);
-        let conflict = record.and_then(|(id, record)| self.model.conflict(replica, *id, record));
-        conflict.is_some_and(|code| link.context.skip_errors.contains(&code))
     }
 
     /// What a mutant does before a step.

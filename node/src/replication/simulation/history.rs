@@ -55,7 +55,8 @@ pub fn run(lab: &Lab, seed: u64, mutant: Mutant) -> Outcome {
         }
         config
     });
-    let world = World::new(lab, root.path(), configs.collect(), &plan.pairs, mutant);
+    let mut world = World::new(lab, root.path(), configs.collect(), &plan.pairs, mutant);
+    world.model.skips_errors = plan.skip_errors;
     let mut history = History {
         world,
         steps: vec![format!("{plan:?}")],

@@ -50,6 +50,7 @@ const HAPPENS: &[&str] = &[
     "log switched off",
     "partition",
     "passed over as known",
+    "passed over for its error",
     "power cut",
     "purged",
     "relay log lost",

@@ -46,11 +46,11 @@ pub struct Tx {
 }
 
 /// An entry of a node's log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub id: Id,
-    /// Whether it was skipped.
-    pub empty: bool,
+    /// What was done; of a transaction that was skipped nothing, or not all.
+    effects: Vec<Effect>,
     pub at: LogPosition,
     end: LogPosition,
 }
@@ -113,8 +113,10 @@ pub struct Holds {
 pub struct Model {
     pub txs: BTreeMap<Id, Tx>,
     pub nodes: Vec<Holds>,
-    /// What was skipped somewhere.
+    /// What was skipped somewhere, wholly or in part.
     pub emptied: BTreeSet<Id>,
+    /// Whether what stops an applier elsewhere is passed over (`slave_skip_errors`).
+    pub skips_errors: bool,
 }
 
 /// What is known of an entry that a step has made.
@@ -122,8 +124,8 @@ pub struct Model {
 pub enum Did {
     /// A client committed this.
     Committed(Vec<Effect>, u64),
-    /// An applier applied it.
-    Applied,
+    /// An applier applied it, with these bytes.
+    Applied(Vec<u8>),
     /// An applier skipped it, and may.
     Skipped,
 }
@@ -138,7 +140,12 @@ impl Model {
             highest: BTreeMap::new(),
             before: (BTreeMap::new(), Rows::new()),
         };
-        Model { txs: BTreeMap::new(), nodes: (0..nodes).map(|_| holds()).collect(), emptied: BTreeSet::new() }
+        Model {
+            txs: BTreeMap::new(),
+            nodes: (0..nodes).map(|_| holds()).collect(),
+            emptied: BTreeSet::new(),
+            skips_errors: false,
+        }
     }
 
     pub fn id(gtid: &Gtid) -> Id {
@@ -181,7 +188,21 @@ impl Model {
 
     /// The error that this node has to stop with at this transaction.
     pub fn conflict(&self, node: usize, id: Id, record: &Record) -> Option<u16> {
-        if is_empty(&record.payload) { None } else { self.nodes[node].rows.conflict(&self.txs[&id].effects) }
+        let effects = self.carried(id, &record.payload);
+        self.nodes[node].rows.conflict(&effects).filter(|_| !self.skips_errors)
+    }
+
+    /// What of a transaction these bytes do.
+    fn carried(&self, id: Id, payload: &[u8]) -> Vec<Effect> {
+        let effects = &self.txs[&id].effects;
+        let Ok(Body::Rows(changes)) = encoding::decode(payload) else { return effects.clone() };
+        let table = |effect: &Effect| match effect {
+            Effect::Mark(_) => "marks",
+            Effect::Plain(..) => "plain",
+            _ => "shared",
+        };
+        let is_there = |effect: &&Effect| changes.iter().any(|change| &*change.table == table(effect));
+        effects.iter().filter(is_there).copied().collect()
     }
 
     /// Looks at what is new in a node's log: it has to be what was done, once, in order, with the origin's bytes.
@@ -218,43 +239,61 @@ impl Model {
                 "node {node}: {id:?} came behind number {highest}, and what is between is missing"
             ));
         }
-        let empty = is_empty(&record.payload);
-        match did {
+        let effects = match did {
             Did::Committed(effects, at_ms) => {
                 if id.0 != node {
                     return Err(format!("node {node}: a client's commit became {id:?}"));
                 }
                 let seen = self.nodes[node].highest.clone();
-                self.txs.insert(id, Tx { effects, at_ms, payload: record.payload.clone(), seen });
+                let tx = Tx { effects: effects.clone(), at_ms, payload: record.payload.clone(), seen };
+                self.txs.insert(id, tx);
+                effects
             }
-            Did::Applied | Did::Skipped if id.0 == node => {
+            Did::Applied(_) | Did::Skipped if id.0 == node => {
                 return Err(format!("node {node}: {id:?} began here and came back"));
             }
-            Did::Applied if empty && !self.emptied.contains(&id) => {
-                return Err(format!("node {node}: {id:?} was skipped without a word"));
-            }
-            Did::Applied if !empty && record.payload != self.txs[&id].payload => {
-                return Err(format!("node {node}: {id:?} has other bytes than where it began"));
-            }
-            Did::Skipped => {
-                self.emptied.insert(id);
-            }
-            Did::Applied => {}
+            Did::Applied(received) => self.applied(node, id, &received, record)?,
+            Did::Skipped => Vec::new(),
+        };
+        if effects.len() < self.txs[&id].effects.len() {
+            self.emptied.insert(id);
         }
-        let entry = Entry { id, empty, at: record.position, end: record.end() };
+        let entry = Entry { id, effects, at: record.position, end: record.end() };
         self.execute(node, entry)?;
         Ok(id)
     }
 
+    /// What an applier has done, by its log: all that it received, but for what it is to pass over.
+    fn applied(&self, node: usize, id: Id, received: &[u8], record: &Record) -> Result<Vec<Effect>, String> {
+        let mut rows = self.nodes[node].rows.clone();
+        let all = self.carried(id, received);
+        let mut wanted = all.clone();
+        wanted.retain(|effect| {
+            let fits = !self.skips_errors || rows.conflict(&[*effect]).is_none();
+            if fits && self.skips_errors {
+                rows.apply(&[*effect]);
+            }
+            fits
+        });
+        let done = self.carried(id, &record.payload);
+        if done != wanted {
+            return Err(format!("node {node}: of {id:?} {done:?} was done, and should be {wanted:?}"));
+        }
+        if done == all && record.payload != received {
+            return Err(format!("node {node}: {id:?} has other bytes than it came with"));
+        }
+        if done == self.txs[&id].effects && record.payload != self.txs[&id].payload {
+            return Err(format!("node {node}: {id:?} has other bytes than where it began"));
+        }
+        Ok(done)
+    }
+
     fn execute(&mut self, node: usize, entry: Entry) -> Result<(), String> {
         let holds = &mut self.nodes[node];
-        if !entry.empty {
-            let effects = &self.txs[&entry.id].effects;
-            if let Some(code) = holds.rows.conflict(effects) {
-                return Err(format!("node {node}: {:?} was applied and not stopped with {code}", entry.id));
-            }
-            holds.rows.apply(effects);
+        if let Some(code) = holds.rows.conflict(&entry.effects) {
+            return Err(format!("node {node}: {:?} was applied and not stopped with {code}", entry.id));
         }
+        holds.rows.apply(&entry.effects);
         holds.highest.insert(entry.id.0, entry.id.1);
         holds.log.push(entry);
         Ok(())
@@ -282,7 +321,7 @@ impl Model {
         let holds = &mut self.nodes[node];
         (holds.highest, holds.rows) = holds.before.clone();
         for entry in &old[..kept] {
-            self.execute(node, *entry)?;
+            self.execute(node, entry.clone())?;
         }
         Ok(old.len() - kept)
     }
@@ -359,8 +398,4 @@ impl Model {
                 writes.iter().any(|(other, theirs)| id.0 != other.0 && !knew(tx, other) && !knew(theirs, id))
             })
     }
-}
-
-fn is_empty(payload: &[u8]) -> bool {
-    encoding::decode(payload).is_ok_and(|body| body == Body::Rows(Vec::new()))
 }

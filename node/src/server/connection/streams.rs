@@ -35,7 +35,8 @@ impl Client {
         };
         let Some(conn) = self.reads_file(&[Privilege::ReplicationSlave])? else { return Ok(()) };
         self.shared.clients.replicates(self.id, request.server_id, request.replica.clone());
-        self.does("Binlog Dump GTID", "Source has sent all binlog to replica; waiting for more updates", b"");
+        let command = if request.from.is_none() { "Binlog Dump GTID" } else { "Binlog Dump" };
+        self.does(command, "Source has sent all binlog to replica; waiting for more updates", b"");
         let stopping = || self.shared.is_stopping();
         Ok(dump::serve(&conn, &self.shared.log, request, &mut self.packets, &stopping)?)
     }
