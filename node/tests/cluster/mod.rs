@@ -192,8 +192,8 @@ impl Client {
 
     /// A column of SHOW SLAVE STATUS.
     pub fn replica(&mut self, column: &str) -> String {
-        let at = COLUMNS.iter().find(|(name, _)| *name == column).unwrap().1;
         let rows = self.query("SHOW SLAVE STATUS").unwrap();
+        let at = self.titles.iter().position(|title| title == column).unwrap();
         rows[0][at].clone().unwrap_or("NULL".into())
     }
 
@@ -207,20 +207,6 @@ impl Client {
         }
     }
 }
-
-/// Columns of SHOW SLAVE STATUS that tests look at, with their places.
-const COLUMNS: &[(&str, usize)] = &[
-    ("Slave_IO_Running", 10),
-    ("Slave_SQL_Running", 11),
-    ("Skip_Counter", 20),
-    ("Seconds_Behind_Master", 32),
-    ("Last_IO_Errno", 34),
-    ("Last_IO_Error", 35),
-    ("Last_SQL_Errno", 36),
-    ("Last_SQL_Error", 37),
-    ("Retrieved_Gtid_Set", 51),
-    ("Executed_Gtid_Set", 52),
-];
 
 pub fn wait(mut what: impl FnMut() -> bool, why: impl Fn() -> String) {
     let deadline = Instant::now() + PATIENCE;
