@@ -11,6 +11,7 @@ use crate::replication::binlog::{self, Binlog};
 use crate::replication::filters::Databases;
 use crate::replication::link::{Apply, Calling, Context, Interrupt, Note, create_places};
 use crate::replication::links::{Changes, Links, Threads};
+use crate::replication::notices::Notices;
 use crate::replication::statements::{ADMIN_WRITE_WAIT, Admin, Writes};
 use crate::server::clients::Clients;
 use crate::server::{Server, Shared};
@@ -124,6 +125,12 @@ impl Node {
         };
         node.begin_replication(&config)?;
         Ok(node)
+    }
+
+    /// What links have to say since this was asked last, oldest first; waits that long for something.
+    #[must_use]
+    pub fn next_notice(&self, wait: Duration) -> Option<String> {
+        self.links.context().notices.next(wait)
     }
 
     /// Goes on with the links that are kept, and adds those of the configuration.
@@ -261,6 +268,7 @@ fn assemble(
             report_host: config.report_host.clone(),
             report_port: AtomicU16::new(config.report_port),
         },
+        notices: Notices::default(),
     };
     let links = Arc::new(Links::open(dir, Arc::new(context))?);
     let write_to = Arc::clone(store);

@@ -6,6 +6,7 @@ mod cluster;
 
 use cluster::{Client, Refused};
 use node::{Config, Node};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A node with these keys besides its number, and a client.
@@ -60,11 +61,13 @@ fn pair(keys: &str, more: &str) -> (Vec<TempDir>, [Node; 2], [Client; 2]) {
 
 #[test]
 fn an_applier_that_stops_shows_the_place_before_what_it_stopped_at() {
-    let (_dirs, _nodes, [mut one, mut two]) = pair("", "");
+    let (_dirs, nodes, [mut one, mut two]) = pair("", "");
     let before = place(&mut one);
     assert_eq!(executed(&mut two), before);
     one.run(&["INSERT INTO d.k VALUES (2, 'x')"]);
     two.wait_for_replica("Last_SQL_Errno", "1062");
+    let notice = nodes[1].next_notice(Duration::from_secs(60)).unwrap();
+    assert!(notice.contains("the SQL thread stops: error 1062: Could not execute Write_rows"), "{notice}");
     assert_eq!(executed(&mut two), before);
     let read = two.replica("Read_Master_Log_Pos");
     assert_eq!(read, place(&mut one).1);

@@ -4,6 +4,7 @@
 //! Ctrl-C: what was committed stays, what was open is rolled back.
 
 use crate::cli::NodeArgs;
+use crate::clock::{now_seconds, rfc3339};
 use crate::error::{Failure, Outcome};
 use crate::output;
 use crate::render;
@@ -11,6 +12,12 @@ use crate::signals::Signals;
 use node::{Config, StartError};
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How soon the thread that prints notices sees that the node ends.
+const NOTICE_POLL: Duration = Duration::from_millis(200);
 
 /// Runs the command.
 pub async fn run(args: NodeArgs) -> Result<Outcome, Failure> {
@@ -37,6 +44,12 @@ pub async fn run(args: NodeArgs) -> Result<Outcome, Failure> {
         true => format!("{}\n", render::json::node(number, node.address())),
         false => format!("node {number} ready on {}\n", node.address()),
     })?;
+    let node = Arc::new(node);
+    let over = Arc::new(AtomicBool::new(false));
+    let listener = std::thread::spawn({
+        let (node, over) = (Arc::clone(&node), Arc::clone(&over));
+        move || pass_on_notices(number, &node, &over)
+    });
     if args.until_input_ends {
         tokio::select! {
             _ = signals.next() => {}
@@ -45,9 +58,20 @@ pub async fn run(args: NodeArgs) -> Result<Outcome, Failure> {
     } else {
         signals.next().await;
     }
+    over.store(true, Ordering::Relaxed);
+    let _ = listener.join(); // one that panicked has nothing more to say
     output::note(&format!("evensum: node {number} stops"));
     node.stop();
     Ok(Outcome::Identical)
+}
+
+/// Prints what replication has to say, until the node is to end.
+fn pass_on_notices(number: u32, node: &node::Node, over: &AtomicBool) {
+    while !over.load(Ordering::Relaxed) {
+        if let Some(notice) = node.next_notice(NOTICE_POLL) {
+            output::note(&format!("evensum: {} node {number}: {notice}", rfc3339(now_seconds())));
+        }
+    }
 }
 
 fn read(args: &NodeArgs) -> Result<Config, Failure> {

@@ -60,6 +60,9 @@ pub fn begin(link: &Link) {
 
 /// The link says that its applier has ended, and why.
 pub fn end(link: &Link, result: Result<(), SqlError>, now_ms: u64) {
+    if let Err(error) = &result {
+        link.say(&format!("the SQL thread stops: error {}: {}", error.code, error.message));
+    }
     link.update(|state| {
         state.applying = false;
         if let Err(error) = result {

@@ -312,6 +312,14 @@ impl Link {
         Ok(Some(oldest.map_or(0, |at| now_ms().saturating_sub(at) / 1000)))
     }
 
+    /// Says something to who runs the node.
+    pub fn say(&self, what: &str) {
+        let Settings { host, port, .. } = self.settings();
+        let channel =
+            if self.name.is_empty() { String::new() } else { format!(" for channel '{}'", self.name) };
+        self.context.notices.say(format!("replica of '{host}:{port}'{channel}: {what}"));
+    }
+
     /// How long the applier waits for the link's delay, in seconds; none if it does not.
     pub fn remaining_delay_s(&self) -> Result<Option<u64>, SqlError> {
         let delay_ms = self.delay_s().saturating_mul(1000);

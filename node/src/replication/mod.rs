@@ -20,6 +20,7 @@ pub mod filters;
 pub mod gtids;
 pub mod link;
 pub mod links;
+pub mod notices;
 pub mod parts;
 pub mod position;
 pub mod receiver;

@@ -88,13 +88,18 @@ fn in_words(error: LinkError, silence: Duration) -> LinkError {
 
 /// The tries to reach the source, and what the link says of them.
 #[derive(Debug)]
-pub struct Tries(u64);
+pub struct Tries {
+    /// How many have failed since there was a connection.
+    failed: u64,
+    /// The error that was said last.
+    said: u16,
+}
 
 impl Tries {
     /// The thread begins.
     pub fn begin(link: &Link) -> Tries {
         link.update(|state| state.receive_error = LastError::default());
-        Tries(0)
+        Tries { failed: 0, said: 0 }
     }
 
     /// A try begins, with these settings.
@@ -112,16 +117,31 @@ impl Tries {
         now_ms: u64,
     ) -> Option<Duration> {
         let connected = link.update(|state| std::mem::replace(&mut state.receiving, Receiving::Connecting));
-        self.0 = if connected == Receiving::Yes { 1 } else { self.0 + 1 };
+        if connected == Receiving::Yes {
+            (self.failed, self.said) = (0, 0);
+        }
+        self.failed += 1;
         let message = match error.fatal {
             true => error.message,
             false => format!(
                 "error connecting to source '{}@{}:{}' - retry-time: {} retries: {} message: {}",
-                settings.user, settings.host, settings.port, settings.connect_retry_s, self.0, error.message
+                settings.user,
+                settings.host,
+                settings.port,
+                settings.connect_retry_s,
+                self.failed,
+                error.message
             ),
         };
-        link.update(|state| state.receive_error = LastError { code: error.code, message, at_ms: now_ms });
-        let enough = settings.retry_count > 0 && self.0 >= settings.retry_count;
+        let last = LastError { code: error.code, message: message.clone(), at_ms: now_ms };
+        link.update(|state| state.receive_error = last);
+        let enough = settings.retry_count > 0 && self.failed >= settings.retry_count;
+        let ends = error.fatal || enough;
+        if ends || self.said != error.code {
+            self.said = error.code;
+            let what = if ends { "the I/O thread stops" } else { "the source is tried again" };
+            link.say(&format!("{what}: error {}: {message}", error.code));
+        }
         (!error.fatal && !enough).then(|| Duration::from_secs(settings.connect_retry_s))
     }
 

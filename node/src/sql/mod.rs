@@ -23,6 +23,7 @@ pub mod environment;
 pub mod explain;
 pub mod expression;
 pub mod from;
+mod full_group;
 pub mod functions;
 pub mod information_schema;
 pub mod insert;

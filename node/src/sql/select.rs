@@ -244,6 +244,7 @@ impl Translator<'_> {
             true => conditions::strictly(|| self.items(&select.projection))?,
             false => self.items(&select.projection)?,
         };
+        self.check_groups(select)?;
         if let Some(kinds) = kinds {
             if kinds.len() != items.len() {
                 return Err(SqlError::new(

@@ -151,6 +151,7 @@ fn bench_with(base: &str, skip_errors: Vec<u16>) -> Bench {
         relay_log: "relay-bin".to_owned(),
         read_lock: Arc::default(),
         relay_limit_bytes: 1 << 20,
+        notices: crate::replication::notices::Notices::default(),
         delay_ms: (AtomicU64::new(0), AtomicU64::new(0)),
         calling: crate::replication::link::Calling::default(),
     });

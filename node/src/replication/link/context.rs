@@ -8,6 +8,7 @@ use crate::change::Transaction;
 use crate::replication::binlog::Binlog;
 use crate::replication::client::{Registration, SILENCE};
 use crate::replication::filters::Filters;
+use crate::replication::notices::Notices;
 use crate::storage::read_lock::ReadLock;
 use rusqlite::Connection;
 use std::sync::Arc;
@@ -65,6 +66,8 @@ pub struct Context {
     pub delay_ms: (AtomicU64, AtomicU64),
     /// How links behave to their sources.
     pub calling: Calling,
+    /// What they have to say to who runs the node.
+    pub notices: Notices,
 }
 
 /// How long links wait for a source, and what they tell it of this node.
