@@ -57,7 +57,7 @@ impl Translator<'_> {
     /// The same, where a text is taken for this kind of number.
     fn convert_for(&mut self, piece: Piece, kind: Kind, number: TakenFor) -> Result<Piece, SqlError> {
         if piece.kind == kind {
-            return Ok(piece);
+            return Ok(if piece.beyond { Piece::sql(self.emit(&piece), kind) } else { piece });
         }
         if piece.literal == Some(Stored::Null) {
             return Ok(Piece { kind, ..piece });
@@ -72,7 +72,10 @@ impl Translator<'_> {
             return Ok(Piece { source, ..Piece::literal(converted, kind) });
         }
         let from = piece.kind;
-        let sql = self.emit(&piece);
+        let sql = match kind.is_number() {
+            true => self.emit_in_full(&piece),
+            false => self.emit(&piece),
+        };
         let wrapped = match (kind, from) {
             (_, Kind::Null) => sql,
             (Kind::Null, _) => return Ok(piece),

@@ -38,13 +38,30 @@ pub struct Piece {
     pub origin: Option<Origin>,
     /// Where its collation comes from, for text.
     pub source: CollationSource,
+    /// Whether the text gives more than its kind says. A quotient goes on into further arithmetic with more
+    /// digits after the point, and is rounded where a client sees it; an integer of a signed kind may be above
+    /// `i64::MAX`.
+    pub beyond: bool,
 }
 
 impl Piece {
     /// An expression of this text.
     #[must_use]
     pub fn sql(sql: String, kind: Kind) -> Piece {
-        Piece { sql, kind, literal: None, origin: None, source: CollationSource::Value }
+        Piece { sql, kind, literal: None, origin: None, source: CollationSource::Value, beyond: false }
+    }
+
+    /// An expression whose digits go beyond its kind where `beyond`; only decimals do.
+    #[must_use]
+    pub fn digits(sql: String, kind: Kind, beyond: bool) -> Piece {
+        let beyond = beyond && matches!(kind, Kind::Decimal { .. });
+        Piece { beyond, ..Piece::sql(sql, kind) }
+    }
+
+    /// The same value with all its digits wherever it goes.
+    #[must_use]
+    pub fn in_full(self) -> Piece {
+        Piece { beyond: false, ..self }
     }
 
     /// A known value.
@@ -99,6 +116,8 @@ pub struct Translator<'a> {
     pub aliases: Vec<(String, Piece)>,
     /// Whether the query being translated has used COUNT, SUM or the like.
     pub aggregates: bool,
+    /// Whether the next query gives all digits of its columns: it is one value of an expression, or is stored.
+    pub in_full: bool,
     /// The collation of literals.
     pub connection: Collation,
     /// What the text arguments of the call being translated agree on so far.
@@ -120,14 +139,23 @@ impl<'a> Translator<'a> {
             incoming_alias: None,
             aliases: Vec::new(),
             aggregates: false,
+            in_full: false,
             connection: env.variables.connection_collation(),
             argued: None,
             depth: 0,
         }
     }
 
-    /// SQLite's text of an expression; a literal becomes a bound value.
+    /// SQLite's text of an expression, with the digits of its kind; a literal becomes a bound value.
     pub fn emit(&mut self, piece: &Piece) -> String {
+        match piece.kind {
+            Kind::Decimal { scale } if piece.beyond => format!("my_decimal({}, {scale})", piece.sql),
+            _ => self.emit_in_full(piece),
+        }
+    }
+
+    /// The same with all digits, for what is computed or stored.
+    pub fn emit_in_full(&mut self, piece: &Piece) -> String {
         match &piece.literal {
             None => piece.sql.clone(),
             Some(Stored::Null) => "NULL".to_owned(),
@@ -164,14 +192,14 @@ impl<'a> Translator<'a> {
             Expr::Nested(inner) => self.expr(inner),
             Expr::BinaryOp { left, op, right } => self.binary(left, op, right),
             Expr::UnaryOp { op, expr } => self.unary(*op, expr),
-            Expr::IsNull(inner) => self.test(inner, "IS NULL"),
-            Expr::IsNotNull(inner) => self.test(inner, "IS NOT NULL"),
-            Expr::IsTrue(inner) => self.test(inner, "IS TRUE"),
-            Expr::IsNotTrue(inner) => self.test(inner, "IS NOT TRUE"),
-            Expr::IsFalse(inner) => self.test(inner, "IS FALSE"),
-            Expr::IsNotFalse(inner) => self.test(inner, "IS NOT FALSE"),
-            Expr::IsUnknown(inner) => self.test(inner, "IS NULL"),
-            Expr::IsNotUnknown(inner) => self.test(inner, "IS NOT NULL"),
+            Expr::IsNull(inner) => self.null_test(inner, "IS NULL"),
+            Expr::IsNotNull(inner) => self.null_test(inner, "IS NOT NULL"),
+            Expr::IsTrue(inner) => self.truth_test(inner, "IS TRUE"),
+            Expr::IsNotTrue(inner) => self.truth_test(inner, "IS NOT TRUE"),
+            Expr::IsFalse(inner) => self.truth_test(inner, "IS FALSE"),
+            Expr::IsNotFalse(inner) => self.truth_test(inner, "IS NOT FALSE"),
+            Expr::IsUnknown(inner) => self.null_test(inner, "IS NULL"),
+            Expr::IsNotUnknown(inner) => self.null_test(inner, "IS NOT NULL"),
             Expr::Between { expr, negated, low, high } => self.between(expr, *negated, low, high),
             Expr::InList { expr, list, negated } => self.in_list(expr, list, *negated),
             Expr::InSubquery { expr, subquery, negated } => self.in_subquery(expr, subquery, *negated),
@@ -200,9 +228,10 @@ impl<'a> Translator<'a> {
                 Ok(Piece::sql(format!("({not}EXISTS ({}))", query.sql), Kind::INT))
             }
             Expr::Subquery(query) => {
+                self.in_full = true;
                 let query = self.query(query, None)?;
                 match query.columns.as_slice() {
-                    [only] => Ok(Piece::sql(format!("({})", query.sql), only.kind)),
+                    [only] => Ok(Piece::digits(format!("({})", query.sql), only.kind, only.beyond)),
                     _ => Err(SqlError::new(1241, "21000", "Operand should contain 1 column(s)")),
                 }
             }
@@ -313,19 +342,13 @@ impl<'a> Translator<'a> {
         })
     }
 
-    fn test(&mut self, inner: &Expr, what: &str) -> Result<Piece, SqlError> {
-        let sql = self.text_of(inner)?;
-        Ok(Piece::sql(format!("({sql} {what})"), Kind::INT))
-    }
-
     fn unary(&mut self, op: UnaryOperator, inner: &Expr) -> Result<Piece, SqlError> {
+        if let UnaryOperator::Not | UnaryOperator::BangNot = op {
+            return self.not(inner);
+        }
         let piece = self.expr(inner)?;
         match op {
             UnaryOperator::Plus => Ok(piece),
-            UnaryOperator::Not | UnaryOperator::BangNot => {
-                let sql = self.emit(&piece);
-                Ok(Piece::sql(format!("(NOT {sql})"), Kind::INT))
-            }
             UnaryOperator::Minus => self.negate(piece),
             UnaryOperator::BitwiseNot => {
                 let piece = self.convert(piece, Kind::INT)?;
@@ -362,10 +385,7 @@ impl<'a> Translator<'a> {
                 let (a, b) = (self.expr(left)?, self.expr(right)?);
                 return self.concat(vec![a, b]);
             }
-            BinaryOperator::Xor => {
-                let (a, b) = (self.text_of(left)?, self.text_of(right)?);
-                return Ok(Piece::sql(format!("((NOT {a}) <> (NOT {b}))"), Kind::INT));
-            }
+            BinaryOperator::Xor => return self.xor(left, right),
             BinaryOperator::Eq => "=",
             BinaryOperator::NotEq => "<>",
             BinaryOperator::Lt => "<",
@@ -380,28 +400,6 @@ impl<'a> Translator<'a> {
         }
         let (a, b) = (self.expr(left)?, self.expr(right)?);
         self.comparison(a, operator, b)
-    }
-
-    /// AND and OR in a row.
-    fn chain(
-        &mut self,
-        left: &Expr,
-        op: &BinaryOperator,
-        right: &Expr,
-        word: &str,
-    ) -> Result<Piece, SqlError> {
-        let mut operands = vec![right];
-        let mut rest = left;
-        while let Expr::BinaryOp { left, op: inner, right } = rest {
-            if inner != op {
-                break;
-            }
-            operands.push(right);
-            rest = left;
-        }
-        operands.push(rest);
-        let parts = operands.into_iter().rev().map(|e| self.text_of(e)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Piece::sql(balanced(parts, word), Kind::INT))
     }
 
     pub(super) fn tuples(&mut self, lefts: &[Expr], op: &str, rights: &[Expr]) -> Result<Piece, SqlError> {

@@ -58,9 +58,9 @@ impl Translator<'_> {
             }
         }
         let piece = self.numeric(piece)?;
-        let sql = self.emit(&piece);
+        let sql = self.emit_in_full(&piece);
         let kind = if matches!(piece.kind, Kind::Int { .. }) { Kind::INT } else { piece.kind };
-        Ok(Piece::sql(format!("my_neg({sql})"), kind))
+        Ok(Piece::digits(format!("my_neg({sql})"), kind, piece.beyond))
     }
 
     /// `BINARY a = b`: the parser takes all that follows as the operand, MySQL only the next value.

@@ -49,6 +49,7 @@ pub mod text_bytes;
 mod time_calls;
 mod time_functions;
 pub mod titles;
+pub mod truth;
 pub mod types;
 
 pub use spelled::with_values;

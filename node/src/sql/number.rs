@@ -5,7 +5,7 @@
 
 use rusqlite::types::{Value as Stored, ValueRef};
 
-use super::decimal::{DIVISION_SCALE, Decimal, MAX_SCALE};
+use super::decimal::{Decimal, MAX_PRODUCT_SCALE, MAX_SCALE};
 use crate::SqlError;
 
 /// A number.
@@ -137,7 +137,7 @@ pub fn compute(operator: Operator, a: &Number, b: &Number) -> Result<Option<Numb
             IntDivide => x.checked_div(*y),
             Modulo => x.checked_rem(*y),
             Divide => {
-                return Ok(Decimal::from(*x).divide(&Decimal::from(*y), DIVISION_SCALE).map(Number::Decimal));
+                return Ok(Decimal::from(*x).quotient(&Decimal::from(*y)).map(Number::Decimal));
             }
         };
         return value.map(|n| Some(Number::Int(n))).ok_or_else(|| out_of_range("BIGINT"));
@@ -146,8 +146,10 @@ pub fn compute(operator: Operator, a: &Number, b: &Number) -> Result<Option<Numb
     Ok(match operator {
         Add => Some(Number::Decimal(x.add(&y))),
         Subtract => Some(Number::Decimal(x.add(&y.negate()))),
-        Multiply => Some(Number::Decimal(x.multiply(&y).rescale((x.scale() + y.scale()).min(MAX_SCALE)))),
-        Divide => x.divide(&y, (x.scale() + DIVISION_SCALE).min(MAX_SCALE)).map(Number::Decimal),
+        Multiply => {
+            Some(Number::Decimal(x.multiply(&y).truncate((x.scale() + y.scale()).min(MAX_PRODUCT_SCALE))))
+        }
+        Divide => x.quotient(&y).map(Number::Decimal),
         Modulo => x.remainder(&y).map(Number::Decimal),
         IntDivide => x.divide(&y, MAX_SCALE).and_then(|q| q.truncate(0).rounded()).map(Number::Int),
     })
@@ -212,7 +214,7 @@ mod tests {
         let sum = compute(Operator::Add, &int(i128::from(u64::MAX)), &int(1)).unwrap().unwrap();
         assert_eq!(sum.stored().unwrap_err().code, 1690);
         let third = compute(Operator::Divide, &int(1), &int(3)).unwrap().unwrap();
-        assert_eq!(third.stored().unwrap(), Stored::Text("0.3333".into()));
+        assert_eq!(third.stored().unwrap(), Stored::Text("0.333333333".into()));
         assert_eq!(compute(Operator::Modulo, &int(1), &int(0)).unwrap(), None);
         assert_eq!(text_to_double("12abc"), 12.0);
         assert_eq!(text_to_double(" -1.5e2x"), -150.0);

@@ -154,7 +154,7 @@ impl Translator<'_> {
             ("FROM_UNIXTIME", [number]) => {
                 let number = self.number_arg(number)?;
                 let kind = Kind::DateTime(if matches!(number.kind, Kind::Int { .. }) { 0 } else { 6 });
-                let number = self.emit(&number);
+                let number = self.emit_in_full(&number);
                 Piece::sql(format!("my_from_unix({number}, {offset})"), kind)
             }
             ("DATE_ADD" | "ADDDATE", [base, Expr::Interval(interval)]) => {
