@@ -253,9 +253,15 @@ impl Translator<'_> {
             if !OWN_COLLATION.contains(&sqlite) {
                 self.argue(&piece, &call.name.to_lowercase())?;
             }
-            // HEX writes every number as the integer that it rounds to.
-            let kind = if sqlite == "my_hex" && piece.kind.is_number() { Kind::INT } else { Kind::TEXT };
-            let piece = if keep { piece } else { self.convert(piece, kind)? };
+            let piece = match piece.kind {
+                _ if keep => piece,
+                // HEX writes every number as the integer that it rounds to, a double like a decimal.
+                kind if kind.is_number() && sqlite == "my_hex" => {
+                    let whole = self.convert(piece, Kind::Decimal { scale: 0 })?;
+                    self.convert(whole, Kind::INT)?
+                }
+                _ => self.convert(piece, Kind::TEXT)?,
+            };
             args.push(self.emit(&piece));
         }
         Ok(Piece::sql(format!("{sqlite}({})", args.join(", ")), kind))

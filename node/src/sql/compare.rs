@@ -12,7 +12,7 @@ use super::collation::Collation;
 use super::conditions::{self, TakenFor};
 use super::decimal::Decimal;
 use super::expression::{Piece, Translator};
-use super::number::{Number, int_stored, text_to_double};
+use super::number::{Number, int_stored, moment_digits, text_to_double};
 use super::temporal::{self, DateTime};
 use super::types::Kind;
 use crate::SqlError;
@@ -116,7 +116,7 @@ impl Translator<'_> {
         if !from.is_temporal() {
             return sql;
         }
-        format!("replace(replace(replace({sql}, '-', ''), ':', ''), ' ', '')")
+        format!("my_digits({sql})")
     }
 
     /// Both sides in the kind in which MySQL compares them.
@@ -276,8 +276,7 @@ fn convert_literal(
     let number = || match from {
         Kind::Text(_) | Kind::Binary => Number::Double(text_to_double(&text())),
         _ if from.is_temporal() => {
-            let digits: String = text().chars().filter(|c| c.is_ascii_digit() || *c == '.').collect();
-            Number::Decimal(Decimal::parse(&digits).unwrap_or_else(Decimal::zero))
+            Number::Decimal(Decimal::parse(&moment_digits(&text())).unwrap_or_else(Decimal::zero))
         }
         _ => Number::of(ValueRef::from(value)).unwrap_or(Number::Int(0)),
     };

@@ -13,7 +13,7 @@
 use std::cell::RefCell;
 
 use super::decimal::Decimal;
-use super::number::text_to_double;
+use super::number::{integer_prefix, text_to_double};
 use super::temporal::DateTime;
 use crate::SqlError;
 
@@ -168,11 +168,20 @@ pub fn double_of(text: &str, number: TakenFor, once: bool) -> f64 {
 
 /// Notes a text that is no number, or begins with one; spaces behind it are worth a note only.
 pub fn check(text: &str, number: TakenFor, once: bool) {
-    let (found, rest) = Decimal::parse_prefix(text.trim_start());
-    if found.is_some() && rest.is_empty() {
+    let (fits, rest) = match number {
+        TakenFor::Integer => {
+            let (found, rest) = integer_prefix(text);
+            (found.is_some_and(|n| i64::try_from(n).is_ok() || u64::try_from(n).is_ok()), rest)
+        }
+        _ => {
+            let (found, rest) = Decimal::parse_prefix(text.trim_start());
+            (found.is_some(), rest)
+        }
+    };
+    if fits && rest.is_empty() {
         return;
     }
-    let only_spaces = found.is_some() && rest.trim_end().is_empty();
+    let only_spaces = fits && rest.trim_end().is_empty();
     note(once, || {
         let message = format!("Truncated incorrect {} value: '{}'", number.name(), shown(text));
         SqlError::new(1292, if only_spaces { NOTE } else { "22007" }, message)

@@ -150,6 +150,15 @@ impl Decimal {
         out
     }
 
+    /// The same, or where it has more digits than this, the greatest number that has not.
+    #[must_use]
+    pub fn within(self, digits: usize) -> Decimal {
+        if self.whole_digits() + self.scale <= digits {
+            return self;
+        }
+        Decimal { digits: vec![9; digits], ..self }
+    }
+
     /// The negative of it.
     #[must_use]
     pub fn negate(mut self) -> Decimal {

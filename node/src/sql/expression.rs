@@ -350,11 +350,7 @@ impl<'a> Translator<'a> {
         match op {
             UnaryOperator::Plus => Ok(piece),
             UnaryOperator::Minus => self.negate(piece),
-            UnaryOperator::BitwiseNot => {
-                let piece = self.convert(piece, Kind::INT)?;
-                let sql = self.emit(&piece);
-                Ok(Piece::sql(format!("my_int(~({sql}), 1)"), Kind::Int { unsigned: true }))
-            }
+            UnaryOperator::BitwiseNot => self.inverted(&piece),
             other => Err(SqlError::unsupported(other)),
         }
     }

@@ -7,7 +7,9 @@
 pub mod aggregates;
 pub mod agree;
 pub mod alter;
+pub mod bits;
 pub mod calls;
+pub mod casts;
 mod clauses;
 pub mod coerce;
 pub mod collation;

@@ -85,8 +85,16 @@ impl Number {
         match self {
             Number::Int(n) => Some(*n),
             Number::Decimal(d) => d.rounded(),
-            Number::Double(x) => Decimal::parse(&double_text(x.round())).and_then(|d| d.rounded()),
+            // As the C library rounds: ties go to the even neighbour. What is too great gives the greatest.
+            #[allow(clippy::cast_possible_truncation)]
+            Number::Double(x) => Some(x.round_ties_even() as i128),
         }
+    }
+
+    /// As an integer, rounded; what is too great gives the greatest there is.
+    #[must_use]
+    pub fn whole(&self) -> i128 {
+        self.to_int().unwrap_or(if self.to_f64() < 0.0 { i128::MIN } else { i128::MAX })
     }
 
     /// In stored form.
@@ -161,6 +169,28 @@ pub fn text_to_double(text: &str) -> f64 {
     let text = text.trim_start();
     let (_, rest) = Decimal::parse_prefix(text);
     text[..text.len() - rest.len()].parse().unwrap_or(0.0)
+}
+
+/// The integer at the start of a text, without fraction or exponent, and what follows it. What no 64 bits hold
+/// is as great as can be.
+#[must_use]
+pub fn integer_prefix(text: &str) -> (Option<i128>, &str) {
+    let text = text.trim_start();
+    let sign = usize::from(text.starts_with(['-', '+']));
+    let digits = text[sign..].bytes().take_while(u8::is_ascii_digit).count();
+    if digits == 0 {
+        return (None, text);
+    }
+    let limit = if text.starts_with('-') { i128::MIN } else { i128::MAX };
+    let (number, rest) = text.split_at(sign + digits);
+    (Some(number.parse().unwrap_or(limit)), rest)
+}
+
+/// A date or a time as the number that its digits are.
+#[must_use]
+pub fn moment_digits(text: &str) -> String {
+    let sign = if text.starts_with('-') { "-" } else { "" };
+    sign.chars().chain(text.chars().filter(|c| c.is_ascii_digit() || *c == '.')).collect()
 }
 
 /// Exponents from which MySQL writes a double in scientific form.

@@ -238,29 +238,11 @@ impl Translator<'_> {
         if let (BinaryOperator::Plus | BinaryOperator::Minus, Expr::Interval(interval)) = (op, right) {
             return self.date_add(left, interval, if *op == BinaryOperator::Plus { 1 } else { -1 });
         }
-        let bits = match op {
-            BinaryOperator::BitwiseAnd => Some("&"),
-            BinaryOperator::BitwiseOr => Some("|"),
-            BinaryOperator::PGBitwiseShiftLeft => Some("<<"),
-            BinaryOperator::PGBitwiseShiftRight => Some(">>"),
-            _ => None,
-        };
         let (a, b) = (self.expr(left)?, self.expr(right)?);
-        if bits.is_some() || *op == BinaryOperator::BitwiseXor {
-            let (a, b) = (self.signed_bits(a)?, self.signed_bits(b)?);
-            let sql = match bits {
-                Some(word) => format!("({a} {word} {b})"),
-                None => format!("(({a} | {b}) - ({a} & {b}))"),
-            };
-            return Ok(Piece::sql(format!("my_int({sql}, 1)"), Kind::Int { unsigned: true }));
+        if let Some(piece) = self.bits(&a, op, &b)? {
+            return Ok(piece);
         }
         self.arithmetic(a, op, b)
-    }
-
-    fn signed_bits(&mut self, piece: Piece) -> Result<String, SqlError> {
-        let piece = self.numeric(piece)?;
-        let sql = self.emit_in_full(&piece);
-        Ok(format!("my_int({sql}, 0)"))
     }
 
     fn arithmetic(&mut self, a: Piece, op: &BinaryOperator, b: Piece) -> Result<Piece, SqlError> {
