@@ -355,12 +355,13 @@ impl<'a> Translator<'a> {
         }
     }
 
-    /// A value as arithmetic takes it: a number as it is, everything else as a double.
+    /// A value as arithmetic takes it: a number as it is, a moment as its digits, everything else as a double.
     pub fn numeric(&mut self, piece: Piece) -> Result<Piece, SqlError> {
         match piece.kind {
             kind if kind.is_number() => Ok(piece),
             Kind::Null => Ok(piece),
             Kind::Date | Kind::DateTime(0) | Kind::Time(0) => self.convert(piece, Kind::INT),
+            Kind::DateTime(scale) | Kind::Time(scale) => self.convert(piece, Kind::Decimal { scale }),
             _ => self.convert(piece, Kind::Double),
         }
     }
