@@ -36,7 +36,8 @@ impl Translator<'_> {
             }
             "SUM" | "AVG" => {
                 let piece = self.number_arg(single()?)?;
-                let sql = self.emit(&piece);
+                // What is the same is decided by the digits that are seen.
+                let sql = if call.distinct { self.emit(&piece) } else { self.emit_in_full(&piece) };
                 let average = call.name == "AVG";
                 let extra = if average { DIVISION_SCALE } else { 0 };
                 let kind = match piece.kind {
@@ -48,17 +49,19 @@ impl Translator<'_> {
                     _ => Kind::Decimal { scale: u8::try_from(extra).unwrap_or(0) },
                 };
                 let function = if average { "my_avg" } else { "my_sum" };
-                Piece::sql(format!("{function}({distinct}{sql})"), kind)
+                let beyond = average || (piece.beyond && !call.distinct);
+                Piece::digits(format!("{function}({distinct}{sql})"), kind, beyond)
             }
             "MIN" | "MAX" => {
                 let piece = self.expr(single()?)?;
                 let collate = self.collate(piece.kind, piece.kind);
-                let sql = self.emit(&piece);
-                Piece::sql(format!("{}({sql}{collate})", call.name.to_lowercase()), piece.kind)
+                let sql = self.emit_in_full(&piece);
+                let sql = format!("{}({sql}{collate})", call.name.to_lowercase());
+                Piece::digits(sql, piece.kind, piece.beyond)
             }
             "BIT_XOR" | "BIT_OR" | "BIT_AND" => {
                 let piece = self.number_arg(single()?)?;
-                let sql = self.emit(&piece);
+                let sql = self.emit_in_full(&piece);
                 let function = format!("my_{}", call.name.to_lowercase());
                 Piece::sql(format!("{function}({distinct}{sql})"), Kind::Int { unsigned: true })
             }

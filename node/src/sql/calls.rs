@@ -152,7 +152,7 @@ impl Translator<'_> {
         let piece = self.numeric(piece)?;
         let kind =
             if matches!(piece.kind, Kind::Decimal { .. }) { Kind::Decimal { scale: 0 } } else { piece.kind };
-        let sql = self.emit(&piece);
+        let sql = self.emit_in_full(&piece);
         Ok(Piece::sql(format!("{function}({sql})"), kind))
     }
 
@@ -222,7 +222,7 @@ impl Translator<'_> {
             && let [arg] = call.args.as_slice()
         {
             let arg = self.number_arg(arg)?;
-            let arg = self.emit(&arg);
+            let arg = self.emit_in_full(&arg);
             return Ok(Piece::sql(format!("{sqlite}({arg})"), Kind::Double));
         }
         if is_field(name) {
@@ -253,7 +253,15 @@ impl Translator<'_> {
             if !OWN_COLLATION.contains(&sqlite) {
                 self.argue(&piece, &call.name.to_lowercase())?;
             }
-            let piece = if keep { piece } else { self.convert(piece, Kind::TEXT)? };
+            let piece = match piece.kind {
+                _ if keep => piece,
+                // HEX writes every number as the integer that it rounds to, a double like a decimal.
+                kind if kind.is_number() && sqlite == "my_hex" => {
+                    let whole = self.convert(piece, Kind::Decimal { scale: 0 })?;
+                    self.convert(whole, Kind::INT)?
+                }
+                _ => self.convert(piece, Kind::TEXT)?,
+            };
             args.push(self.emit(&piece));
         }
         Ok(Piece::sql(format!("{sqlite}({})", args.join(", ")), kind))
@@ -267,26 +275,27 @@ impl Translator<'_> {
         Ok(Some(match call.name.as_str() {
             "IFNULL" | "COALESCE" => {
                 let pieces = pieces(self)?;
-                let (texts, kind) = self.unified(pieces)?;
-                match texts.as_slice() {
+                let all = self.unified(pieces)?;
+                match all.texts.as_slice() {
                     [] => return Err(wrong_count(&call.name)),
-                    [only] => Piece::sql(only.clone(), kind),
-                    _ => Piece::sql(format!("coalesce({})", texts.join(", ")), kind),
+                    [only] => all.piece(only.clone()),
+                    texts => all.piece(format!("coalesce({})", texts.join(", "))),
                 }
             }
             "IF" => {
                 let [test, yes, no] = call.exactly()?;
-                let test = self.text_of(test)?;
+                let test = self.truth(test)?;
                 let both = vec![self.expr(yes)?, self.expr(no)?];
-                let (texts, kind) = self.unified(both)?;
-                Piece::sql(format!("iif({test}, {})", texts.join(", ")), kind)
+                let both = self.unified(both)?;
+                both.piece(format!("iif({test}, {})", both.texts.join(", ")))
             }
             "NULLIF" => {
                 let [a, b] = call.exactly()?;
                 let (a, b) = (self.expr(a)?, self.expr(b)?);
                 let equal = self.comparison(a.clone(), "=", b)?;
-                let value = self.emit(&a);
-                Piece::sql(format!("(CASE WHEN {} THEN NULL ELSE {value} END)", equal.sql), a.kind)
+                let value = self.emit_in_full(&a);
+                let sql = format!("(CASE WHEN {} THEN NULL ELSE {value} END)", equal.sql);
+                Piece::digits(sql, a.kind, a.beyond)
             }
             "ISNULL" => {
                 let [a] = call.exactly()?;
@@ -299,10 +308,10 @@ impl Translator<'_> {
                     return Err(wrong_count(&call.name));
                 }
                 let function = if call.name == "LEAST" { "min" } else { "max" };
-                let (mut texts, kind) = self.unified(pieces)?;
-                let collate = self.collate(kind, kind);
-                texts[0] += &collate;
-                Piece::sql(format!("{function}({})", texts.join(", ")), kind)
+                let mut all = self.unified(pieces)?;
+                let collate = self.collate(all.kind, all.kind);
+                all.texts[0] += &collate;
+                all.piece(format!("{function}({})", all.texts.join(", ")))
             }
             "CONCAT" => {
                 let pieces = pieces(self)?;
@@ -386,12 +395,12 @@ impl Translator<'_> {
         let piece = match (call.name.as_str(), call.args.as_slice()) {
             ("ABS", [number]) => {
                 let number = self.number_arg(number)?;
-                let sql = self.emit(&number);
-                Piece::sql(format!("my_abs({sql})"), number.kind)
+                let sql = self.emit_in_full(&number);
+                Piece::digits(format!("my_abs({sql})"), number.kind, number.beyond)
             }
             ("SIGN", [number]) => {
                 let number = self.number_arg(number)?;
-                let sql = self.emit(&number);
+                let sql = self.emit_in_full(&number);
                 Piece::sql(format!("my_sign({sql})"), Kind::INT)
             }
             ("ROUND" | "TRUNCATE", [number, rest @ ..]) if rest.len() <= 1 => {
@@ -404,12 +413,13 @@ impl Translator<'_> {
                 };
                 let places = places.map_or("0".to_owned(), |p| self.emit(&p));
                 let function = if call.name == "ROUND" { "my_round" } else { "my_truncate" };
-                let sql = self.emit(&number);
+                let sql = self.emit_in_full(&number);
                 let kind = match number.kind {
                     Kind::Decimal { scale } => Kind::Decimal { scale: wanted.unwrap_or(scale) },
                     other => other,
                 };
-                Piece::sql(format!("{function}({sql}, {places})"), kind)
+                // To a number of places that is not known yet, more digits are kept than are seen.
+                Piece::digits(format!("{function}({sql}, {places})"), kind, wanted.is_none())
             }
             ("MOD", [a, b]) => {
                 let (a, b) = (self.number_arg(a)?, self.number_arg(b)?);
@@ -417,15 +427,14 @@ impl Translator<'_> {
                     Kind::Decimal { .. } => Kind::Decimal { scale: scale_of(a.kind).max(scale_of(b.kind)) },
                     other => other,
                 };
-                let (a, b) = (self.emit(&a), self.emit(&b));
-                Piece::sql(
-                    format!("my_mod({a}, {b}, {})", i32::from(kind == Kind::Int { unsigned: true })),
-                    kind,
-                )
+                let beyond = a.beyond || b.beyond;
+                let (a, b) = (self.emit_in_full(&a), self.emit_in_full(&b));
+                let unsigned = i32::from(kind == Kind::Int { unsigned: true });
+                Piece::digits(format!("my_mod({a}, {b}, {unsigned})"), kind, beyond)
             }
             ("POW" | "POWER", [a, b]) => {
                 let (a, b) = (self.number_arg(a)?, self.number_arg(b)?);
-                let (a, b) = (self.emit(&a), self.emit(&b));
+                let (a, b) = (self.emit_in_full(&a), self.emit_in_full(&b));
                 Piece::sql(format!("my_pow({a}, {b})"), Kind::Double)
             }
             (name, _) => {

@@ -7,7 +7,7 @@ use rusqlite::types::{Value as Stored, ValueRef};
 
 use super::collation::{Collation, compare};
 use super::decimal::Decimal;
-use super::number::{Number, double_text, float_text, great_int, int_stored};
+use super::number::{Number, double_text, float_text, great_int, int_stored, moment_digits};
 use super::temporal::{self, DateTime};
 use super::types::{ColumnType, Kind};
 use crate::SqlError;
@@ -122,8 +122,7 @@ fn number(
             }
         }
         Kind::Date | Kind::DateTime(_) | Kind::Time(_) => {
-            let digits: String =
-                to_text(value, kind).chars().filter(|c| c.is_ascii_digit() || *c == '.').collect();
+            let digits = moment_digits(&to_text(value, kind));
             Ok(Number::Decimal(Decimal::parse(&digits).unwrap_or_else(Decimal::zero)))
         }
         _ => Ok(Number::of(ValueRef::from(value)).unwrap_or(Number::Int(0))),

@@ -12,7 +12,7 @@ use super::collation::Collation;
 use super::conditions::{self, TakenFor};
 use super::decimal::Decimal;
 use super::expression::{Piece, Translator};
-use super::number::{Number, int_stored, text_to_double};
+use super::number::{Number, int_stored, moment_digits, text_to_double};
 use super::temporal::{self, DateTime};
 use super::types::Kind;
 use crate::SqlError;
@@ -58,7 +58,7 @@ impl Translator<'_> {
     fn convert_for(&mut self, piece: Piece, kind: Kind, number: TakenFor) -> Result<Piece, SqlError> {
         let piece = if kind.is_number() { piece.numbered() } else { piece };
         if piece.kind == kind {
-            return Ok(piece);
+            return Ok(if piece.beyond { Piece::sql(self.emit(&piece), kind) } else { piece });
         }
         if piece.literal == Some(Stored::Null) {
             return Ok(Piece { kind, ..piece });
@@ -73,7 +73,10 @@ impl Translator<'_> {
             return Ok(Piece { source, ..Piece::literal(converted, kind) });
         }
         let from = piece.kind;
-        let sql = self.emit(&piece);
+        let sql = match kind.is_number() {
+            true => self.emit_in_full(&piece),
+            false => self.emit(&piece),
+        };
         let wrapped = match (kind, from) {
             (_, Kind::Null) => sql,
             (Kind::Null, _) => return Ok(piece),
@@ -114,7 +117,7 @@ impl Translator<'_> {
         if !from.is_temporal() {
             return sql;
         }
-        format!("replace(replace(replace({sql}, '-', ''), ':', ''), ' ', '')")
+        format!("my_digits({sql})")
     }
 
     /// Both sides in the kind in which MySQL compares them.
@@ -270,17 +273,14 @@ fn convert_literal(
     noted: TakenFor,
 ) -> Result<Option<Stored>, SqlError> {
     let text = || to_text(value, from);
-    if to.is_number() && matches!(from, Kind::Text(_) | Kind::Binary) {
-        if conditions::waits_for_evaluation() && !conditions::is_number(&text()) {
-            return Ok(None);
-        }
-        conditions::check(&text(), noted, true);
+    if to.is_number() && matches!(from, Kind::Text(_) | Kind::Binary) && !conditions::literal(&text(), noted)
+    {
+        return Ok(None);
     }
     let number = || match from {
         Kind::Text(_) | Kind::Binary => Number::Double(text_to_double(&text())),
         _ if from.is_temporal() => {
-            let digits: String = text().chars().filter(|c| c.is_ascii_digit() || *c == '.').collect();
-            Number::Decimal(Decimal::parse(&digits).unwrap_or_else(Decimal::zero))
+            Number::Decimal(Decimal::parse(&moment_digits(&text())).unwrap_or_else(Decimal::zero))
         }
         _ => Number::of(ValueRef::from(value)).unwrap_or(Number::Int(0)),
     };

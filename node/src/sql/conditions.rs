@@ -13,7 +13,7 @@
 use std::cell::RefCell;
 
 use super::decimal::Decimal;
-use super::number::text_to_double;
+use super::number::{integer_prefix, text_to_double};
 use super::temporal::DateTime;
 use crate::SqlError;
 
@@ -207,20 +207,38 @@ pub fn double_of(text: &str, number: TakenFor, once: bool) -> f64 {
     text_to_double(text)
 }
 
-/// Whether all of a text is a number.
+/// Notes a literal that is no such number. False if that is left to who evaluates it.
 #[must_use]
-pub fn is_number(text: &str) -> bool {
-    let (found, rest) = Decimal::parse_prefix(text.trim_start());
-    found.is_some() && rest.is_empty()
+pub fn literal(text: &str, number: TakenFor) -> bool {
+    let (fits, rest) = beginning(text, number);
+    if waits_for_evaluation() && !(fits && rest.is_empty()) {
+        return false;
+    }
+    check(text, number, true);
+    true
+}
+
+/// Whether a text begins with such a number, and what is behind it.
+fn beginning(text: &str, number: TakenFor) -> (bool, &str) {
+    match number {
+        TakenFor::Integer => {
+            let (found, rest) = integer_prefix(text);
+            (found.is_some_and(|n| i64::try_from(n).is_ok() || u64::try_from(n).is_ok()), rest)
+        }
+        _ => {
+            let (found, rest) = Decimal::parse_prefix(text.trim_start());
+            (found.is_some(), rest)
+        }
+    }
 }
 
 /// Notes a text that is no number, or begins with one; spaces behind it are worth a note only.
 pub fn check(text: &str, number: TakenFor, once: bool) {
-    if is_number(text) {
+    let (fits, rest) = beginning(text, number);
+    if fits && rest.is_empty() {
         return;
     }
-    let (found, rest) = Decimal::parse_prefix(text.trim_start());
-    let only_spaces = found.is_some() && rest.trim_end().is_empty();
+    let only_spaces = fits && rest.trim_end().is_empty();
     note(once, || {
         let message = format!("Truncated incorrect {} value: '{}'", number.name(), shown(text));
         SqlError::new(1292, if only_spaces { NOTE } else { "22007" }, message)

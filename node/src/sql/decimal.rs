@@ -12,6 +12,10 @@ pub const MAX_DIGITS: usize = 65;
 pub const MAX_SCALE: usize = 30;
 /// Digits that a division adds to the scale of its left side.
 pub const DIVISION_SCALE: usize = 4;
+/// Digits after the point that a product keeps.
+pub const MAX_PRODUCT_SCALE: usize = 39;
+/// MySQL keeps digits in words of nine, and a result in nine such words.
+const WORD: usize = 9;
 
 /// A decimal number. `digits` has no leading zeros beyond those that the scale needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,6 +150,15 @@ impl Decimal {
         out
     }
 
+    /// The same, or where it has more digits than this, the greatest number that has not.
+    #[must_use]
+    pub fn within(self, digits: usize) -> Decimal {
+        if self.whole_digits() + self.scale <= digits {
+            return self;
+        }
+        Decimal { digits: vec![9; digits], ..self }
+    }
+
     /// The negative of it.
     #[must_use]
     pub fn negate(mut self) -> Decimal {
@@ -206,6 +219,25 @@ impl Decimal {
         };
         out.normalise();
         Some(out.rescale(scale))
+    }
+
+    /// The quotient with the digits that MySQL keeps of it for further arithmetic: the fractions of both sides
+    /// and [`DIVISION_SCALE`], each in whole words, the rest cut off. None for a division by zero.
+    #[must_use]
+    pub fn quotient(&self, other: &Decimal) -> Option<Decimal> {
+        let words = |digits: usize| digits.next_multiple_of(WORD);
+        let fractions = words(self.scale) + words(other.scale);
+        let padding = fractions - self.scale - other.scale;
+        let scale = words(fractions + DIVISION_SCALE.saturating_sub(padding));
+        let whole = (self.digits.len() + other.scale + usize::from(self.digits >= other.digits))
+            .saturating_sub(other.digits.len() + self.scale);
+        let scale = scale.min((WORD * WORD).saturating_sub(words(whole)));
+        let shifted = self.rescale(self.scale.max(scale + other.scale));
+        let (digits, _) = divide_digits(&shifted.digits, &other.digits)?;
+        let negative = self.negative != other.negative;
+        let mut out = Decimal { negative, digits, scale: shifted.scale - other.scale };
+        out.normalise();
+        Some(out.truncate(scale))
     }
 
     /// What is left of a division of whole parts; the sign is the left side's.
@@ -395,6 +427,23 @@ mod tests {
         assert_eq!(d("-7.5").remainder(&d("2")).unwrap().to_string(), "-1.5");
         let nines = "9".repeat(40);
         assert_eq!(d(&nines).add(&d("1")).to_string(), format!("1{}", "0".repeat(40)));
+    }
+
+    #[test]
+    fn quotients_have_whole_words_of_digits() {
+        for (a, b, want) in [
+            ("1", "3", "0.333333333"),
+            ("-2", "3", "-0.666666666"),
+            ("0.333333333", "3", "0.111111111000000000"),
+            ("5", "0.07", "71.428571428"),
+            ("1.5", "0.25", "6.000000000000000000"),
+        ] {
+            assert_eq!(d(a).quotient(&d(b)).unwrap().to_string(), want, "{a} / {b}");
+        }
+        assert!(d("1").quotient(&d("0.00")).is_none());
+        // 81 digits are all that a result has
+        let digits = d(&"9".repeat(60)).quotient(&d("0.000000000000000000007")).unwrap();
+        assert_eq!(digits.scale(), 0);
     }
 
     #[test]

@@ -295,11 +295,11 @@ impl Work<'_> {
             items.extend(table.row_key().iter().map(|key| format!("{alias}.{key}")));
         }
         for (_, piece) in sets {
-            items.push(piece.as_ref().map_or("NULL".to_owned(), |piece| translator.emit(piece)));
+            items.push(piece.as_ref().map_or("NULL".to_owned(), |piece| translator.emit_in_full(piece)));
         }
         let mut sql = format!("SELECT {} FROM {} AS {alias}", items.join(", "), table.physical());
         if let Some(test) = selection {
-            sql += &format!(" WHERE {}", translator.text_of(test)?);
+            sql += &format!(" WHERE {}", translator.truth(test)?);
         }
         if !order.is_empty() {
             sql += &format!(" ORDER BY {}", translator.order_keys(order)?);

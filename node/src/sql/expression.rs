@@ -12,7 +12,6 @@ use sqlparser::ast::{BinaryOperator, CastKind, DataType, Expr, Ident, UnaryOpera
 
 use super::agree::{Agreed, CollationSource};
 use super::collation::Collation;
-use super::conditions;
 pub use super::environment::{Environment, Facts};
 use super::number::int_stored;
 use super::scope::{Origin, Scope};
@@ -41,13 +40,38 @@ pub struct Piece {
     pub source: CollationSource,
     /// Whether it is written `0x..`, which is also a number.
     pub hexadecimal: bool,
+    /// Whether the text gives more than its kind says. A quotient goes on into further arithmetic with more
+    /// digits after the point, and is rounded where a client sees it; an integer of a signed kind may be above
+    /// `i64::MAX`.
+    pub beyond: bool,
 }
 
 impl Piece {
     /// An expression of this text.
     #[must_use]
     pub fn sql(sql: String, kind: Kind) -> Piece {
-        Piece { sql, kind, literal: None, origin: None, source: CollationSource::Value, hexadecimal: false }
+        Piece {
+            sql,
+            kind,
+            literal: None,
+            origin: None,
+            source: CollationSource::Value,
+            hexadecimal: false,
+            beyond: false,
+        }
+    }
+
+    /// An expression whose digits go beyond its kind where `beyond`; only decimals do.
+    #[must_use]
+    pub fn digits(sql: String, kind: Kind, beyond: bool) -> Piece {
+        let beyond = beyond && matches!(kind, Kind::Decimal { .. });
+        Piece { beyond, ..Piece::sql(sql, kind) }
+    }
+
+    /// The same value with all its digits wherever it goes.
+    #[must_use]
+    pub fn in_full(self) -> Piece {
+        Piece { beyond: false, ..self }
     }
 
     /// A known value.
@@ -116,6 +140,8 @@ pub struct Translator<'a> {
     pub aggregates: bool,
     /// Whether what the next select list gives is to be written.
     pub written: bool,
+    /// Whether the next query gives all digits of its columns: it is one value of an expression, or is stored.
+    pub in_full: bool,
     /// The collation of literals.
     pub connection: Collation,
     /// What the text arguments of the call being translated agree on so far.
@@ -138,14 +164,23 @@ impl<'a> Translator<'a> {
             incoming_alias: None,
             aliases: Vec::new(),
             aggregates: false,
+            in_full: false,
             connection: env.variables.connection_collation(),
             argued: None,
             depth: 0,
         }
     }
 
-    /// SQLite's text of an expression; a literal becomes a bound value.
+    /// SQLite's text of an expression, with the digits of its kind; a literal becomes a bound value.
     pub fn emit(&mut self, piece: &Piece) -> String {
+        match piece.kind {
+            Kind::Decimal { scale } if piece.beyond => format!("my_decimal({}, {scale})", piece.sql),
+            _ => self.emit_in_full(piece),
+        }
+    }
+
+    /// The same with all digits, for what is computed or stored.
+    pub fn emit_in_full(&mut self, piece: &Piece) -> String {
         match &piece.literal {
             None => piece.sql.clone(),
             Some(Stored::Null) => "NULL".to_owned(),
@@ -182,14 +217,14 @@ impl<'a> Translator<'a> {
             Expr::Nested(inner) => self.expr(inner),
             Expr::BinaryOp { left, op, right } => self.binary(left, op, right),
             Expr::UnaryOp { op, expr } => self.unary(*op, expr),
-            Expr::IsNull(inner) => self.test(inner, "IS NULL"),
-            Expr::IsNotNull(inner) => self.test(inner, "IS NOT NULL"),
-            Expr::IsTrue(inner) => self.test(inner, "IS TRUE"),
-            Expr::IsNotTrue(inner) => self.test(inner, "IS NOT TRUE"),
-            Expr::IsFalse(inner) => self.test(inner, "IS FALSE"),
-            Expr::IsNotFalse(inner) => self.test(inner, "IS NOT FALSE"),
-            Expr::IsUnknown(inner) => self.test(inner, "IS NULL"),
-            Expr::IsNotUnknown(inner) => self.test(inner, "IS NOT NULL"),
+            Expr::IsNull(inner) => self.null_test(inner, "IS NULL"),
+            Expr::IsNotNull(inner) => self.null_test(inner, "IS NOT NULL"),
+            Expr::IsTrue(inner) => self.truth_test(inner, "IS TRUE"),
+            Expr::IsNotTrue(inner) => self.truth_test(inner, "IS NOT TRUE"),
+            Expr::IsFalse(inner) => self.truth_test(inner, "IS FALSE"),
+            Expr::IsNotFalse(inner) => self.truth_test(inner, "IS NOT FALSE"),
+            Expr::IsUnknown(inner) => self.null_test(inner, "IS NULL"),
+            Expr::IsNotUnknown(inner) => self.null_test(inner, "IS NOT NULL"),
             Expr::Between { expr, negated, low, high } => self.between(expr, *negated, low, high),
             Expr::InList { expr, list, negated } => self.in_list(expr, list, *negated),
             Expr::InSubquery { expr, subquery, negated } => self.in_subquery(expr, subquery, *negated),
@@ -325,36 +360,27 @@ impl<'a> Translator<'a> {
         })
     }
 
-    fn test(&mut self, inner: &Expr, what: &str) -> Result<Piece, SqlError> {
-        let sql = self.text_of(inner)?;
-        Ok(Piece::sql(format!("({sql} {what})"), Kind::INT))
-    }
-
     fn unary(&mut self, op: UnaryOperator, inner: &Expr) -> Result<Piece, SqlError> {
+        if let UnaryOperator::Not | UnaryOperator::BangNot = op {
+            return self.not(inner);
+        }
         let piece = self.expr(inner)?;
         match op {
             UnaryOperator::Plus => Ok(piece),
-            UnaryOperator::Not | UnaryOperator::BangNot => {
-                let sql = self.emit(&piece);
-                Ok(Piece::sql(format!("(NOT {sql})"), Kind::INT))
-            }
             UnaryOperator::Minus => self.negate(piece),
-            UnaryOperator::BitwiseNot => {
-                let piece = self.convert(piece, Kind::INT)?;
-                let sql = self.emit(&piece);
-                Ok(Piece::sql(format!("my_int(~({sql}), 1)"), Kind::Int { unsigned: true }))
-            }
+            UnaryOperator::BitwiseNot => self.inverted(&piece),
             other => Err(SqlError::unsupported(other)),
         }
     }
 
-    /// A value as arithmetic takes it: a number as it is, everything else as a double.
+    /// A value as arithmetic takes it: a number as it is, a moment as its digits, everything else as a double.
     pub fn numeric(&mut self, piece: Piece) -> Result<Piece, SqlError> {
         let piece = piece.numbered();
         match piece.kind {
             kind if kind.is_number() => Ok(piece),
             Kind::Null => Ok(piece),
             Kind::Date | Kind::DateTime(0) | Kind::Time(0) => self.convert(piece, Kind::INT),
+            Kind::DateTime(scale) | Kind::Time(scale) => self.convert(piece, Kind::Decimal { scale }),
             _ => self.convert(piece, Kind::Double),
         }
     }
@@ -375,10 +401,7 @@ impl<'a> Translator<'a> {
                 let (a, b) = (self.expr(left)?, self.expr(right)?);
                 return self.concat(vec![a, b]);
             }
-            BinaryOperator::Xor => {
-                let (a, b) = (self.text_of(left)?, self.text_of(right)?);
-                return Ok(Piece::sql(format!("((NOT {a}) <> (NOT {b}))"), Kind::INT));
-            }
+            BinaryOperator::Xor => return self.xor(left, right),
             BinaryOperator::Eq => "=",
             BinaryOperator::NotEq => "<>",
             BinaryOperator::Lt => "<",
@@ -393,36 +416,6 @@ impl<'a> Translator<'a> {
         }
         let (a, b) = (self.expr(left)?, self.expr(right)?);
         self.comparison(a, operator, b)
-    }
-
-    /// AND and OR in a row.
-    fn chain(
-        &mut self,
-        left: &Expr,
-        op: &BinaryOperator,
-        right: &Expr,
-        word: &str,
-    ) -> Result<Piece, SqlError> {
-        let mut operands = vec![right];
-        let mut rest = left;
-        while let Expr::BinaryOp { left, op: inner, right } = rest {
-            if inner != op {
-                break;
-            }
-            operands.push(right);
-            rest = left;
-        }
-        operands.push(rest);
-        let mut parts = operands.into_iter().rev().map(|e| self.text_of(e)).collect::<Result<Vec<_>, _>>()?;
-        if conditions::waits_for_evaluation() {
-            // SQLite evaluates all of them where they are a value, unless it meets a subquery; what is not reached must not refuse the statement.
-            parts
-                .iter_mut()
-                .skip(1)
-                .filter(|part| part.contains('('))
-                .for_each(|part| *part = format!("(SELECT {part})"));
-        }
-        Ok(Piece::sql(balanced(parts, word), Kind::INT))
     }
 
     pub(super) fn tuples(&mut self, lefts: &[Expr], op: &str, rights: &[Expr]) -> Result<Piece, SqlError> {

@@ -74,7 +74,7 @@ impl Translator<'_> {
         let right = self.factor(&join.relation)?;
         let shared: Vec<String> = match constraint {
             JoinConstraint::On(test) => {
-                let test = self.text_of(test)?;
+                let test = self.truth(test)?;
                 return Ok(format!(" {word} {right} ON {test}"));
             }
             JoinConstraint::None => return Ok(format!(" {word} {right}")),

@@ -15,7 +15,7 @@ use super::number::{
     Number, Operator, compute, double_text, float_text, great_int, int_stored, out_of_range,
 };
 use super::temporal;
-use super::{string_functions, time_functions};
+use super::{bits, casts, string_functions, time_functions};
 use crate::SqlError;
 
 const MARK: &str = "evensum-error";
@@ -63,6 +63,8 @@ pub fn register(conn: &Connection) -> Result<()> {
     mathematics(conn)?;
     aggregates(conn)?;
     super::single::register(conn)?;
+    bits::register(conn)?;
+    casts::register(conn)?;
     string_functions::register(conn)?;
     time_functions::register(conn)
 }
@@ -139,18 +141,6 @@ fn conversions(conn: &Connection) -> Result<()> {
         let scale: i64 = ctx.get(1)?;
         let exact = number.to_decimal();
         Ok(Some(usize::try_from(scale).map_or(exact.to_string(), |scale| exact.rescale(scale).to_string())))
-    })?;
-    conn.create_scalar_function("my_int", 2, PURE, |ctx| {
-        let unsigned: bool = ctx.get(1)?;
-        let Some(n) = Number::of(ctx.get_raw(0)).and_then(|n| n.to_int()) else { return Ok(Stored::Null) };
-        // CAST AS UNSIGNED of a negative number, and AS SIGNED of a great one, keep the 64 bits.
-        let clamped = n.clamp(i128::from(i64::MIN), i128::from(u64::MAX));
-        let wrapped = match unsigned {
-            true if clamped < 0 => clamped + (1i128 << 64),
-            false if clamped > i128::from(i64::MAX) => clamped - (1i128 << 64),
-            _ => clamped,
-        };
-        Ok(int_stored(wrapped).unwrap_or(Stored::Null))
     })?;
     conn.create_scalar_function("my_text", 1, PURE, |ctx| Ok(text_of(ctx.get_raw(0))))?;
     conn.create_scalar_function("my_int_text", 1, PURE, |ctx| {

@@ -58,9 +58,9 @@ impl Translator<'_> {
             }
         }
         let piece = self.numeric(piece)?;
-        let sql = self.emit(&piece);
+        let sql = self.emit_in_full(&piece);
         let kind = if matches!(piece.kind, Kind::Int { .. }) { Kind::INT } else { piece.kind };
-        Ok(Piece::sql(format!("my_neg({sql})"), kind))
+        Ok(Piece::digits(format!("my_neg({sql})"), kind, piece.beyond))
     }
 
     /// `BINARY a = b`: the parser takes all that follows as the operand, MySQL only the next value.
@@ -93,19 +93,12 @@ impl Translator<'_> {
     pub fn cast(&mut self, piece: Piece, data_type: &DataType) -> Result<Piece, SqlError> {
         let digits = |f: &Option<u64>| f.and_then(|f| u8::try_from(f).ok()).unwrap_or(0).min(6);
         let kind = match data_type {
-            DataType::Signed | DataType::SignedInteger => Kind::INT,
-            DataType::Unsigned | DataType::UnsignedInteger => {
-                // The bits are kept, so the conversion is never skipped.
-                let piece = self.numeric(piece)?;
-                let sql = self.emit(&piece);
-                return Ok(Piece::sql(format!("my_int({sql}, 1)"), Kind::Int { unsigned: true }));
-            }
+            DataType::Signed | DataType::SignedInteger => return self.integer_cast(piece, false),
+            DataType::Unsigned | DataType::UnsignedInteger => return self.integer_cast(piece, true),
             DataType::Decimal(info) | DataType::Dec(info) | DataType::Numeric(info) => {
-                use sqlparser::ast::ExactNumberInfo::PrecisionAndScale;
-                let scale =
-                    if let PrecisionAndScale(_, s) = info { u8::try_from(*s).unwrap_or(0) } else { 0 };
-                Kind::Decimal { scale: scale.min(30) }
+                return self.decimal_cast(piece, info);
             }
+            DataType::Binary(length) => return self.binary_cast(piece, *length),
             DataType::Float(_) => Kind::Float,
             DataType::Double(_) | DataType::Real => Kind::Double,
             DataType::Char(length) | DataType::Character(length) | DataType::Varchar(length) => {
@@ -119,7 +112,7 @@ impl Translator<'_> {
                     _ => text,
                 });
             }
-            DataType::Binary(_) | DataType::Varbinary(_) => Kind::Binary,
+            DataType::Varbinary(_) => Kind::Binary,
             DataType::Date => Kind::Date,
             DataType::Datetime(f) | DataType::Timestamp(f, _) => Kind::DateTime(digits(f)),
             DataType::Time(f, _) => Kind::Time(digits(f)),

@@ -7,7 +7,9 @@
 pub mod aggregates;
 pub mod agree;
 pub mod alter;
+pub mod bits;
 pub mod calls;
+pub mod casts;
 mod clauses;
 pub mod coerce;
 pub mod collation;
@@ -51,6 +53,7 @@ pub mod text_bytes;
 mod time_calls;
 mod time_functions;
 pub mod titles;
+pub mod truth;
 pub mod types;
 
 pub use spelled::with_values;

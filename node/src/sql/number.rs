@@ -5,7 +5,7 @@
 
 use rusqlite::types::{Value as Stored, ValueRef};
 
-use super::decimal::{DIVISION_SCALE, Decimal, MAX_SCALE};
+use super::decimal::{Decimal, MAX_PRODUCT_SCALE, MAX_SCALE};
 use crate::SqlError;
 
 /// A number.
@@ -85,8 +85,16 @@ impl Number {
         match self {
             Number::Int(n) => Some(*n),
             Number::Decimal(d) => d.rounded(),
-            Number::Double(x) => Decimal::parse(&double_text(x.round())).and_then(|d| d.rounded()),
+            // As the C library rounds: ties go to the even neighbour. What is too great gives the greatest.
+            #[allow(clippy::cast_possible_truncation)]
+            Number::Double(x) => Some(x.round_ties_even() as i128),
         }
+    }
+
+    /// As an integer, rounded; what is too great gives the greatest there is.
+    #[must_use]
+    pub fn whole(&self) -> i128 {
+        self.to_int().unwrap_or(if self.to_f64() < 0.0 { i128::MIN } else { i128::MAX })
     }
 
     /// In stored form.
@@ -137,7 +145,7 @@ pub fn compute(operator: Operator, a: &Number, b: &Number) -> Result<Option<Numb
             IntDivide => x.checked_div(*y),
             Modulo => x.checked_rem(*y),
             Divide => {
-                return Ok(Decimal::from(*x).divide(&Decimal::from(*y), DIVISION_SCALE).map(Number::Decimal));
+                return Ok(Decimal::from(*x).quotient(&Decimal::from(*y)).map(Number::Decimal));
             }
         };
         return value.map(|n| Some(Number::Int(n))).ok_or_else(|| out_of_range("BIGINT"));
@@ -146,8 +154,10 @@ pub fn compute(operator: Operator, a: &Number, b: &Number) -> Result<Option<Numb
     Ok(match operator {
         Add => Some(Number::Decimal(x.add(&y))),
         Subtract => Some(Number::Decimal(x.add(&y.negate()))),
-        Multiply => Some(Number::Decimal(x.multiply(&y).rescale((x.scale() + y.scale()).min(MAX_SCALE)))),
-        Divide => x.divide(&y, (x.scale() + DIVISION_SCALE).min(MAX_SCALE)).map(Number::Decimal),
+        Multiply => {
+            Some(Number::Decimal(x.multiply(&y).truncate((x.scale() + y.scale()).min(MAX_PRODUCT_SCALE))))
+        }
+        Divide => x.quotient(&y).map(Number::Decimal),
         Modulo => x.remainder(&y).map(Number::Decimal),
         IntDivide => x.divide(&y, MAX_SCALE).and_then(|q| q.truncate(0).rounded()).map(Number::Int),
     })
@@ -159,6 +169,28 @@ pub fn text_to_double(text: &str) -> f64 {
     let text = text.trim_start();
     let (_, rest) = Decimal::parse_prefix(text);
     text[..text.len() - rest.len()].parse().unwrap_or(0.0)
+}
+
+/// The integer at the start of a text, without fraction or exponent, and what follows it. What no 64 bits hold
+/// is as great as can be.
+#[must_use]
+pub fn integer_prefix(text: &str) -> (Option<i128>, &str) {
+    let text = text.trim_start();
+    let sign = usize::from(text.starts_with(['-', '+']));
+    let digits = text[sign..].bytes().take_while(u8::is_ascii_digit).count();
+    if digits == 0 {
+        return (None, text);
+    }
+    let limit = if text.starts_with('-') { i128::MIN } else { i128::MAX };
+    let (number, rest) = text.split_at(sign + digits);
+    (Some(number.parse().unwrap_or(limit)), rest)
+}
+
+/// A date or a time as the number that its digits are.
+#[must_use]
+pub fn moment_digits(text: &str) -> String {
+    let sign = if text.starts_with('-') { "-" } else { "" };
+    sign.chars().chain(text.chars().filter(|c| c.is_ascii_digit() || *c == '.')).collect()
 }
 
 /// Exponents from which MySQL writes a double in scientific form.
@@ -212,7 +244,7 @@ mod tests {
         let sum = compute(Operator::Add, &int(i128::from(u64::MAX)), &int(1)).unwrap().unwrap();
         assert_eq!(sum.stored().unwrap_err().code, 1690);
         let third = compute(Operator::Divide, &int(1), &int(3)).unwrap().unwrap();
-        assert_eq!(third.stored().unwrap(), Stored::Text("0.3333".into()));
+        assert_eq!(third.stored().unwrap(), Stored::Text("0.333333333".into()));
         assert_eq!(compute(Operator::Modulo, &int(1), &int(0)).unwrap(), None);
         assert_eq!(text_to_double("12abc"), 12.0);
         assert_eq!(text_to_double(" -1.5e2x"), -150.0);

@@ -10,6 +10,21 @@ use super::expression::{Piece, Translator, as_tuple, balanced};
 use super::types::Kind;
 use crate::SqlError;
 
+/// Values in one kind, of which an expression is one.
+pub(super) struct Unified {
+    pub texts: Vec<String>,
+    pub kind: Kind,
+    /// Whether some are more than the kind says.
+    pub beyond: bool,
+}
+
+impl Unified {
+    /// The expression that gives one of them.
+    pub fn piece(&self, sql: String) -> Piece {
+        Piece { beyond: self.beyond, ..Piece::sql(sql, self.kind) }
+    }
+}
+
 impl Translator<'_> {
     pub(super) fn between(
         &mut self,
@@ -18,8 +33,9 @@ impl Translator<'_> {
         low: &Expr,
         high: &Expr,
     ) -> Result<Piece, SqlError> {
-        let value = self.expr(expr)?;
-        let (low, high) = (self.expr(low)?, self.expr(high)?);
+        // Unlike `=`, MySQL's BETWEEN, IN and CASE do not round what they compare.
+        let value = self.expr(expr)?.in_full();
+        let (low, high) = (self.expr(low)?.in_full(), self.expr(high)?.in_full());
         let above = self.comparison(value.clone(), ">=", low)?;
         let below = self.comparison(value, "<=", high)?;
         let not = if negated { "NOT " } else { "" };
@@ -31,13 +47,16 @@ impl Translator<'_> {
         if let Some(lefts) = as_tuple(expr) {
             return self.tuples_in(lefts, list, not);
         }
-        let value = self.expr(expr)?;
+        let mut value = self.expr(expr)?;
+        // IN of a single item is `=`, which rounds.
+        value.beyond &= list.len() == 1;
         let mut items = Vec::with_capacity(list.len());
         // One IN where every item meets the value in one kind; else a chain of comparisons.
         let mut common: Option<Piece> = None;
         let mut pieces = Vec::with_capacity(list.len());
         for item in list {
-            let piece = self.expr(item)?;
+            let mut piece = self.expr(item)?;
+            piece.beyond &= list.len() == 1;
             let (left, right) = self.align(value.clone(), piece.clone())?;
             let fits =
                 right.kind == left.kind || matches!((left.kind, right.kind), (Kind::Text(_), Kind::Text(_)));
@@ -54,7 +73,7 @@ impl Translator<'_> {
         let mut tests = Vec::new();
         if let Some(left) = common {
             let collate = self.collate_of(&left, left.kind);
-            tests.push(format!("{}{collate} IN ({})", left.sql, items.join(", ")));
+            tests.push(format!("{}{collate} IN ({})", self.emit(&left), items.join(", ")));
         }
         for piece in pieces {
             let test = self.comparison(value.clone(), "=", piece)?;
@@ -162,31 +181,31 @@ impl Translator<'_> {
         conditions: &[CaseWhen],
         otherwise: Option<&Expr>,
     ) -> Result<Piece, SqlError> {
-        let operand = operand.map(|e| self.expr(e)).transpose()?;
+        let operand = operand.map(|e| self.expr(e)).transpose()?.map(Piece::in_full);
         let mut tests = Vec::with_capacity(conditions.len());
         let mut results = Vec::with_capacity(conditions.len() + 1);
         for when in conditions {
             let test = self.expr(&when.condition)?;
             tests.push(match &operand {
-                Some(operand) => self.comparison(operand.clone(), "=", test)?.sql,
-                None => self.emit(&test),
+                Some(operand) => self.comparison(operand.clone(), "=", test.in_full())?.sql,
+                None => self.truth_of(test)?,
             });
             results.push(self.expr(&when.result)?);
         }
         results.push(otherwise.map_or(Ok(Piece::null()), |e| self.expr(e))?);
-        let (results, kind) = self.unified(results)?;
+        let results = self.unified(results)?;
         let mut sql = "(CASE".to_owned();
-        for (at, result) in results.iter().enumerate() {
+        for (at, result) in results.texts.iter().enumerate() {
             match tests.get(at) {
                 Some(test) => sql += &format!(" WHEN {test} THEN {result}"),
                 None => sql += &format!(" ELSE {result} END)"),
             }
         }
-        Ok(Piece::sql(sql, kind))
+        Ok(results.piece(sql))
     }
 
     /// All values in the kind that holds every one of them.
-    pub(super) fn unified(&mut self, pieces: Vec<Piece>) -> Result<(Vec<String>, Kind), SqlError> {
+    pub(super) fn unified(&mut self, pieces: Vec<Piece>) -> Result<Unified, SqlError> {
         let mut kind = pieces.iter().map(|piece| piece.kind).reduce(unify).unwrap_or(Kind::Null);
         if let (Kind::Text(_), Some((collation, _))) = (kind, agreed(&pieces, "case")?) {
             kind = Kind::Text(collation);
@@ -195,11 +214,19 @@ impl Translator<'_> {
             }
         }
         let mut texts = Vec::with_capacity(pieces.len());
+        // Among signed integers there may be one that only an unsigned one holds.
+        let mut beyond =
+            kind == Kind::INT && pieces.iter().any(|piece| piece.kind == Kind::Int { unsigned: true });
         for piece in pieces {
+            if piece.beyond && matches!(kind, Kind::Decimal { .. }) {
+                beyond = true;
+                texts.push(piece.sql);
+                continue;
+            }
             let piece = self.convert(piece, kind)?;
             texts.push(self.emit(&piece));
         }
-        Ok((texts, kind))
+        Ok(Unified { texts, kind, beyond })
     }
 
     pub(super) fn arithmetic_or_bits(
@@ -211,29 +238,11 @@ impl Translator<'_> {
         if let (BinaryOperator::Plus | BinaryOperator::Minus, Expr::Interval(interval)) = (op, right) {
             return self.date_add(left, interval, if *op == BinaryOperator::Plus { 1 } else { -1 });
         }
-        let bits = match op {
-            BinaryOperator::BitwiseAnd => Some("&"),
-            BinaryOperator::BitwiseOr => Some("|"),
-            BinaryOperator::PGBitwiseShiftLeft => Some("<<"),
-            BinaryOperator::PGBitwiseShiftRight => Some(">>"),
-            _ => None,
-        };
         let (a, b) = (self.expr(left)?, self.expr(right)?);
-        if bits.is_some() || *op == BinaryOperator::BitwiseXor {
-            let (a, b) = (self.signed_bits(a)?, self.signed_bits(b)?);
-            let sql = match bits {
-                Some(word) => format!("({a} {word} {b})"),
-                None => format!("(({a} | {b}) - ({a} & {b}))"),
-            };
-            return Ok(Piece::sql(format!("my_int({sql}, 1)"), Kind::Int { unsigned: true }));
+        if let Some(piece) = self.bits(&a, op, &b)? {
+            return Ok(piece);
         }
         self.arithmetic(a, op, b)
-    }
-
-    fn signed_bits(&mut self, piece: Piece) -> Result<String, SqlError> {
-        let piece = self.numeric(piece)?;
-        let sql = self.emit(&piece);
-        Ok(format!("my_int({sql}, 0)"))
     }
 
     fn arithmetic(&mut self, a: Piece, op: &BinaryOperator, b: Piece) -> Result<Piece, SqlError> {
@@ -248,17 +257,22 @@ impl Translator<'_> {
             other => return Err(SqlError::unsupported(other)),
         };
         let kind = arithmetic_kind(a.kind, op, b.kind);
-        let (a, b) = (self.emit(&a), self.emit(&b));
+        let long_product = *op == BinaryOperator::Multiply && scale_of(a.kind) + scale_of(b.kind) > MAX_SCALE;
+        let beyond = *op == BinaryOperator::Divide || long_product || a.beyond || b.beyond;
+        let (a, b) = (self.emit_in_full(&a), self.emit_in_full(&b));
         let unsigned = i32::from(kind == Kind::Int { unsigned: true });
-        Ok(Piece::sql(format!("{function}({a}, {b}, {unsigned})"), kind))
+        Ok(Piece::digits(format!("{function}({a}, {b}, {unsigned})"), kind, beyond))
+    }
+}
+
+fn scale_of(kind: Kind) -> usize {
+    match kind {
+        Kind::Decimal { scale } => usize::from(scale),
+        _ => 0,
     }
 }
 
 fn arithmetic_kind(a: Kind, op: &BinaryOperator, b: Kind) -> Kind {
-    let scale = |kind| match kind {
-        Kind::Decimal { scale } => usize::from(scale),
-        _ => 0,
-    };
     let decimal = |scale: usize| Kind::Decimal { scale: u8::try_from(scale.min(MAX_SCALE)).unwrap_or(30) };
     let unsigned = [a, b].contains(&Kind::Int { unsigned: true });
     if *op == BinaryOperator::MyIntegerDivide {
@@ -269,9 +283,9 @@ fn arithmetic_kind(a: Kind, op: &BinaryOperator, b: Kind) -> Kind {
     }
     let ints = [a, b].iter().all(|kind| matches!(kind, Kind::Int { .. } | Kind::Null));
     match op {
-        BinaryOperator::Divide => decimal(scale(a) + DIVISION_SCALE),
+        BinaryOperator::Divide => decimal(scale_of(a) + DIVISION_SCALE),
         _ if ints => Kind::Int { unsigned },
-        BinaryOperator::Multiply => decimal(scale(a) + scale(b)),
-        _ => decimal(scale(a).max(scale(b))),
+        BinaryOperator::Multiply => decimal(scale_of(a) + scale_of(b)),
+        _ => decimal(scale_of(a).max(scale_of(b))),
     }
 }

@@ -26,6 +26,8 @@ pub struct Output {
     pub kind: Kind,
     /// The table's column, if it is one as it is.
     pub origin: Option<Origin>,
+    /// Whether the query gives more digits of it than its kind has.
+    pub beyond: bool,
 }
 
 /// A translated query.
@@ -48,6 +50,8 @@ impl Translator<'_> {
 
     /// Translates a query; with `kinds`, its columns are brought to these.
     pub fn query(&mut self, query: &Query, kinds: Option<&[Kind]>) -> Result<Compiled, SqlError> {
+        // Rows that go through a UNION have the digits of their kind.
+        let in_full = std::mem::take(&mut self.in_full) && matches!(*query.body, SetExpr::Select(_));
         clauses::query(query)?;
         if !self.scopes.is_empty() {
             clauses::inner_query(query)?;
@@ -63,6 +67,7 @@ impl Translator<'_> {
             Some(OrderByKind::Expressions(keys)) => keys.as_slice(),
             Some(OrderByKind::All(_)) => return Err(SqlError::unsupported("ORDER BY ALL")),
         };
+        self.in_full = in_full;
         let mut compiled = self.body(&query.body, kinds, order)?;
         if let Some(limit) = &query.limit_clause {
             compiled.sql += &self.limit(limit)?;
@@ -129,7 +134,12 @@ impl Translator<'_> {
                 let columns = columns
                     .into_iter()
                     .enumerate()
-                    .map(|(at, kind)| Output { name: format!("column_{at}"), kind, origin: None })
+                    .map(|(at, kind)| Output {
+                        name: format!("column_{at}"),
+                        kind,
+                        origin: None,
+                        beyond: false,
+                    })
                     .collect();
                 Ok(Compiled { sql: format!("VALUES {}", rows.join(", ")), columns })
             }
@@ -236,6 +246,7 @@ impl Translator<'_> {
         kinds: Option<&[Kind]>,
         order: &[OrderByExpr],
     ) -> Result<Compiled, SqlError> {
+        let in_full = std::mem::take(&mut self.in_full) && select.distinct.is_none() && kinds.is_none();
         clauses::select(select)?;
         self.scopes.push(Scope::default());
         let outer_aggregates = std::mem::take(&mut self.aggregates);
@@ -263,7 +274,8 @@ impl Translator<'_> {
             // what is compared with other rows as a whole is compared as its kind is, also where it is no column
             let compared = select.distinct.is_some() || kinds.is_some();
             let collate = if compared { self.collate_of(piece, piece.kind) } else { String::new() };
-            texts.push(format!("{}{collate} AS {}", self.emit(piece), quote(name)));
+            let text = if in_full { self.emit_in_full(piece) } else { self.emit(piece) };
+            texts.push(format!("{text}{collate} AS {}", quote(name)));
         }
         let distinct = match &select.distinct {
             Some(Distinct::Distinct) => "DISTINCT ",
@@ -272,7 +284,7 @@ impl Translator<'_> {
         };
         let mut sql = format!("SELECT {distinct}{}{from}", texts.join(", "));
         if let Some(test) = &select.selection {
-            sql += &format!(" WHERE {}", self.text_of(test)?);
+            sql += &format!(" WHERE {}", self.truth(test)?);
         }
         let columns: Vec<Output> = items
             .iter()
@@ -280,6 +292,7 @@ impl Translator<'_> {
                 name: name.clone(),
                 kind: piece.kind,
                 origin: piece.origin.clone(),
+                beyond: piece.beyond && in_full,
             })
             .collect();
         self.aliases = items;
@@ -324,7 +337,7 @@ impl Translator<'_> {
             sql += &format!(" GROUP BY {}", texts.join(", "));
         }
         if let Some(having) = &select.having {
-            let test = self.text_of(having)?;
+            let test = self.truth(having)?;
             // Without groups, MySQL's HAVING is a WHERE that knows aliases.
             let word = match (texts.is_empty() && !self.aggregates, &select.selection) {
                 (false, _) => "HAVING",

@@ -22,6 +22,7 @@ impl Translator<'_> {
     /// A subquery as a value.
     pub(super) fn scalar(&mut self, query: &Query) -> std::result::Result<Piece, SqlError> {
         let single = gives_one_row(query);
+        self.in_full = true;
         let compiled = self.query(query, None)?;
         let [only] = compiled.columns.as_slice() else {
             return Err(SqlError::new(1241, "21000", "Operand should contain 1 column(s)"));
@@ -30,7 +31,7 @@ impl Translator<'_> {
             true => format!("({})", compiled.sql),
             false => format!("(SELECT my_single({}) FROM ({}))", quote(&only.name), compiled.sql),
         };
-        Ok(Piece::sql(sql, only.kind))
+        Ok(Piece::digits(sql, only.kind, only.beyond))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Calls of dates and times, and calls whose value the session or the moment gives.
 
+use rusqlite::types::Value as Stored;
 use sqlparser::ast::{Expr, Interval};
 
 use super::calls::Call;
@@ -139,9 +140,9 @@ impl Translator<'_> {
             ("UNIX_TIMESTAMP", []) => Piece::int(self.env.facts.now.micros() / 1_000_000),
             ("UNIX_TIMESTAMP", [moment]) => {
                 let moment = self.expr(moment)?;
-                let kind = match moment.kind {
-                    Kind::DateTime(f) if f > 0 => Kind::Decimal { scale: f },
-                    _ => Kind::INT,
+                let kind = match second_digits(&moment) {
+                    0 => Kind::INT,
+                    scale => Kind::Decimal { scale },
                 };
                 let moment = self.convert(moment, Kind::TEXT)?;
                 let moment = self.emit(&moment);
@@ -154,7 +155,7 @@ impl Translator<'_> {
             ("FROM_UNIXTIME", [number]) => {
                 let number = self.number_arg(number)?;
                 let kind = Kind::DateTime(if matches!(number.kind, Kind::Int { .. }) { 0 } else { 6 });
-                let number = self.emit(&number);
+                let number = self.emit_in_full(&number);
                 Piece::sql(format!("my_from_unix({number}, {offset})"), kind)
             }
             ("DATE_ADD" | "ADDDATE", [base, Expr::Interval(interval)]) => {
@@ -184,5 +185,19 @@ impl Translator<'_> {
             _ => return self.number_call(call),
         };
         Ok(piece)
+    }
+}
+
+/// How many digits of a second a value has that is taken for a moment.
+fn second_digits(moment: &Piece) -> u8 {
+    let most = 6;
+    match (moment.kind, &moment.literal) {
+        (Kind::DateTime(digits) | Kind::Decimal { scale: digits }, _) => digits.min(most),
+        (Kind::Text(_), Some(Stored::Text(text))) => {
+            let fraction = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+            u8::try_from(fraction).unwrap_or(most).min(most)
+        }
+        (Kind::Text(_) | Kind::Binary | Kind::Double | Kind::Float, _) => most,
+        _ => 0,
     }
 }

@@ -171,8 +171,11 @@ impl Show<'_, '_> {
             sql += &format!(" LIMIT {}{offset}", translator.count(&count)?);
         }
         expect_end(&mut self.parser)?;
-        let columns =
-            view.columns.into_iter().map(|(name, kind)| Output { name, kind, origin: None }).collect();
+        let columns = view
+            .columns
+            .into_iter()
+            .map(|(name, kind)| Output { name, kind, origin: None, beyond: false })
+            .collect();
         Ok((Compiled { sql, columns }, translator.binds))
     }
 
