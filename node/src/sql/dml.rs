@@ -47,8 +47,12 @@ pub struct Work<'w> {
 pub struct Outcome {
     /// Rows changed, or matched.
     pub affected: u64,
-    /// The first automatic key.
+    /// The first automatic key, whether or not its row came into the table: where another node that runs the statement begins.
+    pub first_key: Option<u64>,
+    /// What `LAST_INSERT_ID()` says from now on, if anything new.
     pub last_insert_id: Option<u64>,
+    /// The insert id of the answer.
+    pub insert_id: u64,
     /// MySQL's summary.
     pub info: String,
     /// What was skipped (INSERT IGNORE) and what was noted, as warnings.

@@ -24,6 +24,7 @@ pub mod explain;
 pub mod expression;
 pub mod from;
 pub mod functions;
+mod ids;
 pub mod information_schema;
 pub mod insert;
 pub mod literals;
