@@ -5,8 +5,8 @@
 
 use rusqlite::types::{Value as Stored, ValueRef};
 
-use super::collation::{Collation, compare};
 use super::decimal::Decimal;
+use super::members;
 use super::number::{Number, double_text, float_text, great_int, int_stored};
 use super::temporal::{self, DateTime};
 use super::types::{ColumnType, Kind};
@@ -209,28 +209,16 @@ fn text(column: &ColumnDef, value: Stored, kind: Kind, context: &Context) -> Res
                 format!("Invalid JSON text: \"{e}\" in value for column '{}'", column.name),
             )),
         },
-        ColumnType::Enum(labels) => label(labels, &text, kind, column.ordering())
+        ColumnType::Enum(labels) => members::one_of(labels, &text, kind, column.ordering())
             .map(Stored::Text)
             .ok_or_else(|| context.truncated(column)),
-        ColumnType::Set(labels) => {
-            let given: Vec<&str> = text.split(',').filter(|part| !part.is_empty()).collect();
-            let same = |label: &str, part: &str| compare(column.ordering(), label, part).is_eq();
-            let known = |part: &str| labels.iter().any(|label| same(label, part));
-            if !given.iter().all(|part| known(part)) {
-                return Err(context.truncated(column));
-            }
-            let chosen: Vec<&str> = labels
-                .iter()
-                .filter(|label| given.iter().any(|part| same(label, part)))
-                .map(String::as_str)
-                .collect();
-            Ok(Stored::Text(chosen.join(",")))
-        }
+        ColumnType::Set(labels) => members::some_of(labels, &text, kind, column.ordering())
+            .map(Stored::Text)
+            .ok_or_else(|| context.truncated(column)),
         _ => Ok(Stored::Text(text)),
     }
 }
 
-/// The label that a text or a position names.
 /// The greatest code point that the column's character set has.
 fn last_character(column: &ColumnDef) -> u32 {
     match column.collation.split('_').next() {
@@ -238,14 +226,6 @@ fn last_character(column: &ColumnDef) -> u32 {
         Some("utf8mb3") => 0xFFFF,
         _ => u32::from(char::MAX),
     }
-}
-
-fn label(labels: &[String], text: &str, kind: Kind, collation: Collation) -> Option<String> {
-    if let Some(found) = labels.iter().find(|label| compare(collation, label, text).is_eq()) {
-        return Some(found.clone());
-    }
-    let position: usize = if matches!(kind, Kind::Int { .. }) { text.parse().ok()? } else { return None };
-    labels.get(position.checked_sub(1)?).cloned()
 }
 
 fn limited(column: &ColumnDef, mut text: String, limit: u32, context: &Context) -> Result<Stored, SqlError> {
@@ -331,6 +311,7 @@ fn time(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sql::collation::Collation;
     use crate::sql::types::Size;
     use crate::storage::definition::DefaultValue;
 

@@ -62,6 +62,11 @@ impl Translator<'_> {
         if piece.literal == Some(Stored::Null) {
             return Ok(Piece { kind, ..piece });
         }
+        if kind.is_number()
+            && let Some(number) = self.member_number(&piece, false)
+        {
+            return self.convert(number, kind);
+        }
         let source = match piece.kind {
             Kind::Text(_) => piece.source,
             _ => CollationSource::Literal,

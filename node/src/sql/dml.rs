@@ -73,6 +73,11 @@ impl Outcome {
     }
 }
 
+/// Error 1364.
+pub(super) fn no_default(column: &ColumnDef) -> SqlError {
+    SqlError::new(1364, "HY000", format!("Field '{}' doesn't have a default value", column.name))
+}
+
 impl Work<'_> {
     /// Ends a statement that goes row by row once it is to end.
     pub fn go_on(&self) -> Result<(), SqlError> {
@@ -183,7 +188,7 @@ impl Work<'_> {
             let column = &table.columns[*at];
             let value = match piece {
                 Some(piece) => coerce(column, value, piece.kind, &self.context(row))?,
-                None => self.default_of(column, row)?.unwrap_or(Stored::Null),
+                None => self.default_of(column, row)?.ok_or_else(|| no_default(column))?,
             };
             if value == Stored::Null && !column.nullable {
                 let message = format!("Column '{}' cannot be null", column.name);

@@ -15,7 +15,7 @@ use super::number::{
     Number, Operator, compute, double_text, float_text, great_int, int_stored, out_of_range,
 };
 use super::temporal;
-use super::{string_functions, time_functions};
+use super::{members, string_functions, time_functions};
 use crate::SqlError;
 
 const MARK: &str = "evensum-error";
@@ -58,6 +58,7 @@ pub fn register(conn: &Connection) -> Result<()> {
     conversions(conn)?;
     mathematics(conn)?;
     aggregates(conn)?;
+    members::register(conn)?;
     string_functions::register(conn)?;
     time_functions::register(conn)
 }

@@ -9,9 +9,10 @@ use sqlparser::ast::{Assignment, AssignmentTarget, Expr, Insert, OnInsert, SetEx
 use super::clauses;
 use super::coerce::coerce;
 use super::conditions::strictly;
-use super::dml::{Outcome, Work, assignments, is_default};
+use super::dml::{Outcome, Work, assignments, is_default, no_default};
 use super::expression::{Piece, Translator, unknown_column};
 use super::ids::{Fate, Told};
+use super::members;
 use super::number::{Number, int_stored};
 use super::types::Kind;
 use crate::SqlError;
@@ -342,10 +343,10 @@ impl Work<'_> {
                     return Err(SqlError::new(1048, "23000", message));
                 }
                 Some(value) => value,
-                None => self.default_of(column, number)?.ok_or_else(|| {
-                    let message = format!("Field '{}' doesn't have a default value", column.name);
-                    SqlError::new(1364, "HY000", message)
-                })?,
+                None => match self.default_of(column, number)? {
+                    Some(value) => value,
+                    None => members::first(&column.ty).ok_or_else(|| no_default(column))?,
+                },
             });
         }
         Ok(done)

@@ -29,6 +29,7 @@ pub mod information_schema;
 pub mod insert;
 pub mod literals;
 pub mod locks;
+mod members;
 pub mod number;
 pub mod output;
 pub mod parse;
