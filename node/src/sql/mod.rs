@@ -14,6 +14,7 @@ pub mod collation;
 pub mod comments;
 pub mod compare;
 pub mod conditions;
+mod date_format;
 pub mod ddl;
 pub mod decimal;
 mod definition_clauses;

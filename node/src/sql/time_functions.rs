@@ -3,27 +3,12 @@
 use rusqlite::{Connection, Result};
 
 use super::conditions::{incorrect, moment_of};
+use super::date_format;
 use super::functions::{PURE, text_of};
 use super::number::Number;
 use super::temporal::{self, DateTime};
 
 const DAYS_FROM_YEAR_0: i64 = 719_528;
-const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-
 /// 0 is Monday.
 fn weekday(moment: &DateTime) -> i64 {
     (moment.days() + 3).rem_euclid(7)
@@ -52,11 +37,16 @@ fn field(moment: &DateTime, name: &str) -> Option<i64> {
     })
 }
 
+/// A TIME in microseconds.
+fn clock_of(text: &str) -> Option<i64> {
+    temporal::parse_time(text).or_else(|| incorrect("time", text))
+}
+
 pub(super) fn register(conn: &Connection) -> Result<()> {
     conn.create_scalar_function("my_field", 2, PURE, |ctx| {
         let (Some(text), name) = (text_of(ctx.get_raw(0)), ctx.get::<String>(1)?) else { return Ok(None) };
         if ["HOUR", "MINUTE", "SECOND", "MICROSECOND"].contains(&name.as_str()) && !text.contains('-') {
-            let micros = temporal::parse_time(&text).or_else(|| incorrect("time", &text)).map(i64::abs);
+            let micros = clock_of(&text).map(i64::abs);
             return Ok(micros.map(|m| match name.as_str() {
                 "HOUR" => m / 3_600_000_000,
                 "MINUTE" => m / 60_000_000 % 60,
@@ -106,7 +96,12 @@ pub(super) fn register(conn: &Connection) -> Result<()> {
     })?;
     conn.create_scalar_function("my_date_format", 2, PURE, |ctx| {
         let moment = text_of(ctx.get_raw(0)).and_then(|t| moment_of(&t));
-        Ok(moment.zip(text_of(ctx.get_raw(1))).map(|(moment, pattern)| format(&moment, &pattern)))
+        let given = moment.zip(text_of(ctx.get_raw(1)));
+        Ok(given.and_then(|(moment, pattern)| date_format::format(&moment, &pattern)))
+    })?;
+    conn.create_scalar_function("my_time_format", 2, PURE, |ctx| {
+        let given = text_of(ctx.get_raw(0)).and_then(|t| clock_of(&t)).zip(text_of(ctx.get_raw(1)));
+        Ok(given.and_then(|(micros, pattern)| date_format::format_time(micros, &pattern)))
     })?;
     conn.create_scalar_function("my_last_day", 1, PURE, |ctx| {
         let moment = text_of(ctx.get_raw(0)).and_then(|t| moment_of(&t)).filter(|m| m.month > 0);
@@ -177,50 +172,6 @@ fn add(text: &str, amount: &str, unit: &str, sign: i64) -> Option<String> {
     Some(moved.text(if moved.round(digits) == moved { digits } else { 6 }))
 }
 
-fn format(moment: &DateTime, pattern: &str) -> String {
-    let mut out = String::with_capacity(pattern.len() * 2);
-    let mut chars = pattern.chars();
-    let hour12 = (moment.hour + 11) % 12 + 1;
-    let half = if moment.hour < 12 { "AM" } else { "PM" };
-    while let Some(c) = chars.next() {
-        if c != '%' {
-            out.push(c);
-            continue;
-        }
-        let month =
-            usize::try_from(moment.month - 1).ok().and_then(|at| MONTHS.get(at)).copied().unwrap_or("");
-        let day =
-            usize::try_from(weekday(moment)).ok().and_then(|at| WEEKDAYS.get(at)).copied().unwrap_or("");
-        match chars.next() {
-            Some('Y') => out += &format!("{:04}", moment.year),
-            Some('y') => out += &format!("{:02}", moment.year % 100),
-            Some('m') => out += &format!("{:02}", moment.month),
-            Some('c') => out += &moment.month.to_string(),
-            Some('d') => out += &format!("{:02}", moment.day),
-            Some('e') => out += &moment.day.to_string(),
-            Some('H') => out += &format!("{:02}", moment.hour),
-            Some('k') => out += &moment.hour.to_string(),
-            Some('h' | 'I') => out += &format!("{hour12:02}"),
-            Some('l') => out += &hour12.to_string(),
-            Some('i') => out += &format!("{:02}", moment.minute),
-            Some('s' | 'S') => out += &format!("{:02}", moment.second),
-            Some('f') => out += &format!("{:06}", moment.micro),
-            Some('p') => out += half,
-            Some('T') => out += &temporal::clock_text(moment.clock(), 0),
-            Some('r') => out += &format!("{hour12:02}:{:02}:{:02} {half}", moment.minute, moment.second),
-            Some('j') => out += &format!("{:03}", day_of_year(moment)),
-            Some('M') => out += month,
-            Some('b') => out.extend(month.chars().take(3)),
-            Some('W') => out += day,
-            Some('a') => out.extend(day.chars().take(3)),
-            Some('w') => out += &((weekday(moment) + 1) % 7).to_string(),
-            Some(other) => out.push(other),
-            None => out.push('%'),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,14 +183,5 @@ mod tests {
         assert_eq!(add("2024-03-01", "90", "MINUTE", 1).unwrap(), "2024-03-01 01:30:00");
         assert_eq!(add("2024-03-01 00:00:00", "1.5", "SECOND", 1).unwrap(), "2024-03-01 00:00:01.500000");
         assert_eq!(add("9999-12-31", "1", "DAY", 1), None);
-    }
-
-    #[test]
-    fn moments_are_formatted() {
-        let moment = DateTime::parse("2024-02-09 15:04:05.000007").unwrap();
-        assert_eq!(
-            format(&moment, "%Y-%m-%d %H:%i:%s.%f %W %b %l%p %j %%"),
-            "2024-02-09 15:04:05.000007 Friday Feb 3PM 040 %"
-        );
     }
 }
