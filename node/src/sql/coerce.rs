@@ -122,9 +122,7 @@ fn number(
             }
         }
         Kind::Date | Kind::DateTime(_) | Kind::Time(_) => {
-            let digits: String =
-                to_text(value, kind).chars().filter(|c| c.is_ascii_digit() || *c == '.').collect();
-            Ok(Number::Decimal(Decimal::parse(&digits).unwrap_or_else(Decimal::zero)))
+            Ok(Number::Decimal(temporal::number_of(&to_text(value, kind), matches!(kind, Kind::Time(_)))))
         }
         _ => Ok(Number::of(ValueRef::from(value)).unwrap_or(Number::Int(0))),
     }
@@ -132,7 +130,9 @@ fn number(
 
 fn integer(column: &ColumnDef, value: &Stored, kind: Kind, context: &Context) -> Result<Stored, SqlError> {
     let number = number(column, "integer", value, kind, context)?;
-    let n = number.to_int().ok_or_else(|| context.out_of_range(column))?;
+    // A moment loses its fraction, a number is rounded.
+    let whole = if kind.is_temporal() { number.to_decimal().truncate(0).rounded() } else { number.to_int() };
+    let n = whole.ok_or_else(|| context.out_of_range(column))?;
     if column.ty == ColumnType::Year {
         let year = match (n, kind) {
             (0, Kind::Text(_)) => 2000,

@@ -86,6 +86,9 @@ impl Translator<'_> {
                 let double = format!("my_double({sql}, {})", number.mark());
                 format!("my_int(my_truncate({double}, 0), {})", i32::from(unsigned))
             }
+            (Kind::Int { unsigned }, _) if from.is_temporal() => {
+                format!("my_int(my_truncate({}, 0), {})", self.digits(sql, from), i32::from(unsigned))
+            }
             (Kind::Int { unsigned }, _) => {
                 format!("my_int({}, {})", self.digits(sql, from), i32::from(unsigned))
             }
@@ -115,8 +118,10 @@ impl Translator<'_> {
 
     /// A time as the number that its digits are; other values as they are.
     fn digits(&self, sql: String, from: Kind) -> String {
-        if !from.is_temporal() {
-            return sql;
+        match from {
+            Kind::Time(_) => return format!("replace({sql}, ':', '')"),
+            _ if !from.is_temporal() => return sql,
+            _ => {}
         }
         format!("replace(replace(replace({sql}, '-', ''), ':', ''), ' ', '')")
     }
@@ -251,6 +256,11 @@ fn literal_meeting(kind: Kind, literal: &Piece) -> Result<Kind, SqlError> {
             let micros = temporal::parse_time(&text).ok_or_else(|| wrong_value("TIME", &text))?;
             if micros == temporal::round_time(micros, f) { kind } else { Kind::Time(6) }
         }
+        (Kind::Time(f), Kind::Int { .. } | Kind::Decimal { .. }) => match temporal::parse_time(&text) {
+            Some(micros) if micros == temporal::round_time(micros, f) => kind,
+            Some(_) => Kind::Time(6),
+            None => Kind::Double,
+        },
         (kind, other) => meeting(kind, other),
     })
 }
@@ -278,8 +288,7 @@ fn convert_literal(
     let number = || match from {
         Kind::Text(_) | Kind::Binary => Number::Double(text_to_double(&text())),
         _ if from.is_temporal() => {
-            let digits: String = text().chars().filter(|c| c.is_ascii_digit() || *c == '.').collect();
-            Number::Decimal(Decimal::parse(&digits).unwrap_or_else(Decimal::zero))
+            Number::Decimal(temporal::number_of(&text(), matches!(from, Kind::Time(_))))
         }
         _ => Number::of(ValueRef::from(value)).unwrap_or(Number::Int(0)),
     };
@@ -289,6 +298,7 @@ fn convert_literal(
             Kind::Text(_) => {
                 Decimal::parse_prefix(text().trim()).0.unwrap_or_else(Decimal::zero).truncate(0).rounded()
             }
+            _ if from.is_temporal() => number().to_decimal().truncate(0).rounded(),
             _ => number().to_int(),
         }
         .and_then(int_stored),

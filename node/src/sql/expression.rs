@@ -345,6 +345,7 @@ impl<'a> Translator<'a> {
             kind if kind.is_number() => Ok(piece),
             Kind::Null => Ok(piece),
             Kind::Date | Kind::DateTime(0) | Kind::Time(0) => self.convert(piece, Kind::INT),
+            Kind::DateTime(scale) | Kind::Time(scale) => self.convert(piece, Kind::Decimal { scale }),
             _ => self.convert(piece, Kind::Double),
         }
     }

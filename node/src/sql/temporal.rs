@@ -6,6 +6,8 @@
 use std::cmp::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::decimal::Decimal;
+
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 
@@ -243,6 +245,14 @@ pub fn parse_time(text: &str) -> Option<i64> {
         parse_clock(&format!("{}:{}:{}.{fraction}", value / 10_000, value / 100 % 100, value % 100))?
     };
     Some(if negative { -micros } else { micros })
+}
+
+/// The number that the digits of a moment are; that of a TIME has its sign.
+#[must_use]
+pub fn number_of(text: &str, is_time: bool) -> Decimal {
+    let digits: String = text.chars().filter(|c| c.is_ascii_digit() || *c == '.').collect();
+    let number = Decimal::parse(&digits).unwrap_or_else(Decimal::zero);
+    if is_time && text.trim_start().starts_with('-') { number.negate() } else { number }
 }
 
 /// The greatest TIME, 838:59:59, in microseconds.

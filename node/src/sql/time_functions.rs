@@ -2,8 +2,9 @@
 
 use rusqlite::{Connection, Result};
 
-use super::conditions::{incorrect, moment_of};
+use super::conditions::{incorrect, moment_of, overflow};
 use super::date_format;
+use super::decimal::Decimal;
 use super::functions::{PURE, text_of};
 use super::number::Number;
 use super::temporal::{self, DateTime};
@@ -45,7 +46,9 @@ fn clock_of(text: &str) -> Option<i64> {
 pub(super) fn register(conn: &Connection) -> Result<()> {
     conn.create_scalar_function("my_field", 2, PURE, |ctx| {
         let (Some(text), name) = (text_of(ctx.get_raw(0)), ctx.get::<String>(1)?) else { return Ok(None) };
-        if ["HOUR", "MINUTE", "SECOND", "MICROSECOND"].contains(&name.as_str()) && !text.contains('-') {
+        // a minus in front is the sign of a time, one further on is in a date
+        let is_time = !text.trim_start().trim_start_matches('-').contains('-');
+        if is_time && ["HOUR", "MINUTE", "SECOND", "MICROSECOND"].contains(&name.as_str()) {
             let micros = clock_of(&text).map(i64::abs);
             return Ok(micros.map(|m| match name.as_str() {
                 "HOUR" => m / 3_600_000_000,
@@ -64,6 +67,15 @@ pub(super) fn register(conn: &Connection) -> Result<()> {
         let (unit, sign) = (ctx.get::<String>(2)?, ctx.get::<i64>(3)?);
         Ok(add(&text, &amount, &unit, sign))
     })?;
+    // my_time_add(time, amount, unit, sign, digits)
+    conn.create_scalar_function("my_time_add", 5, PURE, |ctx| {
+        let (Some(text), Some(amount)) = (text_of(ctx.get_raw(0)), text_of(ctx.get_raw(1))) else {
+            return Ok(None);
+        };
+        let (unit, sign, digits) = (ctx.get::<String>(2)?, ctx.get::<i64>(3)?, ctx.get::<u8>(4)?);
+        let moved = clock_of(&text).and_then(|micros| add_time(micros, &amount, &unit, sign));
+        Ok(moved.map(|micros| temporal::clock_text(micros, digits)))
+    })?;
     conn.create_scalar_function("my_datediff", 2, PURE, |ctx| {
         let moment = |at| text_of(ctx.get_raw(at)).and_then(|t| moment_of(&t));
         Ok(moment(0).zip(moment(1)).map(|(a, b)| a.days() - b.days()))
@@ -73,6 +85,11 @@ pub(super) fn register(conn: &Connection) -> Result<()> {
         let unit = ctx.get::<String>(0)?;
         Ok(moment(1).zip(moment(2)).and_then(|(a, b)| difference(&a, &b, &unit)))
     })?;
+    seconds_and_texts(conn)
+}
+
+/// Seconds since 1970, and moments as texts.
+fn seconds_and_texts(conn: &Connection) -> Result<()> {
     // my_unix(text, zone offset)
     conn.create_scalar_function("my_unix", 2, PURE, |ctx| {
         let offset: i64 = ctx.get(1)?;
@@ -139,25 +156,42 @@ fn unit_micros(unit: &str) -> Option<i64> {
     })
 }
 
+/// An amount of whole units, rounded.
+fn whole(amount: &str) -> Option<i64> {
+    i64::try_from(Decimal::parse(amount.trim())?.rounded()?).ok()
+}
+
+/// An interval of a fixed length in microseconds.
+fn step(amount: &str, unit: &str, sign: i64) -> Option<i64> {
+    let size = unit_micros(unit)?;
+    let micros = match unit {
+        "SECOND" => {
+            i64::try_from(Decimal::parse(amount.trim())?.multiply(&1_000_000.into()).rounded()?).ok()?
+        }
+        _ => whole(amount)?.checked_mul(size)?,
+    };
+    micros.checked_mul(sign)
+}
+
+/// A TIME moved by an interval; none beyond what a TIME holds, and for units that it has not.
+fn add_time(micros: i64, amount: &str, unit: &str, sign: i64) -> Option<i64> {
+    let moved = match unit {
+        "WEEK" => None,
+        _ => step(amount, unit, sign).and_then(|step| micros.checked_add(step)),
+    };
+    let fits = |micros: &i64| micros.abs() < temporal::MAX_TIME_MICROS + 1_000_000;
+    moved.filter(fits).or_else(|| overflow("time"))
+}
+
 /// A moment moved by an interval; a date stays a date if only days are added.
 fn add(text: &str, amount: &str, unit: &str, sign: i64) -> Option<String> {
     let moment = DateTime::parse(text)?;
-    let exact = super::decimal::Decimal::parse(amount.trim())?;
-    let whole = i64::try_from(exact.rounded()?).ok()?.checked_mul(sign)?;
+    let months = |each: i64| whole(amount)?.checked_mul(sign)?.checked_mul(each);
     let moved = match unit {
-        "MONTH" => moment.add_months(whole),
-        "QUARTER" => moment.add_months(whole.checked_mul(3)?),
-        "YEAR" => moment.add_months(whole.checked_mul(12)?),
-        _ => {
-            let size = unit_micros(unit)?;
-            let step = match unit {
-                "SECOND" => {
-                    i64::try_from(exact.multiply(&1_000_000.into()).rounded()?).ok()?.checked_mul(sign)?
-                }
-                _ => whole.checked_mul(size)?,
-            };
-            DateTime::from_micros(moment.micros().checked_add(step)?)
-        }
+        "MONTH" => moment.add_months(months(1)?),
+        "QUARTER" => moment.add_months(months(3)?),
+        "YEAR" => moment.add_months(months(12)?),
+        _ => DateTime::from_micros(moment.micros().checked_add(step(amount, unit, sign)?)?),
     };
     if !(0..=9999).contains(&moved.year) {
         return None;
