@@ -10,14 +10,6 @@ SELECT LAST_INSERT_ID(), ROW_COUNT()
 ---
 1|3
 
-INSERT INTO k (sku) VALUES ('A')
----
-error 1062 Duplicate entry 'A' for key 'sku'
-
-INSERT INTO k (id, sku) VALUES (2, 'z')
----
-error 1062 Duplicate entry '2' for key 'PRIMARY'
-
 INSERT IGNORE INTO k (sku) VALUES ('a'), ('d')
 ---
 ok 1
@@ -25,6 +17,14 @@ ok 1
 SHOW WARNINGS
 ---
 Warning|1062|Duplicate entry 'a' for key 'sku'
+
+INSERT INTO k (sku) VALUES ('A')
+---
+error 1062 Duplicate entry 'A' for key 'sku'
+
+INSERT INTO k (id, sku) VALUES (2, 'z')
+---
+error 1062 Duplicate entry '2' for key 'PRIMARY'
 
 INSERT INTO k (sku, n) VALUES ('a', 7) ON DUPLICATE KEY UPDATE n = n + VALUES(n)
 ---
@@ -39,7 +39,7 @@ SELECT id, sku, n FROM k ORDER BY id
 1|a!|10
 2|b|5
 3|c|5
-5|d|5
+4|d|5
 
 REPLACE INTO k (id, sku, n) VALUES (9, 'b', 1)
 ---

@@ -176,7 +176,7 @@ impl Speech {
         let context = Context {
             now_us: facts.now.micros(),
             connection_id: facts.connection_id,
-            insert_id: outcome.last_insert_id,
+            insert_id: outcome.first_key,
             last_insert_id: self.references.last_insert_id.then_some(facts.last_insert_id),
             seeds: self.references.rand.then(|| facts.seeds.all()),
             users: self.users,

@@ -225,7 +225,7 @@ impl Session {
         let warnings = self.keep_warnings(outcome.warnings.clone());
         let done = Done {
             affected_rows: outcome.affected,
-            last_insert_id: outcome.last_insert_id.unwrap_or(0),
+            last_insert_id: outcome.insert_id,
             warnings,
             info: outcome.info.clone(),
         };

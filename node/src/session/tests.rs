@@ -22,6 +22,7 @@ mod depth;
 mod errands;
 mod formats;
 mod groups;
+mod ids;
 mod keys;
 mod list;
 mod maintenance;

@@ -68,7 +68,7 @@ impl Session {
         state.keep_leave(leave);
         closed?;
         let outcome = result?;
-        if outcome.last_insert_id.is_some() {
+        if outcome.first_key.is_some() {
             self.variables.forget_insert_id();
         }
         Ok(outcome)

@@ -44,7 +44,7 @@ const TEXT_FUNCTIONS: [(&str, &str, usize, Kind); 22] = [
 ];
 
 /// What these give is not in the collation of their argument.
-const OWN_COLLATION: [&str; 3] = ["my_hex", "my_sha1", "my_date_format"];
+const OWN_COLLATION: [&str; 4] = ["my_hex", "my_sha1", "my_date_format", "my_time_format"];
 
 const MATH_FUNCTIONS: [(&str, &str); 15] = [
     ("SQRT", "my_sqrt"),
@@ -246,8 +246,12 @@ impl Translator<'_> {
             return Err(wrong_count(&call.name));
         }
         let mut args = Vec::with_capacity(count);
+        let mut sqlite = sqlite;
         for arg in &call.args {
             let piece = self.expr(arg)?;
+            if sqlite == "my_date_format" && args.is_empty() && matches!(piece.kind, Kind::Time(_)) {
+                sqlite = "my_time_format";
+            }
             let keep =
                 piece.kind == Kind::Binary || (sqlite == "my_hex" && matches!(piece.kind, Kind::Int { .. }));
             if !OWN_COLLATION.contains(&sqlite) {

@@ -5,9 +5,9 @@
 
 use rusqlite::types::{Value as Stored, ValueRef};
 
-use super::collation::{Collation, compare};
 use super::decimal::Decimal;
-use super::number::{Number, double_text, float_text, great_int, int_stored, moment_digits};
+use super::members;
+use super::number::{Number, double_text, float_text, great_int, int_stored, moment_number};
 use super::temporal::{self, DateTime};
 use super::types::{ColumnType, Kind};
 use crate::SqlError;
@@ -122,8 +122,7 @@ fn number(
             }
         }
         Kind::Date | Kind::DateTime(_) | Kind::Time(_) => {
-            let digits = moment_digits(&to_text(value, kind));
-            Ok(Number::Decimal(Decimal::parse(&digits).unwrap_or_else(Decimal::zero)))
+            Ok(Number::Decimal(moment_number(&to_text(value, kind))))
         }
         _ => Ok(Number::of(ValueRef::from(value)).unwrap_or(Number::Int(0))),
     }
@@ -131,7 +130,9 @@ fn number(
 
 fn integer(column: &ColumnDef, value: &Stored, kind: Kind, context: &Context) -> Result<Stored, SqlError> {
     let number = number(column, "integer", value, kind, context)?;
-    let n = number.to_int().ok_or_else(|| context.out_of_range(column))?;
+    // A moment loses its fraction, a number is rounded.
+    let whole = if kind.is_temporal() { number.to_decimal().truncate(0).rounded() } else { number.to_int() };
+    let n = whole.ok_or_else(|| context.out_of_range(column))?;
     if column.ty == ColumnType::Year {
         let year = match (n, kind) {
             (0, Kind::Text(_)) => 2000,
@@ -208,28 +209,16 @@ fn text(column: &ColumnDef, value: Stored, kind: Kind, context: &Context) -> Res
                 format!("Invalid JSON text: \"{e}\" in value for column '{}'", column.name),
             )),
         },
-        ColumnType::Enum(labels) => label(labels, &text, kind, column.ordering())
+        ColumnType::Enum(labels) => members::one_of(labels, &text, kind, column.ordering())
             .map(Stored::Text)
             .ok_or_else(|| context.truncated(column)),
-        ColumnType::Set(labels) => {
-            let given: Vec<&str> = text.split(',').filter(|part| !part.is_empty()).collect();
-            let same = |label: &str, part: &str| compare(column.ordering(), label, part).is_eq();
-            let known = |part: &str| labels.iter().any(|label| same(label, part));
-            if !given.iter().all(|part| known(part)) {
-                return Err(context.truncated(column));
-            }
-            let chosen: Vec<&str> = labels
-                .iter()
-                .filter(|label| given.iter().any(|part| same(label, part)))
-                .map(String::as_str)
-                .collect();
-            Ok(Stored::Text(chosen.join(",")))
-        }
+        ColumnType::Set(labels) => members::some_of(labels, &text, kind, column.ordering())
+            .map(Stored::Text)
+            .ok_or_else(|| context.truncated(column)),
         _ => Ok(Stored::Text(text)),
     }
 }
 
-/// The label that a text or a position names.
 /// The greatest code point that the column's character set has.
 fn last_character(column: &ColumnDef) -> u32 {
     match column.collation.split('_').next() {
@@ -237,14 +226,6 @@ fn last_character(column: &ColumnDef) -> u32 {
         Some("utf8mb3") => 0xFFFF,
         _ => u32::from(char::MAX),
     }
-}
-
-fn label(labels: &[String], text: &str, kind: Kind, collation: Collation) -> Option<String> {
-    if let Some(found) = labels.iter().find(|label| compare(collation, label, text).is_eq()) {
-        return Some(found.clone());
-    }
-    let position: usize = if matches!(kind, Kind::Int { .. }) { text.parse().ok()? } else { return None };
-    labels.get(position.checked_sub(1)?).cloned()
 }
 
 fn limited(column: &ColumnDef, mut text: String, limit: u32, context: &Context) -> Result<Stored, SqlError> {
@@ -330,6 +311,7 @@ fn time(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sql::collation::Collation;
     use crate::sql::types::Size;
     use crate::storage::definition::DefaultValue;
 

@@ -12,7 +12,7 @@ use super::collation::Collation;
 use super::conditions::{self, TakenFor};
 use super::decimal::Decimal;
 use super::expression::{Piece, Translator};
-use super::number::{Number, int_stored, moment_digits, text_to_double};
+use super::number::{Number, int_stored, moment_number, text_to_double};
 use super::temporal::{self, DateTime};
 use super::types::Kind;
 use crate::SqlError;
@@ -63,6 +63,11 @@ impl Translator<'_> {
         if piece.literal == Some(Stored::Null) {
             return Ok(Piece { kind, ..piece });
         }
+        if kind.is_number()
+            && let Some(number) = self.member_number(&piece, false)
+        {
+            return self.convert(number, kind);
+        }
         let source = match piece.kind {
             Kind::Text(_) => piece.source,
             _ => CollationSource::Literal,
@@ -84,6 +89,9 @@ impl Translator<'_> {
             (Kind::Int { unsigned }, Kind::Text(_) | Kind::Binary) => {
                 let double = format!("my_double({sql}, {})", number.mark());
                 format!("my_int(my_truncate({double}, 0), {})", i32::from(unsigned))
+            }
+            (Kind::Int { unsigned }, _) if from.is_temporal() => {
+                format!("my_int(my_truncate({}, 0), {})", self.digits(sql, from), i32::from(unsigned))
             }
             (Kind::Int { unsigned }, _) => {
                 format!("my_int({}, {})", self.digits(sql, from), i32::from(unsigned))
@@ -114,10 +122,7 @@ impl Translator<'_> {
 
     /// A time as the number that its digits are; other values as they are.
     fn digits(&self, sql: String, from: Kind) -> String {
-        if !from.is_temporal() {
-            return sql;
-        }
-        format!("my_digits({sql})")
+        if from.is_temporal() { format!("my_digits({sql})") } else { sql }
     }
 
     /// Both sides in the kind in which MySQL compares them.
@@ -252,6 +257,11 @@ fn literal_meeting(kind: Kind, literal: &Piece) -> Result<Kind, SqlError> {
             let micros = temporal::parse_time(&text).ok_or_else(|| wrong_value("TIME", &text))?;
             if micros == temporal::round_time(micros, f) { kind } else { Kind::Time(6) }
         }
+        (Kind::Time(f), Kind::Int { .. } | Kind::Decimal { .. }) => match temporal::parse_time(&text) {
+            Some(micros) if micros == temporal::round_time(micros, f) => kind,
+            Some(_) => Kind::Time(6),
+            None => Kind::Double,
+        },
         (kind, other) => meeting(kind, other),
     })
 }
@@ -279,9 +289,7 @@ fn convert_literal(
     }
     let number = || match from {
         Kind::Text(_) | Kind::Binary => Number::Double(text_to_double(&text())),
-        _ if from.is_temporal() => {
-            Number::Decimal(Decimal::parse(&moment_digits(&text())).unwrap_or_else(Decimal::zero))
-        }
+        _ if from.is_temporal() => Number::Decimal(moment_number(&text())),
         _ => Number::of(ValueRef::from(value)).unwrap_or(Number::Int(0)),
     };
     Ok(match to {
@@ -290,6 +298,7 @@ fn convert_literal(
             Kind::Text(_) => {
                 Decimal::parse_prefix(text().trim()).0.unwrap_or_else(Decimal::zero).truncate(0).rounded()
             }
+            _ if from.is_temporal() => number().to_decimal().truncate(0).rounded(),
             _ => number().to_int(),
         }
         .and_then(int_stored),

@@ -257,6 +257,13 @@ pub fn incorrect<T>(kind: &str, text: &str) -> Option<T> {
     None
 }
 
+/// Notes that a moment, or a time, moved beyond what there is.
+pub fn overflow<T>(kind: &str) -> Option<T> {
+    let message = || format!("Datetime function: {kind} field overflow");
+    note(false, || SqlError::new(1441, "22008", message()));
+    None
+}
+
 /// Notes a division by zero, and what MariaDB takes for one: a logarithm of what has none.
 pub fn division_by_zero() {
     note(false, || SqlError::new(DIVISION, "22012", "Division by 0"));

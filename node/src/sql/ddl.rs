@@ -15,6 +15,7 @@ use super::coerce::{Context, coerce};
 use super::collation::{known_collation, of_charset};
 use super::decimal::{MAX_DIGITS, MAX_SCALE};
 use super::definition_clauses;
+use super::members;
 use super::types::{ColumnType, Kind, Size};
 use crate::SqlError;
 use crate::storage::definition::{ColumnDef, DefaultValue, KeyDef, TableDef};
@@ -175,6 +176,7 @@ pub fn add_column(table: &mut TableDef, syntax: &ColumnSyntax, at: Option<usize>
     for option in &syntax.options {
         column_option(&mut column, &option.option, place, &mut keys)?;
     }
+    members::define(&mut column)?;
     check_default(&column)?;
     table.columns.insert(place, column);
     table.keys.extend(keys);
@@ -270,6 +272,7 @@ fn check_default(column: &ColumnDef) -> Result<(), SqlError> {
             ColumnType::DateTime(_) | ColumnType::Timestamp(_) => Ok(()),
             _ => Err(wrong()),
         },
+        DefaultValue::Text(text) if !members::may_default(column, text) => Err(wrong()),
         DefaultValue::Text(text) => {
             let context = Context { zone_offset: 0, row: 1, zero_dates: true };
             coerce(column, Stored::Text(text.clone()), Kind::TEXT, &context).map(|_| ()).map_err(|_| wrong())

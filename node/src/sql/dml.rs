@@ -47,8 +47,12 @@ pub struct Work<'w> {
 pub struct Outcome {
     /// Rows changed, or matched.
     pub affected: u64,
-    /// The first automatic key.
+    /// The first automatic key, whether or not its row came into the table: where another node that runs the statement begins.
+    pub first_key: Option<u64>,
+    /// What `LAST_INSERT_ID()` says from now on, if anything new.
     pub last_insert_id: Option<u64>,
+    /// The insert id of the answer.
+    pub insert_id: u64,
     /// MySQL's summary.
     pub info: String,
     /// What was skipped (INSERT IGNORE) and what was noted, as warnings.
@@ -67,6 +71,11 @@ impl Outcome {
             self.info += &self.warnings.len().to_string();
         }
     }
+}
+
+/// Error 1364.
+pub(super) fn no_default(column: &ColumnDef) -> SqlError {
+    SqlError::new(1364, "HY000", format!("Field '{}' doesn't have a default value", column.name))
 }
 
 impl Work<'_> {
@@ -183,7 +192,7 @@ impl Work<'_> {
             let column = &table.columns[*at];
             let value = match piece {
                 Some(piece) => coerce(column, value, piece.kind, &self.context(row))?,
-                None => self.default_of(column, row)?.unwrap_or(Stored::Null),
+                None => self.default_of(column, row)?.ok_or_else(|| no_default(column))?,
             };
             if value == Stored::Null && !column.nullable {
                 let message = format!("Column '{}' cannot be null", column.name);

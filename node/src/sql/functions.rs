@@ -15,7 +15,7 @@ use super::number::{
     Number, Operator, compute, double_text, float_text, great_int, int_stored, out_of_range,
 };
 use super::temporal;
-use super::{bits, casts, string_functions, time_functions};
+use super::{bits, casts, members, string_functions, time_functions};
 use crate::SqlError;
 
 const MARK: &str = "evensum-error";
@@ -65,6 +65,7 @@ pub fn register(conn: &Connection) -> Result<()> {
     super::single::register(conn)?;
     bits::register(conn)?;
     casts::register(conn)?;
+    members::register(conn)?;
     string_functions::register(conn)?;
     time_functions::register(conn)
 }

@@ -9,8 +9,10 @@ use sqlparser::ast::{Assignment, AssignmentTarget, Expr, Insert, OnInsert, SetEx
 use super::clauses;
 use super::coerce::coerce;
 use super::conditions::strictly;
-use super::dml::{Outcome, Work, assignments, is_default};
+use super::dml::{Outcome, Work, assignments, is_default, no_default};
 use super::expression::{Piece, Translator, unknown_column};
+use super::ids::{Fate, Told};
+use super::members;
 use super::number::{Number, int_stored};
 use super::types::Kind;
 use crate::SqlError;
@@ -29,6 +31,12 @@ struct Counter {
     offset: i128,
     last: Option<i128>,
     first: Option<i128>,
+    /// The key of the row that is being made, if it is an automatic one.
+    current: Option<i128>,
+    /// The key of a row that did not come into the table: the next row has it.
+    spare: Option<i128>,
+    /// The highest key that was used up.
+    highest: Option<i128>,
     /// The first key, where another node has run the statement before.
     given: Option<i128>,
     /// Whether a row did not come into the table, so that its key is nowhere.
@@ -44,6 +52,9 @@ impl Counter {
             offset: number("auto_increment_offset"),
             last: None,
             first: None,
+            current: None,
+            spare: None,
+            highest: None,
             given: None,
             unused: false,
         }
@@ -51,8 +62,9 @@ impl Counter {
 
     /// The next key: the smallest of the node's own series above every key that the table has.
     fn next(&mut self, conn: &Connection, table: &TableDef, column: usize) -> Result<Stored, SqlError> {
-        let next = match (self.given, self.first) {
-            (Some(given), None) => given,
+        let next = match (self.spare.take(), self.given, self.first) {
+            (Some(spare), ..) => spare,
+            (None, Some(given), None) => given,
             _ => self.following(conn, table, column)?,
         };
         let fits = table.columns[column].ty.integer_range().is_none_or(|(_, high)| next <= high);
@@ -64,6 +76,10 @@ impl Counter {
             ));
         }
         self.last = Some(next);
+        self.current = Some(next);
+        // each row uses one up, also a row that has the key of another: what MariaDB reserves for the statement
+        let used = self.highest.map_or(next, |highest| highest.max(next - self.increment) + self.increment);
+        self.highest = Some(used);
         self.first.get_or_insert(next);
         int_stored(next).ok_or_else(|| SqlError::internal("an automatic key does not fit"))
     }
@@ -79,16 +95,25 @@ impl Counter {
         Ok(offset + steps.max(0) * self.increment)
     }
 
+    /// A row gives its key itself; the automatic ones go on behind it.
+    fn step_over(&mut self, key: i128) {
+        self.last = self.last.map(|last| last.max(key));
+        self.spare = self.spare.filter(|&spare| spare > key);
+    }
+
+    /// The row of the current key did not come into the table.
+    fn came_to_nothing(&mut self) {
+        self.unused = true;
+        self.spare = self.current.or(self.spare);
+    }
+
     /// Keeps a key that was given and is in no row; the others are in the table.
     fn keep(&self, conn: &Connection, table: &TableDef) -> Result<(), SqlError> {
-        let (Some(_), Some(last), Some(column)) = (self.first, self.last, self.column) else { return Ok(()) };
-        if !self.unused {
+        let (Some(highest), Some(column)) = (self.highest, self.column) else { return Ok(()) };
+        if !self.unused || automatic::highest(conn, table, column)? >= highest {
             return Ok(());
         }
-        if automatic::highest(conn, table, column)? >= last {
-            return Ok(());
-        }
-        automatic::keep(conn, table, last)
+        automatic::keep(conn, table, highest)
     }
 }
 
@@ -123,39 +148,49 @@ impl Work<'_> {
             given: self.env.facts.insert_id.map(i128::from),
             ..Counter::new(&table, self.env.variables)
         };
+        let from_query = matches!(&insert.source, Some(q) if !matches!(*q.body, SetExpr::Values(_)));
         let mut outcome = Outcome::default();
-        let (mut number, mut duplicates) = (0, 0);
+        let mut told = Told::new(counter.column, from_query && updates.is_some());
+        let (mut number, mut came_in) = (0, 0);
         for given in rows {
             self.go_on()?;
             number += 1;
             let row = self.new_row(&table, &targets, given, &mut counter, number)?;
-            let affected = if insert.replace_into {
+            let mut key = told.key_of(&row);
+            let fate = if insert.replace_into {
                 self.replace_row(&writer, row)?
             } else if let Some(updates) = updates {
-                let (affected, came_in) =
+                let (fate, of_the_row) =
                     self.insert_or_update(&writer, row, updates, alias.as_deref(), number)?;
-                counter.unused |= !came_in;
-                affected
+                if let Some(of_the_row) = of_the_row {
+                    key = told.key_of(&of_the_row);
+                }
+                fate
             } else {
                 match writer.insert(self.conn, &row) {
                     Ok(_) => {
                         self.record(&table, None, Some(row))?;
-                        1
+                        Fate::New { replaced: 0 }
                     }
                     Err(error) if error.code == 1062 && insert.ignore => {
                         outcome.warnings.push(error);
-                        counter.unused = true;
-                        0
+                        Fate::Ignored
                     }
                     Err(error) => return Err(error),
                 }
             };
-            duplicates += u64::from(affected != 1);
-            outcome.affected += affected;
+            if !matches!(fate, Fate::New { .. }) {
+                counter.came_to_nothing();
+            }
+            told.row(fate, counter.current, key);
+            outcome.affected += fate.affected(self.found_rows);
+            came_in += u64::from(matches!(fate, Fate::New { .. } | Fate::Updated));
         }
         counter.keep(self.conn, &table)?;
-        outcome.last_insert_id = counter.first.and_then(|first| u64::try_from(first).ok());
-        if number > 1 || matches!(&insert.source, Some(q) if !matches!(*q.body, SetExpr::Values(_))) {
+        outcome.first_key = counter.first.and_then(|first| u64::try_from(first).ok());
+        (outcome.last_insert_id, outcome.insert_id) = told.ids();
+        if number > 1 || from_query {
+            let duplicates = if insert.ignore { number - came_in } else { told.duplicates };
             let warnings = outcome.warnings.len();
             outcome.info = format!("Records: {number}  Duplicates: {duplicates}  Warnings: {warnings}");
         }
@@ -285,6 +320,7 @@ impl Work<'_> {
         counter: &mut Counter,
         number: u64,
     ) -> Result<Vec<Stored>, SqlError> {
+        counter.current = None;
         let mut row: Vec<Option<Stored>> = vec![None; table.columns.len()];
         let mut is_given = vec![false; table.columns.len()];
         for (&at, value) in targets.iter().zip(given) {
@@ -303,7 +339,7 @@ impl Work<'_> {
                 done.push(match value {
                     Some(value) if !automatic => {
                         let explicit = Number::of(ValueRef::from(&value)).and_then(|n| n.to_int());
-                        counter.last = counter.last.map(|last| last.max(explicit.unwrap_or(0)));
+                        counter.step_over(explicit.unwrap_or(0));
                         value
                     }
                     _ => counter.next(self.conn, table, at)?,
@@ -316,33 +352,33 @@ impl Work<'_> {
                     return Err(SqlError::new(1048, "23000", message));
                 }
                 Some(value) => value,
-                None => self.default_of(column, number)?.ok_or_else(|| {
-                    let message = format!("Field '{}' doesn't have a default value", column.name);
-                    SqlError::new(1364, "HY000", message)
-                })?,
+                None => match self.default_of(column, number)? {
+                    Some(value) => value,
+                    None => members::first(&column.ty).ok_or_else(|| no_default(column))?,
+                },
             });
         }
         Ok(done)
     }
 
-    fn replace_row(&mut self, writer: &RowWriter, row: Vec<Stored>) -> Result<u64, SqlError> {
-        let mut affected = 1;
+    fn replace_row(&mut self, writer: &RowWriter, row: Vec<Stored>) -> Result<Fate, SqlError> {
+        let mut replaced = 0;
         while let Some((_, key)) = writer.conflict(self.conn, &row, None)? {
             let before = self.existing(writer, &key)?;
             writer.delete(self.conn, &key, &before)?;
             self.record(&writer.table, Some(before), None)?;
-            affected += 1;
+            replaced += 1;
         }
         writer.insert(self.conn, &row)?;
         self.record(&writer.table, None, Some(row))?;
-        Ok(affected)
+        Ok(Fate::New { replaced })
     }
 
     fn existing(&self, writer: &RowWriter, key: &RowKey) -> Result<Vec<Stored>, SqlError> {
         writer.read(self.conn, key)?.ok_or_else(|| SqlError::internal("a row that was just found is gone"))
     }
 
-    /// How many rows count as affected, and whether the row came into the table.
+    /// What became of the row, and the row that stood in its way as it is now.
     fn insert_or_update(
         &mut self,
         writer: &RowWriter,
@@ -350,12 +386,12 @@ impl Work<'_> {
         updates: &[Assignment],
         alias: Option<&str>,
         number: u64,
-    ) -> Result<(u64, bool), SqlError> {
+    ) -> Result<(Fate, Option<Vec<Stored>>), SqlError> {
         let table = Arc::clone(&writer.table);
         let Some((_, key)) = writer.conflict(self.conn, &row, None)? else {
             writer.insert(self.conn, &row)?;
             self.record(&table, None, Some(row))?;
-            return Ok((1, true));
+            return Ok((Fate::New { replaced: 0 }, None));
         };
         let before = self.existing(writer, &key)?;
         let (sets, values) = {
@@ -388,11 +424,11 @@ impl Work<'_> {
         };
         let after = self.after(&table, &before, &sets, values, number)?;
         if after == before {
-            return Ok((u64::from(self.found_rows), false));
+            return Ok((Fate::Unchanged, Some(after)));
         }
         writer.update(self.conn, &key, &before, &after)?;
-        self.record(&table, Some(before), Some(after))?;
-        Ok((2, false))
+        self.record(&table, Some(before), Some(after.clone()))?;
+        Ok((Fate::Updated, Some(after)))
     }
 }
 

@@ -193,6 +193,12 @@ pub fn moment_digits(text: &str) -> String {
     sign.chars().chain(text.chars().filter(|c| c.is_ascii_digit() || *c == '.')).collect()
 }
 
+/// The same as a number.
+#[must_use]
+pub fn moment_number(text: &str) -> Decimal {
+    Decimal::parse(&moment_digits(text)).unwrap_or_else(Decimal::zero)
+}
+
 /// Exponents from which MySQL writes a double in scientific form.
 const SCIENTIFIC_FROM: i32 = 15;
 

@@ -376,13 +376,14 @@ impl Translator<'_> {
         if let Some(at) = self.ordinal(&key.expr, columns)? {
             // A plain column is named again, which lets SQLite read an index in order.
             if let Some((_, piece)) = self.aliases.get(at - 1).filter(|(_, piece)| piece.origin.is_some()) {
-                return Ok(direction(piece.sql.clone(), Some(piece.kind), key));
+                let (sql, kind) = self.sorted(&piece.clone());
+                return Ok(direction(sql, Some(kind), key));
             }
             return Ok(direction(at.to_string(), columns.get(at - 1).map(|c| c.kind), key));
         }
         let piece = self.expr(&key.expr)?;
-        let sql = self.emit(&piece);
-        Ok(direction(sql, Some(piece.kind), key))
+        let (sql, kind) = self.sorted(&piece);
+        Ok(direction(sql, Some(kind), key))
     }
 
     /// ORDER BY keys outside a select list (UPDATE, DELETE, GROUP_CONCAT).

@@ -54,6 +54,9 @@ impl Translator<'_> {
             return Err(SqlError::unsupported(format_args!("INTERVAL {unit}")));
         }
         let base = self.expr(base)?;
+        if let Kind::Time(digits) = base.kind {
+            return self.time_add(&base, digits, &interval.value, &unit, sign);
+        }
         let kind = match base.kind {
             Kind::Date if ["DAY", "WEEK", "MONTH", "QUARTER", "YEAR"].contains(&unit.as_str()) => Kind::Date,
             Kind::Date => Kind::DateTime(0),
@@ -65,6 +68,30 @@ impl Translator<'_> {
         let amount = self.convert(amount, Kind::TEXT)?;
         let (base, amount) = (self.emit(&base), self.emit(&amount));
         Ok(Piece::sql(format!("my_date_add({base}, {amount}, '{unit}', {sign})"), kind))
+    }
+
+    /// A TIME moved by an interval is a TIME, with as many digits as either has.
+    fn time_add(
+        &mut self,
+        base: &Piece,
+        digits: u8,
+        amount: &Expr,
+        unit: &str,
+        sign: i32,
+    ) -> Result<Piece, SqlError> {
+        let amount = self.expr(amount)?;
+        let finer = match (unit, amount.kind) {
+            ("MICROSECOND", _) => 6,
+            ("SECOND", Kind::Int { .. } | Kind::Null) => 0,
+            ("SECOND", Kind::Decimal { scale }) => scale.min(6),
+            ("SECOND", _) => 6,
+            _ => 0,
+        };
+        let digits = digits.max(finer);
+        let amount = self.convert(amount, Kind::TEXT)?;
+        let (base, amount) = (self.emit(base), self.emit(&amount));
+        let sql = format!("my_time_add({base}, {amount}, '{unit}', {sign}, {digits})");
+        Ok(Piece::sql(sql, Kind::Time(digits)))
     }
 
     /// Names that are calls without parentheses.

@@ -2,28 +2,14 @@
 
 use rusqlite::{Connection, Result};
 
-use super::conditions::{incorrect, moment_of};
+use super::conditions::{incorrect, moment_of, overflow};
+use super::date_format;
+use super::decimal::Decimal;
 use super::functions::{PURE, text_of};
 use super::number::Number;
 use super::temporal::{self, DateTime};
 
 const DAYS_FROM_YEAR_0: i64 = 719_528;
-const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-
 /// 0 is Monday.
 fn weekday(moment: &DateTime) -> i64 {
     (moment.days() + 3).rem_euclid(7)
@@ -52,11 +38,18 @@ fn field(moment: &DateTime, name: &str) -> Option<i64> {
     })
 }
 
+/// A TIME in microseconds.
+fn clock_of(text: &str) -> Option<i64> {
+    temporal::parse_time(text).or_else(|| incorrect("time", text))
+}
+
 pub(super) fn register(conn: &Connection) -> Result<()> {
     conn.create_scalar_function("my_field", 2, PURE, |ctx| {
         let (Some(text), name) = (text_of(ctx.get_raw(0)), ctx.get::<String>(1)?) else { return Ok(None) };
-        if ["HOUR", "MINUTE", "SECOND", "MICROSECOND"].contains(&name.as_str()) && !text.contains('-') {
-            let micros = temporal::parse_time(&text).or_else(|| incorrect("time", &text)).map(i64::abs);
+        // a minus in front is the sign of a time, one further on is in a date
+        let is_time = !text.trim_start().trim_start_matches('-').contains('-');
+        if is_time && ["HOUR", "MINUTE", "SECOND", "MICROSECOND"].contains(&name.as_str()) {
+            let micros = clock_of(&text).map(i64::abs);
             return Ok(micros.map(|m| match name.as_str() {
                 "HOUR" => m / 3_600_000_000,
                 "MINUTE" => m / 60_000_000 % 60,
@@ -74,6 +67,15 @@ pub(super) fn register(conn: &Connection) -> Result<()> {
         let (unit, sign) = (ctx.get::<String>(2)?, ctx.get::<i64>(3)?);
         Ok(add(&text, &amount, &unit, sign))
     })?;
+    // my_time_add(time, amount, unit, sign, digits)
+    conn.create_scalar_function("my_time_add", 5, PURE, |ctx| {
+        let (Some(text), Some(amount)) = (text_of(ctx.get_raw(0)), text_of(ctx.get_raw(1))) else {
+            return Ok(None);
+        };
+        let (unit, sign, digits) = (ctx.get::<String>(2)?, ctx.get::<i64>(3)?, ctx.get::<u8>(4)?);
+        let moved = clock_of(&text).and_then(|micros| add_time(micros, &amount, &unit, sign));
+        Ok(moved.map(|micros| temporal::clock_text(micros, digits)))
+    })?;
     conn.create_scalar_function("my_datediff", 2, PURE, |ctx| {
         let moment = |at| text_of(ctx.get_raw(at)).and_then(|t| moment_of(&t));
         Ok(moment(0).zip(moment(1)).map(|(a, b)| a.days() - b.days()))
@@ -83,6 +85,11 @@ pub(super) fn register(conn: &Connection) -> Result<()> {
         let unit = ctx.get::<String>(0)?;
         Ok(moment(1).zip(moment(2)).and_then(|(a, b)| difference(&a, &b, &unit)))
     })?;
+    seconds_and_texts(conn)
+}
+
+/// Seconds since 1970, and moments as texts.
+fn seconds_and_texts(conn: &Connection) -> Result<()> {
     // my_unix(text, zone offset)
     conn.create_scalar_function("my_unix", 2, PURE, |ctx| {
         let offset: i64 = ctx.get(1)?;
@@ -106,7 +113,12 @@ pub(super) fn register(conn: &Connection) -> Result<()> {
     })?;
     conn.create_scalar_function("my_date_format", 2, PURE, |ctx| {
         let moment = text_of(ctx.get_raw(0)).and_then(|t| moment_of(&t));
-        Ok(moment.zip(text_of(ctx.get_raw(1))).map(|(moment, pattern)| format(&moment, &pattern)))
+        let given = moment.zip(text_of(ctx.get_raw(1)));
+        Ok(given.and_then(|(moment, pattern)| date_format::format(&moment, &pattern)))
+    })?;
+    conn.create_scalar_function("my_time_format", 2, PURE, |ctx| {
+        let given = text_of(ctx.get_raw(0)).and_then(|t| clock_of(&t)).zip(text_of(ctx.get_raw(1)));
+        Ok(given.and_then(|(micros, pattern)| date_format::format_time(micros, &pattern)))
     })?;
     conn.create_scalar_function("my_last_day", 1, PURE, |ctx| {
         let moment = text_of(ctx.get_raw(0)).and_then(|t| moment_of(&t)).filter(|m| m.month > 0);
@@ -144,25 +156,42 @@ fn unit_micros(unit: &str) -> Option<i64> {
     })
 }
 
+/// An amount of whole units, rounded.
+fn whole(amount: &str) -> Option<i64> {
+    i64::try_from(Decimal::parse(amount.trim())?.rounded()?).ok()
+}
+
+/// An interval of a fixed length in microseconds.
+fn step(amount: &str, unit: &str, sign: i64) -> Option<i64> {
+    let size = unit_micros(unit)?;
+    let micros = match unit {
+        "SECOND" => {
+            i64::try_from(Decimal::parse(amount.trim())?.multiply(&1_000_000.into()).rounded()?).ok()?
+        }
+        _ => whole(amount)?.checked_mul(size)?,
+    };
+    micros.checked_mul(sign)
+}
+
+/// A TIME moved by an interval; none beyond what a TIME holds, and for units that it has not.
+fn add_time(micros: i64, amount: &str, unit: &str, sign: i64) -> Option<i64> {
+    let moved = match unit {
+        "WEEK" => None,
+        _ => step(amount, unit, sign).and_then(|step| micros.checked_add(step)),
+    };
+    let fits = |micros: &i64| micros.abs() < temporal::MAX_TIME_MICROS + 1_000_000;
+    moved.filter(fits).or_else(|| overflow("time"))
+}
+
 /// A moment moved by an interval; a date stays a date if only days are added.
 fn add(text: &str, amount: &str, unit: &str, sign: i64) -> Option<String> {
     let moment = DateTime::parse(text)?;
-    let exact = super::decimal::Decimal::parse(amount.trim())?;
-    let whole = i64::try_from(exact.rounded()?).ok()?.checked_mul(sign)?;
+    let months = |each: i64| whole(amount)?.checked_mul(sign)?.checked_mul(each);
     let moved = match unit {
-        "MONTH" => moment.add_months(whole),
-        "QUARTER" => moment.add_months(whole.checked_mul(3)?),
-        "YEAR" => moment.add_months(whole.checked_mul(12)?),
-        _ => {
-            let size = unit_micros(unit)?;
-            let step = match unit {
-                "SECOND" => {
-                    i64::try_from(exact.multiply(&1_000_000.into()).rounded()?).ok()?.checked_mul(sign)?
-                }
-                _ => whole.checked_mul(size)?,
-            };
-            DateTime::from_micros(moment.micros().checked_add(step)?)
-        }
+        "MONTH" => moment.add_months(months(1)?),
+        "QUARTER" => moment.add_months(months(3)?),
+        "YEAR" => moment.add_months(months(12)?),
+        _ => DateTime::from_micros(moment.micros().checked_add(step(amount, unit, sign)?)?),
     };
     if !(0..=9999).contains(&moved.year) {
         return None;
@@ -177,50 +206,6 @@ fn add(text: &str, amount: &str, unit: &str, sign: i64) -> Option<String> {
     Some(moved.text(if moved.round(digits) == moved { digits } else { 6 }))
 }
 
-fn format(moment: &DateTime, pattern: &str) -> String {
-    let mut out = String::with_capacity(pattern.len() * 2);
-    let mut chars = pattern.chars();
-    let hour12 = (moment.hour + 11) % 12 + 1;
-    let half = if moment.hour < 12 { "AM" } else { "PM" };
-    while let Some(c) = chars.next() {
-        if c != '%' {
-            out.push(c);
-            continue;
-        }
-        let month =
-            usize::try_from(moment.month - 1).ok().and_then(|at| MONTHS.get(at)).copied().unwrap_or("");
-        let day =
-            usize::try_from(weekday(moment)).ok().and_then(|at| WEEKDAYS.get(at)).copied().unwrap_or("");
-        match chars.next() {
-            Some('Y') => out += &format!("{:04}", moment.year),
-            Some('y') => out += &format!("{:02}", moment.year % 100),
-            Some('m') => out += &format!("{:02}", moment.month),
-            Some('c') => out += &moment.month.to_string(),
-            Some('d') => out += &format!("{:02}", moment.day),
-            Some('e') => out += &moment.day.to_string(),
-            Some('H') => out += &format!("{:02}", moment.hour),
-            Some('k') => out += &moment.hour.to_string(),
-            Some('h' | 'I') => out += &format!("{hour12:02}"),
-            Some('l') => out += &hour12.to_string(),
-            Some('i') => out += &format!("{:02}", moment.minute),
-            Some('s' | 'S') => out += &format!("{:02}", moment.second),
-            Some('f') => out += &format!("{:06}", moment.micro),
-            Some('p') => out += half,
-            Some('T') => out += &temporal::clock_text(moment.clock(), 0),
-            Some('r') => out += &format!("{hour12:02}:{:02}:{:02} {half}", moment.minute, moment.second),
-            Some('j') => out += &format!("{:03}", day_of_year(moment)),
-            Some('M') => out += month,
-            Some('b') => out.extend(month.chars().take(3)),
-            Some('W') => out += day,
-            Some('a') => out.extend(day.chars().take(3)),
-            Some('w') => out += &((weekday(moment) + 1) % 7).to_string(),
-            Some(other) => out.push(other),
-            None => out.push('%'),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,14 +217,5 @@ mod tests {
         assert_eq!(add("2024-03-01", "90", "MINUTE", 1).unwrap(), "2024-03-01 01:30:00");
         assert_eq!(add("2024-03-01 00:00:00", "1.5", "SECOND", 1).unwrap(), "2024-03-01 00:00:01.500000");
         assert_eq!(add("9999-12-31", "1", "DAY", 1), None);
-    }
-
-    #[test]
-    fn moments_are_formatted() {
-        let moment = DateTime::parse("2024-02-09 15:04:05.000007").unwrap();
-        assert_eq!(
-            format(&moment, "%Y-%m-%d %H:%i:%s.%f %W %b %l%p %j %%"),
-            "2024-02-09 15:04:05.000007 Friday Feb 3PM 040 %"
-        );
     }
 }
