@@ -408,3 +408,47 @@ SELECT CAST(d AS SIGNED), CAST(d AS DECIMAL(30,6)), CAST(ti AS SIGNED), CAST(u A
 SELECT COUNT(*) FROM m WHERE t AND u AND ti
 ---
 1
+
+# A query in FROM is merged into the one around it, unless it has rows of its own.
+
+SELECT SUM(q), MAX(q)*3, SUM(q*3) FROM (SELECT id/7 AS q FROM t WHERE id < 3 ORDER BY id) AS x
+---
+0.4286|0.8571|1.2857
+
+SELECT SUM(q) FROM (SELECT q FROM (SELECT 1/total AS q FROM t) AS x) AS y
+---
+1.0000
+
+SELECT SUM(x.q) FROM t LEFT JOIN (SELECT 1/total AS q FROM t) AS x ON TRUE
+---
+3.0000
+
+WITH x AS (SELECT 1/total AS q FROM t) SELECT SUM(q), COUNT(*) FROM x WHERE q = 0.3333
+---
+1.0000|3
+
+SELECT q*300 FROM (SELECT AVG(n) AS q FROM t) AS x
+---
+99.9900
+
+SELECT q*300, q FROM (SELECT 1/total AS q FROM t LIMIT 1) AS x
+---
+99.9900|0.3333
+
+SELECT SUM(q) FROM (SELECT 1/total AS q FROM t HAVING q > 0) AS x
+---
+0.9999
+
+SELECT SUM(q) FROM (SELECT 1/total AS q FROM t GROUP BY total) AS x
+---
+0.3333
+
+SELECT q*300 FROM (SELECT 1/3 AS q) AS x
+---
+99.9900
+
+SELECT q FROM (SELECT 1/total AS q FROM t) AS x
+---
+0.3333
+0.3333
+0.3333

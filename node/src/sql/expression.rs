@@ -14,7 +14,7 @@ use super::agree::{Agreed, CollationSource};
 use super::collation::Collation;
 pub use super::environment::{Environment, Facts};
 use super::number::int_stored;
-use super::scope::{Origin, Scope};
+use super::scope::{Digits, Origin, Scope, SourceColumn};
 use super::string_functions::hex;
 use super::types::Kind;
 use crate::SqlError;
@@ -127,7 +127,7 @@ pub struct Translator<'a> {
     /// The scopes, the innermost last.
     pub scopes: Vec<Scope>,
     /// Named subqueries (WITH) with their columns.
-    pub named: Vec<(String, Vec<(String, Kind)>)>,
+    pub named: Vec<(String, Vec<SourceColumn>)>,
     /// Columns of the innermost scope's only table that stand for something else (VALUES(c), SET a = .., b = a).
     pub replaced: HashMap<usize, Piece>,
     /// What VALUES(c) and the row alias stand for.
@@ -140,8 +140,8 @@ pub struct Translator<'a> {
     pub aggregates: bool,
     /// Whether what the next select list gives is to be written.
     pub written: bool,
-    /// Whether the next query gives all digits of its columns: it is one value of an expression, or is stored.
-    pub in_full: bool,
+    /// How many digits the next query gives of its columns.
+    pub in_full: Digits,
     /// The collation of literals.
     pub connection: Collation,
     /// What the text arguments of the call being translated agree on so far.
@@ -164,7 +164,7 @@ impl<'a> Translator<'a> {
             incoming_alias: None,
             aliases: Vec::new(),
             aggregates: false,
-            in_full: false,
+            in_full: Digits::OfKind,
             connection: env.variables.connection_collation(),
             argued: None,
             depth: 0,
@@ -334,7 +334,7 @@ impl<'a> Translator<'a> {
                 _ => sql,
             };
             let origin = column.origin.clone();
-            return Ok(Some(Piece { origin, ..Piece::sql(sql, column.kind) }));
+            return Ok(Some(Piece { origin, ..Piece::digits(sql, column.kind, column.beyond) }));
         }
         Ok(None)
     }

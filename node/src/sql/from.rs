@@ -7,9 +7,8 @@ use sqlparser::ast::{
 use super::clauses;
 use super::expression::Translator;
 use super::information_schema;
-use super::scope::{Source, SourceColumn};
+use super::scope::{Digits, Source, SourceColumn};
 use super::select::aliased;
-use super::types::Kind;
 use crate::SqlError;
 use crate::storage::definition::{TableDef, quote};
 
@@ -113,6 +112,7 @@ impl Translator<'_> {
             TableFactor::Derived { lateral: false, subquery, alias: Some(alias), .. } => {
                 // Tables of the same FROM are not visible inside a derived table.
                 let scope = self.scopes.pop();
+                self.in_full = Digits::OfMerged;
                 let compiled = self.query(subquery, None);
                 self.scopes.extend(scope);
                 let compiled = compiled?;
@@ -131,11 +131,7 @@ impl Translator<'_> {
         }
     }
 
-    fn add_source(&mut self, alias: &str, database: &str, columns: Vec<(String, Kind)>) {
-        let columns = columns
-            .into_iter()
-            .map(|(name, kind)| SourceColumn { name, kind, origin: None, merged: false })
-            .collect();
+    fn add_source(&mut self, alias: &str, database: &str, columns: Vec<SourceColumn>) {
         if let Some(scope) = self.scopes.last_mut() {
             scope.sources.push(Source { alias: alias.to_owned(), database: database.to_owned(), columns });
         }
@@ -165,7 +161,9 @@ impl Translator<'_> {
         if let Some(view) = information_schema::view(self.env, database, table)? {
             let sql = view.derived(self.binds.len() + 1, alias);
             self.binds.push(view.json.into());
-            self.add_source(alias, database, view.columns);
+            let columns = view.columns.into_iter();
+            let columns = columns.map(|(name, kind)| SourceColumn::new(name, kind, false)).collect();
+            self.add_source(alias, database, columns);
             return Ok(sql);
         }
         let definition = self.env.catalog.require(database, table)?;

@@ -291,7 +291,7 @@ impl Work<'_> {
     fn selected(&self, query: &sqlparser::ast::Query, width: usize) -> Result<Vec<Vec<Given>>, SqlError> {
         let mut translator = Translator::new(self.env);
         translator.written = true;
-        translator.in_full = true;
+        translator.in_full = super::scope::Digits::All;
         let compiled = translator.query(query, None)?;
         if compiled.columns.len() != width {
             return Err(SqlError::new(1136, "21S01", "Column count doesn't match value count at row 1"));

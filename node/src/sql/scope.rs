@@ -26,8 +26,18 @@ pub struct SourceColumn {
     pub kind: Kind,
     /// Where it comes from, if it is a table's column as it is.
     pub origin: Option<Origin>,
+    /// Whether the source gives more of it than its kind says.
+    pub beyond: bool,
     /// Whether `*` and bare names pass it over, because a join has merged it with one on the left.
     pub merged: bool,
+}
+
+impl SourceColumn {
+    /// A column that is no table's.
+    #[must_use]
+    pub fn new(name: String, kind: Kind, beyond: bool) -> SourceColumn {
+        SourceColumn { name, kind, origin: None, beyond, merged: false }
+    }
 }
 
 /// One table of a FROM.
@@ -53,6 +63,7 @@ impl Source {
                 name: def.name.clone(),
                 kind: def.kind(),
                 origin: Some(Origin { table: Arc::clone(table), column, alias: alias.to_owned() }),
+                beyond: false,
                 merged: false,
             })
             .collect();
@@ -100,5 +111,29 @@ impl Scope {
         self.sources
             .iter()
             .find(|source| source.alias == table && database.is_none_or(|d| d == source.database))
+    }
+}
+
+/// How many digits a query gives of what has more than its kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Digits {
+    /// Those of the kind: a client sees them, or they are rows of their own.
+    #[default]
+    OfKind,
+    /// All, where MariaDB merges the query into the one around it: it neither groups nor limits.
+    OfMerged,
+    /// All: the query is one value of an expression, or its rows are stored.
+    All,
+}
+
+impl Digits {
+    /// Whether a query gives all digits, if it groups or does not.
+    #[must_use]
+    pub fn in_full(self, grouped: bool) -> bool {
+        match self {
+            Digits::OfKind => false,
+            Digits::OfMerged => !grouped,
+            Digits::All => true,
+        }
     }
 }

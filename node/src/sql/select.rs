@@ -11,7 +11,7 @@ use super::compare::unify;
 use super::conditions;
 use super::expression::{Piece, Translator};
 use super::from::table_name;
-use super::scope::{Origin, Scope, Source};
+use super::scope::{Digits, Origin, Scope, Source, SourceColumn};
 use super::titles;
 use super::types::Kind;
 use crate::SqlError;
@@ -51,7 +51,11 @@ impl Translator<'_> {
     /// Translates a query; with `kinds`, its columns are brought to these.
     pub fn query(&mut self, query: &Query, kinds: Option<&[Kind]>) -> Result<Compiled, SqlError> {
         // Rows that go through a UNION have the digits of their kind.
-        let in_full = std::mem::take(&mut self.in_full) && matches!(*query.body, SetExpr::Select(_));
+        let in_full = match (std::mem::take(&mut self.in_full), &*query.body) {
+            (Digits::OfMerged, _) if query.limit_clause.is_some() => Digits::OfKind,
+            (asked, SetExpr::Select(_)) => asked,
+            _ => Digits::OfKind,
+        };
         clauses::query(query)?;
         if !self.scopes.is_empty() {
             clauses::inner_query(query)?;
@@ -85,9 +89,10 @@ impl Translator<'_> {
         let mut parts = Vec::with_capacity(with.cte_tables.len());
         for cte in &with.cte_tables {
             clauses::cte(cte)?;
+            self.in_full = Digits::OfMerged;
             let compiled = self.query(&cte.query, None)?;
             let columns = aliased(&compiled.columns, Some(&cte.alias));
-            let names: Vec<String> = columns.iter().map(|(name, _)| quote(name)).collect();
+            let names: Vec<String> = columns.iter().map(|column| quote(&column.name)).collect();
             let name = &cte.alias.name.value;
             parts.push(format!("{} ({}) AS ({})", quote(name), names.join(", "), compiled.sql));
             self.named.push((name.clone(), columns));
@@ -246,7 +251,7 @@ impl Translator<'_> {
         kinds: Option<&[Kind]>,
         order: &[OrderByExpr],
     ) -> Result<Compiled, SqlError> {
-        let in_full = std::mem::take(&mut self.in_full) && select.distinct.is_none() && kinds.is_none();
+        let asked = std::mem::take(&mut self.in_full);
         clauses::select(select)?;
         self.scopes.push(Scope::default());
         let outer_aggregates = std::mem::take(&mut self.aggregates);
@@ -256,6 +261,8 @@ impl Translator<'_> {
             false => self.items(&select.projection)?,
         };
         self.check_groups(select)?;
+        let rows_of_its_own = select.distinct.is_some() || kinds.is_some();
+        let in_full = !rows_of_its_own && asked.in_full(self.aggregates || is_grouped(select));
         if let Some(kinds) = kinds {
             if kinds.len() != items.len() {
                 return Err(SqlError::new(
@@ -272,8 +279,7 @@ impl Translator<'_> {
         let mut texts = Vec::with_capacity(items.len());
         for (name, piece) in &items {
             // what is compared with other rows as a whole is compared as its kind is, also where it is no column
-            let compared = select.distinct.is_some() || kinds.is_some();
-            let collate = if compared { self.collate_of(piece, piece.kind) } else { String::new() };
+            let collate = if rows_of_its_own { self.collate_of(piece, piece.kind) } else { String::new() };
             let text = if in_full { self.emit_in_full(piece) } else { self.emit(piece) };
             texts.push(format!("{text}{collate} AS {}", quote(name)));
         }
@@ -445,15 +451,22 @@ impl Translator<'_> {
     }
 }
 
-pub(super) fn aliased(columns: &[Output], alias: Option<&TableAlias>) -> Vec<(String, Kind)> {
+pub(super) fn aliased(columns: &[Output], alias: Option<&TableAlias>) -> Vec<SourceColumn> {
     let names = alias.map_or(&[][..], |alias| alias.columns.as_slice());
     columns
         .iter()
         .enumerate()
         .map(|(at, column)| {
-            (names.get(at).map_or(column.name.clone(), |n| n.name.value.clone()), column.kind)
+            let name = names.get(at).map_or(column.name.clone(), |n| n.name.value.clone());
+            SourceColumn::new(name, column.kind, column.beyond)
         })
         .collect()
+}
+
+/// Whether MariaDB makes its rows before it goes on, apart from what aggregates do.
+fn is_grouped(select: &Select) -> bool {
+    let groups = !matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty());
+    groups || select.having.is_some() || select.from.is_empty()
 }
 
 fn direction(sql: String, kind: Option<Kind>, key: &OrderByExpr) -> String {

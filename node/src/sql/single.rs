@@ -12,6 +12,7 @@ use sqlparser::ast::{Expr, GroupByExpr, LimitClause, Query, Select, SelectItem, 
 
 use super::expression::{Piece, Translator};
 use super::functions::{PURE, fail};
+use super::scope::Digits;
 use crate::SqlError;
 use crate::storage::definition::quote;
 
@@ -22,7 +23,7 @@ impl Translator<'_> {
     /// A subquery as a value.
     pub(super) fn scalar(&mut self, query: &Query) -> std::result::Result<Piece, SqlError> {
         let single = gives_one_row(query);
-        self.in_full = true;
+        self.in_full = Digits::All;
         let compiled = self.query(query, None)?;
         let [only] = compiled.columns.as_slice() else {
             return Err(SqlError::new(1241, "21000", "Operand should contain 1 column(s)"));

@@ -143,11 +143,8 @@ impl Show<'_, '_> {
         let mut translator = Translator::new(self.env);
         translator.binds.push(view.json.clone().into());
         let derived = view.derived(1, "shown");
-        let columns: Vec<SourceColumn> = view
-            .columns
-            .iter()
-            .map(|(name, kind)| SourceColumn { name: name.clone(), kind: *kind, origin: None, merged: false })
-            .collect();
+        let columns: Vec<SourceColumn> =
+            view.columns.iter().map(|(name, kind)| SourceColumn::new(name.clone(), *kind, false)).collect();
         translator.scopes.push(Scope {
             sources: vec![Source { alias: "shown".into(), database: String::new(), columns }],
         });
