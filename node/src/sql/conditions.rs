@@ -205,6 +205,11 @@ pub fn division_by_zero() {
     note(false, division);
 }
 
+/// Notes a number that has more digits than CAST AS DECIMAL leaves it.
+pub fn too_many_digits(once: bool) {
+    note(once, || SqlError::new(1264, "22003", "Out of range value for column 'CAST' at row 1"));
+}
+
 /// The error that a division by zero is.
 #[must_use]
 pub fn division() -> SqlError {
