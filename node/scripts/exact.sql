@@ -367,6 +367,18 @@ SELECT HEX(CAST('a' AS BINARY(3))), HEX(CAST('abcd' AS BINARY(3))), HEX(CAST(12 
 ---
 610000|616263|31320000|NULL|61|610000|312E350000
 
+INSERT INTO c (id, n) VALUES (5, CAST(1e9 AS DECIMAL(3,1)))
+---
+error 1264 Out of range value for column 'CAST' at row 1
+
+INSERT INTO c (id, n) SELECT 6, CAST(n AS DECIMAL(3,1)) FROM c WHERE id = 1
+---
+error 1264 Out of range value for column 'CAST' at row 1
+
+INSERT INTO c (id, n) SELECT 7, CAST(n AS DECIMAL(4,2)) FROM c WHERE id = 3
+---
+ok 1
+
 SELECT HEX(1.5), HEX(2.5e0), HEX(255.4), HEX(17), HEX('17')
 ---
 2|3|FF|11|3137

@@ -56,6 +56,15 @@ fn integer_of_literal(value: &Stored, kind: Kind, unsigned: bool) -> Option<Stor
     })
 }
 
+/// The number, or the greatest of so many digits.
+fn within(number: Decimal, digits: usize, literal: bool) -> Stored {
+    let room = number.clone().within(digits);
+    if room != number {
+        conditions::too_many_digits(literal);
+    }
+    Stored::Text(room.to_string())
+}
+
 fn padded(mut bytes: Vec<u8>, length: u64) -> Vec<u8> {
     bytes.resize(usize::try_from(length.min(MAX_BINARY_BYTES)).unwrap_or(0), 0);
     bytes
@@ -87,7 +96,7 @@ pub fn register(conn: &Connection) -> Result<()> {
     conn.create_scalar_function("my_within", 2, PURE, |ctx| {
         let digits = usize::from(ctx.get::<u8>(1)?);
         let number = Number::of(ctx.get_raw(0));
-        Ok(number.map(|number| number.to_decimal().within(digits).to_string()))
+        Ok(number.map_or(Stored::Null, |number| within(number.to_decimal(), digits, false)))
     })?;
     conn.create_scalar_function("my_padded", 2, PURE, |ctx| {
         let length = u64::from(ctx.get::<u32>(1)?);
@@ -148,8 +157,8 @@ impl Translator<'_> {
         match &piece.literal {
             Some(Stored::Null) => Ok(piece),
             Some(Stored::Text(text)) => {
-                let number = Decimal::parse(text).unwrap_or_else(Decimal::zero).within(precision);
-                Ok(Piece::literal(Stored::Text(number.to_string()), kind))
+                let number = Decimal::parse(text).unwrap_or_else(Decimal::zero);
+                Ok(Piece::literal(within(number, precision, true), kind))
             }
             _ => {
                 let sql = self.emit(&piece);

@@ -269,6 +269,11 @@ pub fn division_by_zero() {
     note(false, || SqlError::new(DIVISION, "22012", "Division by 0"));
 }
 
+/// Notes a number that has more digits than CAST AS DECIMAL leaves it.
+pub fn too_many_digits(once: bool) {
+    note(once, || SqlError::new(1264, "22003", "Out of range value for column 'CAST' at row 1"));
+}
+
 fn shown(text: &str) -> &str {
     text.char_indices().nth(SHOWN).map_or(text, |(end, _)| &text[..end])
 }
