@@ -110,7 +110,7 @@ impl Session {
                 let text = Text::new(sql.as_bytes())?;
                 match self.apply_to_accounts(state, &text, sql) {
                     Some(applied) => applied?,
-                    None => drop(self.define_in(state, &text.statement()?, database)?),
+                    None => drop(self.define_in(state, &text.statement()?, database, true)?),
                 }
             }
             Body::Parts(parts) => {

@@ -51,6 +51,7 @@ impl Session {
             found_rows: self.found_rows,
             insert_id: replayed.map_or_else(|| self.variables.insert_id(), |context| context.insert_id),
             seeds: Seeds::given(replayed.and_then(|context| context.seeds)),
+            ran_elsewhere: false,
             reads_tables: Cell::new(false),
         }
     }

@@ -18,7 +18,7 @@ use crate::accounts::gate;
 use crate::change::Body;
 use crate::results::Param;
 use crate::sql::dml::{Changes, Outcome, Work};
-use crate::sql::expression::Environment;
+use crate::sql::expression::{Environment, Facts};
 use crate::sql::safe_updates;
 use crate::sql::targets::targets;
 use crate::storage::catalog::Catalog;
@@ -103,7 +103,7 @@ impl Session {
         let patience = self.lock_wait();
         let _leave =
             self.write_tables(&desk, &mut state, &|| targets(statement, &self.database), patience)?;
-        let result = self.define_in(&mut state, statement, &self.database).and_then(|outcome| {
+        let result = self.define_in(&mut state, statement, &self.database, false).and_then(|outcome| {
             if self.variables.is_on("sql_log_bin") {
                 let body = Body::Statement { database: self.database.as_str().into(), sql: raw.into() };
                 let at = super::transaction::now_ms();
@@ -132,9 +132,10 @@ impl Session {
         state: &mut State,
         statement: &Statement,
         database: &str,
+        ran_elsewhere: bool,
     ) -> Result<Outcome, SqlError> {
         let catalog = Catalog::read(&state.conn)?;
-        let facts = self.facts();
+        let facts = Facts { ran_elsewhere, ..self.facts() };
         let around = Around { session: self, conn: &state.conn };
         let env = Environment {
             catalog: &catalog,

@@ -257,6 +257,12 @@ impl Translator<'_> {
             if !OWN_COLLATION.contains(&sqlite) {
                 self.argue(&piece, &call.name.to_lowercase())?;
             }
+            let piece = match (sqlite, piece.kind) {
+                ("my_date" | "my_last_day" | "my_datediff", Kind::Time(_)) => {
+                    self.convert(piece, Kind::DateTime(6))?
+                }
+                _ => piece,
+            };
             let piece = match piece.kind {
                 _ if keep => piece,
                 // HEX writes every number as the integer that it rounds to, a double like a decimal.

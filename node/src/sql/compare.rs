@@ -113,6 +113,15 @@ impl Translator<'_> {
             (Kind::Text(_), _) => format!("my_text({sql})"),
             (Kind::Binary, Kind::Int { unsigned: true }) => format!("my_binary(my_int_text({sql}))"),
             (Kind::Binary, _) => format!("my_binary({sql})"),
+            (Kind::Date | Kind::DateTime(_), Kind::Time(_)) => {
+                let facts = self.env.facts;
+                let local = DateTime::from_micros(facts.now.micros() + facts.zone_offset * 1_000_000);
+                let today = self.emit(&Piece::text(local.date_text()));
+                match kind {
+                    Kind::DateTime(f) => format!("my_on_day({sql}, {today}, {f})"),
+                    _ => format!("substr(my_on_day({sql}, {today}, 0), 1, 10)"),
+                }
+            }
             (Kind::Date, _) => format!("my_date({sql})"),
             (Kind::DateTime(f), _) => format!("my_datetime({sql}, {f})"),
             (Kind::Time(f), _) => format!("my_time({sql}, {f})"),
@@ -282,6 +291,9 @@ fn convert_literal(
     to: Kind,
     noted: TakenFor,
 ) -> Result<Option<Stored>, SqlError> {
+    if matches!((from, to), (Kind::Time(_), Kind::Date | Kind::DateTime(_))) {
+        return Ok(None);
+    }
     let text = || to_text(value, from);
     if to.is_number() && matches!(from, Kind::Text(_) | Kind::Binary) && !conditions::literal(&text(), noted)
     {

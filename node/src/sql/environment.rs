@@ -43,6 +43,8 @@ pub struct Facts {
     pub insert_id: Option<u64>,
     /// What RAND() begins with.
     pub seeds: Seeds,
+    /// Whether another node has run the statement: then no mode of this session refuses it.
+    pub ran_elsewhere: bool,
     /// Set when a table is read, other than to find the rows that a statement changes.
     pub reads_tables: Cell<bool>,
 }

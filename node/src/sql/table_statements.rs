@@ -379,7 +379,11 @@ impl Work<'_> {
                     }
                     None => match self.default_of(column, number)? {
                         Some(value) => value,
-                        None => implicit_default(column, &self.context(number))?,
+                        None => {
+                            let context = self.context(number);
+                            let zero_dates = context.zero_dates || self.env.facts.ran_elsewhere;
+                            implicit_default(column, &super::coerce::Context { zero_dates, ..context })?
+                        }
                     },
                 };
                 if value == Stored::Null && !column.nullable {
@@ -393,24 +397,28 @@ impl Work<'_> {
     }
 }
 
-/// The value that a NOT NULL column without a default gets in rows that are there already: 0, '' or the like.
+/// The value that a NOT NULL column without a default gets in rows that are there already: 0, '' or the like, and for
+/// a date the zero date, if `sql_mode` knows it.
 fn implicit_default(
     column: &crate::storage::definition::ColumnDef,
     context: &super::coerce::Context,
 ) -> Result<Stored, SqlError> {
     use super::types::{ColumnType as C, Kind};
     let text = match &column.ty {
+        // the text 0 is the year 2000
+        C::Year => return Ok(Stored::Integer(0)),
         C::Enum(labels) => labels.first().cloned().unwrap_or_default(),
         C::Char(_) | C::VarChar(_) | C::Text(_) | C::Set(_) | C::Binary(_) | C::VarBinary(_) | C::Blob(_) => {
             String::new()
         }
         C::Json => "null".to_owned(),
         C::Time(_) => "00:00:00".to_owned(),
-        C::Date | C::DateTime(_) => "0000-00-00".to_owned(),
+        C::Date => "0000-00-00".to_owned(),
+        C::DateTime(_) => "0000-00-00 00:00:00".to_owned(),
         C::Timestamp(_) => "1970-01-01 00:00:01".to_owned(),
         _ => "0".to_owned(),
     };
-    let context = super::coerce::Context { zero_dates: true, zone_offset: 0, ..*context };
+    let context = super::coerce::Context { zone_offset: 0, ..*context };
     coerce(column, Stored::Text(text), Kind::TEXT, &context)
 }
 

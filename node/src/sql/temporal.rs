@@ -42,32 +42,52 @@ impl DateTime {
     #[must_use]
     pub fn parse(text: &str) -> Option<DateTime> {
         let text = text.trim();
-        let value = match text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
-            true => DateTime::parse_digits(text)?,
-            false => DateTime::parse_parts(text)?,
-        };
+        let value = match first_digits(text) {
+            0 => None,
+            digits if digits == text.len() || (digits > 4 && text[digits..].starts_with('.')) => {
+                DateTime::parse_digits(text)
+            }
+            // the digits of a date, T, the digits of a time
+            8 if text[8..].starts_with('T') => DateTime::parse_digits(&text.replacen('T', "", 1)),
+            _ => DateTime::parse_parts(text),
+        }?;
         value.exists().then_some(value)
     }
 
+    /// Any punctuation stands between the parts, a single mark each; spaces or a T may precede the time instead.
     fn parse_parts(text: &str) -> Option<DateTime> {
-        let end = text.find([' ', 'T']).unwrap_or(text.len());
-        let (date, time) = (&text[..end], text[end..].trim_start_matches([' ', 'T']));
-        let mut parts = date.split(['-', '/', '.']);
-        let mut next = || parts.next().filter(|p| !p.is_empty() && p.len() <= 4)?.parse::<i64>().ok();
-        let (year, month, day) = (next()?, next()?, next()?);
-        if parts.next().is_some() {
-            return None;
-        }
-        let year = if date.find(['-', '/', '.'])? <= 2 { century(year) } else { year };
+        let mut rest = text;
+        let year_digits = first_digits(rest);
+        let year = next_number(&mut rest)?;
+        let month = next_number(skip_mark(&mut rest)?)?;
+        let day = next_number(skip_mark(&mut rest)?)?;
+        let year = if year_digits == 2 { century(year) } else { year };
         let mut value = DateTime { year, month, day, ..DateTime::default() };
-        if !time.is_empty() {
-            let micros = parse_clock(time)?;
-            if micros >= SECONDS_PER_DAY * MICROS_PER_SECOND {
-                return None;
+        match rest.chars().next() {
+            None => return Some(value),
+            Some('T') => rest = &rest[1..],
+            Some(c) if c.is_whitespace() => rest = rest.trim_start(),
+            Some(_) => {
+                skip_mark(&mut rest)?;
+                if rest.is_empty() {
+                    return None;
+                }
             }
-            value.set_clock(micros);
         }
-        Some(value)
+        if rest.is_empty() {
+            return Some(value);
+        }
+        value.hour = next_number(&mut rest)?;
+        if !rest.is_empty() {
+            value.minute = next_number(skip_mark(&mut rest)?)?;
+        }
+        if !rest.is_empty() {
+            value.second = next_number(skip_mark(&mut rest)?)?;
+        }
+        if !rest.is_empty() {
+            value.micro = parse_fraction(rest.strip_prefix('.')?)?;
+        }
+        value.carried()
     }
 
     fn parse_digits(text: &str) -> Option<DateTime> {
@@ -94,6 +114,15 @@ impl DateTime {
             value.micro = parse_fraction(fraction)?;
         }
         Some(value)
+    }
+
+    /// The fraction of a second may have been rounded up to a whole one.
+    fn carried(self) -> Option<DateTime> {
+        if self.micro < MICROS_PER_SECOND || !self.exists() {
+            return Some(self);
+        }
+        let moment = DateTime { micro: 0, ..self };
+        (!self.has_zero()).then(|| DateTime::from_micros(moment.micros() + self.micro))
     }
 
     fn exists(&self) -> bool {
@@ -196,6 +225,25 @@ fn round_micros(micros: i64, digits: u8) -> i64 {
     (micros + unit / 2).div_euclid(unit) * unit
 }
 
+/// How many digits the text begins with.
+fn first_digits(text: &str) -> usize {
+    text.bytes().take_while(u8::is_ascii_digit).count()
+}
+
+/// Takes a number of at most four digits off a text.
+fn next_number(rest: &mut &str) -> Option<i64> {
+    let digits = first_digits(rest);
+    let number = rest[..digits].parse().ok().filter(|_| digits <= 4)?;
+    *rest = &rest[digits..];
+    Some(number)
+}
+
+/// Takes one mark of punctuation off a text.
+fn skip_mark<'r, 't>(rest: &'r mut &'t str) -> Option<&'r mut &'t str> {
+    *rest = rest.strip_prefix(|c: char| c.is_ascii_punctuation())?;
+    Some(rest)
+}
+
 fn parse_fraction(text: &str) -> Option<i64> {
     if text.is_empty() {
         return Some(0);
@@ -231,7 +279,12 @@ fn parse_clock(text: &str) -> Option<i64> {
 pub fn parse_time(text: &str) -> Option<i64> {
     let text = text.trim();
     let (negative, body) = text.strip_prefix('-').map_or((false, text), |body| (true, body));
-    let micros = if let Some(value) = body.contains('-').then(|| DateTime::parse(body)).flatten() {
+    // a date comes first if there is more than a number of days in front of the time
+    let dated = match body.split_once([' ', 'T']) {
+        Some((first, _)) => first_digits(first) < first.len() || first.len() == 8,
+        None => body.contains('-'),
+    };
+    let micros = if let Some(value) = dated.then(|| DateTime::parse(body)).flatten() {
         value.clock()
     } else if let Some((days, clock)) = body.split_once(' ') {
         days.parse::<i64>().ok()?.checked_mul(24 * 3600 * MICROS_PER_SECOND)? + parse_clock(clock)?
@@ -243,6 +296,13 @@ pub fn parse_time(text: &str) -> Option<i64> {
         parse_clock(&format!("{}:{}:{}.{fraction}", value / 10_000, value / 100 % 100, value % 100))?
     };
     Some(if negative { -micros } else { micros })
+}
+
+/// Whether the text of a moment ends with its day.
+#[must_use]
+pub fn is_date(text: &str) -> bool {
+    let numbers = text.split(|c: char| !c.is_ascii_digit()).count();
+    !text.contains([' ', 'T']) && numbers <= 3 && (numbers > 1 || text.len() <= 8)
 }
 
 /// The greatest TIME, 838:59:59, in microseconds.
@@ -334,7 +394,31 @@ mod tests {
         for text in ["2024-02-29 13:04:05", "2024-2-29T13:4:5", "20240229130405", "24-02-29 13:04:05"] {
             assert_eq!(DateTime::parse(text).unwrap().text(0), "2024-02-29 13:04:05", "{text}");
         }
-        for text in ["2023-02-29", "2024-13-01", "hello", "2024-01-01 25:00:00", "2024-01-01x"] {
+        for text in [
+            "2024:02:29 13-04-05",
+            "2024@02@29  13*04*05",
+            "2024^02^29^13^04^05",
+            "20240229T130405",
+            "2024.02.29 13.04.05",
+        ] {
+            assert_eq!(DateTime::parse(text).unwrap().text(0), "2024-02-29 13:04:05", "{text}");
+        }
+        assert_eq!(DateTime::parse("1-1-1").unwrap().date_text(), "0001-01-01");
+        assert_eq!(DateTime::parse("15:04:05").unwrap().date_text(), "2015-04-05");
+        for text in [
+            "2023-02-29",
+            "2024-13-01",
+            "hello",
+            "2024-01-01 25:00:00",
+            "2024-01-01x",
+            "2024::01::02",
+            "2024 01 02",
+            "2024-01- 02",
+            "2024\u{e9}01\u{e9}02",
+            "-2024-01-02",
+            "2024-1",
+            "2024.1",
+        ] {
             assert_eq!(DateTime::parse(text), None, "{text}");
         }
         assert_eq!(
@@ -356,6 +440,7 @@ mod tests {
     fn times_are_signed_and_long() {
         assert_eq!(clock_text(parse_time("-838:59:59").unwrap(), 0), "-838:59:59");
         assert_eq!(clock_text(parse_time("1 02:00:00.5").unwrap(), 1), "26:00:00.5");
+        assert_eq!(clock_text(parse_time("2024:01:02 03:04:05").unwrap(), 0), "03:04:05");
         assert_eq!(clock_text(parse_time("101112").unwrap(), 0), "10:11:12");
         assert_eq!(compare_time_text("-01:00:00", "00:00:01"), Ordering::Less);
         assert_eq!(compare_time_text("100:00:00", "99:00:00"), Ordering::Greater);

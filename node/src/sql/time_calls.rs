@@ -34,8 +34,22 @@ impl Translator<'_> {
     pub(super) fn field(&mut self, name: &str, expr: &Expr) -> Result<Piece, SqlError> {
         let field =
             FIELDS.iter().find(|(mysql, _)| *mysql == name).ok_or_else(|| SqlError::unsupported(name))?.1;
-        let text = self.text_arg(expr)?;
+        let of_clock = ["HOUR", "MINUTE", "SECOND", "MICROSECOND"].contains(&field);
+        let text = if of_clock { self.text_arg(expr)? } else { self.moment_arg(expr)? };
         Ok(Piece::sql(format!("my_field({text}, '{field}')"), Kind::INT))
+    }
+
+    /// A TIME stands for that time of today where a moment is asked for.
+    fn dated(&mut self, piece: Piece) -> Result<Piece, SqlError> {
+        if matches!(piece.kind, Kind::Time(_)) { self.convert(piece, Kind::DateTime(6)) } else { Ok(piece) }
+    }
+
+    fn moment_arg(&mut self, expr: &Expr) -> Result<String, SqlError> {
+        let piece = self.expr(expr)?;
+        let piece = self.dated(piece)?;
+        self.argue(&piece, "function")?;
+        let piece = if piece.kind == Kind::Binary { piece } else { self.convert(piece, Kind::TEXT)? };
+        Ok(self.emit(&piece))
     }
 
     /// DATE_ADD and DATE_SUB.
@@ -171,6 +185,7 @@ impl Translator<'_> {
                     0 => Kind::INT,
                     scale => Kind::Decimal { scale },
                 };
+                let moment = self.dated(moment)?;
                 let moment = self.convert(moment, Kind::TEXT)?;
                 let moment = self.emit(&moment);
                 let sql = format!("my_unix({moment}, {offset})");
@@ -194,7 +209,7 @@ impl Translator<'_> {
             ("TIMESTAMPDIFF", [unit, a, b]) => {
                 let unit = unit.to_string().to_ascii_uppercase();
                 let unit = Piece::text(unit.trim_matches('`'));
-                let (unit, a, b) = (self.emit(&unit), self.text_arg(a)?, self.text_arg(b)?);
+                let (unit, a, b) = (self.emit(&unit), self.moment_arg(a)?, self.moment_arg(b)?);
                 Piece::sql(format!("my_timestampdiff({unit}, {a}, {b})"), Kind::INT)
             }
             ("TIMESTAMP", [moment]) => {

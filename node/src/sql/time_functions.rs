@@ -76,6 +76,14 @@ pub(super) fn register(conn: &Connection) -> Result<()> {
         let moved = clock_of(&text).and_then(|micros| add_time(micros, &amount, &unit, sign));
         Ok(moved.map(|micros| temporal::clock_text(micros, digits)))
     })?;
+    // my_on_day(time, date, digits)
+    conn.create_scalar_function("my_on_day", 3, PURE, |ctx| {
+        let micros = text_of(ctx.get_raw(0)).and_then(|t| clock_of(&t));
+        let day = text_of(ctx.get_raw(1)).and_then(|t| moment_of(&t));
+        let digits: u8 = ctx.get(2)?;
+        let moment = |(micros, day): (i64, DateTime)| DateTime::from_micros(day.micros() + micros);
+        Ok(micros.zip(day).map(moment).map(|moment| moment.round(digits).text(digits)))
+    })?;
     conn.create_scalar_function("my_datediff", 2, PURE, |ctx| {
         let moment = |at| text_of(ctx.get_raw(at)).and_then(|t| moment_of(&t));
         Ok(moment(0).zip(moment(1)).map(|(a, b)| a.days() - b.days()))
@@ -185,7 +193,10 @@ fn add_time(micros: i64, amount: &str, unit: &str, sign: i64) -> Option<i64> {
 
 /// A moment moved by an interval; a date stays a date if only days are added.
 fn add(text: &str, amount: &str, unit: &str, sign: i64) -> Option<String> {
-    let moment = DateTime::parse(text)?;
+    let moment = moment_of(text)?;
+    if moment.has_zero() {
+        return incorrect("datetime", text);
+    }
     let months = |each: i64| whole(amount)?.checked_mul(sign)?.checked_mul(each);
     let moved = match unit {
         "MONTH" => moment.add_months(months(1)?),
@@ -194,9 +205,9 @@ fn add(text: &str, amount: &str, unit: &str, sign: i64) -> Option<String> {
         _ => DateTime::from_micros(moment.micros().checked_add(step(amount, unit, sign)?)?),
     };
     if !(0..=9999).contains(&moved.year) {
-        return None;
+        return overflow("datetime");
     }
-    let only_date = !text.trim().contains([' ', 'T', ':']);
+    let only_date = temporal::is_date(text.trim());
     if only_date && ["DAY", "WEEK", "MONTH", "QUARTER", "YEAR"].contains(&unit) {
         return Some(moved.date_text());
     }
