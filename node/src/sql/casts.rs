@@ -108,7 +108,7 @@ impl Translator<'_> {
     /// CAST AS SIGNED and AS UNSIGNED.
     pub(super) fn integer_cast(&mut self, piece: Piece, unsigned: bool) -> Result<Piece, SqlError> {
         let kind = Kind::Int { unsigned };
-        let piece = self.member_number(&piece, true).unwrap_or_else(|| piece.numbered());
+        let piece = self.counted(piece, true);
         if let Some(value) = &piece.literal
             && let Some(integer) = integer_of_literal(value, piece.kind, unsigned)
         {

@@ -56,17 +56,12 @@ impl Translator<'_> {
 
     /// The same, where a text is taken for this kind of number.
     fn convert_for(&mut self, piece: Piece, kind: Kind, number: TakenFor) -> Result<Piece, SqlError> {
-        let piece = if kind.is_number() { piece.numbered() } else { piece };
+        let piece = if kind.is_number() { self.counted(piece, false) } else { piece };
         if piece.kind == kind {
             return Ok(if piece.beyond { Piece::sql(self.emit(&piece), kind) } else { piece });
         }
         if piece.literal == Some(Stored::Null) {
             return Ok(Piece { kind, ..piece });
-        }
-        if kind.is_number()
-            && let Some(number) = self.member_number(&piece, false)
-        {
-            return self.convert(number, kind);
         }
         let source = match piece.kind {
             Kind::Text(_) => piece.source,

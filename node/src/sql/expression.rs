@@ -375,10 +375,7 @@ impl<'a> Translator<'a> {
 
     /// A value as arithmetic takes it: a number as it is, a moment as its digits, everything else as a double.
     pub fn numeric(&mut self, piece: Piece) -> Result<Piece, SqlError> {
-        let piece = piece.numbered();
-        if let Some(number) = self.member_number(&piece, false) {
-            return Ok(number);
-        }
+        let piece = self.counted(piece, false);
         match piece.kind {
             kind if kind.is_number() => Ok(piece),
             Kind::Null => Ok(piece),

@@ -32,7 +32,7 @@ fn members(ty: &ColumnType) -> Option<&[String]> {
 
 impl Translator<'_> {
     /// The number of an ENUM or a SET; none for anything else. It is signed where it is computed with, as in MariaDB.
-    pub(super) fn member_number(&mut self, piece: &Piece, unsigned: bool) -> Option<Piece> {
+    fn member_number(&mut self, piece: &Piece, unsigned: bool) -> Option<Piece> {
         let origin = piece.origin.as_ref()?;
         let ty = &origin.table.columns.get(origin.column)?.ty;
         let labels = serde_json::to_string(members(ty)?).ok()?;
@@ -41,6 +41,11 @@ impl Translator<'_> {
         let flags = i32::from(bits) + 2 * i32::from(unsigned);
         let sql = format!("my_members({text}, {labels}, {flags})");
         Some(Piece::sql(sql, Kind::Int { unsigned }))
+    }
+
+    /// What is a text and a number, as the number: a member, and what is written `0x..`.
+    pub(super) fn counted(&mut self, piece: Piece, unsigned: bool) -> Piece {
+        self.member_number(&piece, unsigned).unwrap_or_else(|| piece.numbered())
     }
 
     /// A value as rows are sorted by it: SQLite's text and its kind.
