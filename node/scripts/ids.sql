@@ -153,3 +153,20 @@ error 1062 Duplicate entry '1' for key 'k'
 SELECT k FROM u WHERE id = LAST_INSERT_ID()
 ---
 707
+
+CREATE TABLE moved (id INT AUTO_INCREMENT PRIMARY KEY, u VARCHAR(9) UNIQUE)
+---
+ok 0
+
+INSERT INTO moved (u) VALUES ('a')
+---
+ok 1
+
+INSERT INTO moved (u) VALUES ('a'), ('new') ON DUPLICATE KEY UPDATE id = VALUES(id)
+---
+ok 3
+
+SELECT * FROM moved ORDER BY id
+---
+2|a
+3|new

@@ -149,6 +149,40 @@ DELETE FROM t WHERE id = 16
 ---
 ok 1
 
+INSERT INTO t (id, n) SELECT 17, 'abc' + 0 FROM (SELECT 1 AS x) d
+---
+error 1292 Truncated incorrect DOUBLE value: 'abc'
+
+INSERT INTO t (id, n) SELECT 17, 'abc' + 0 UNION ALL SELECT 18, v + 1 FROM t WHERE id = 1
+---
+ok 2
+
+SHOW WARNINGS
+---
+Warning|1292|Truncated incorrect DOUBLE value: 'abc'
+Warning|1292|Truncated incorrect DOUBLE value: '12abc'
+
+DELETE FROM t WHERE id IN (17, 18)
+---
+ok 2
+
+INSERT INTO t (id, n) SELECT 17, SUM(id) > 0 AND COUNT(*) > 1 FROM t
+---
+ok 1
+
+INSERT INTO t (id, n) VALUES (18, (SELECT MAX(id) FROM t WHERE n = 1 AND id = 17 HAVING SUM(id) > 0 AND COUNT(*) > 0))
+---
+ok 1
+
+SELECT id, n FROM t WHERE id IN (17, 18) ORDER BY id
+---
+17|1
+18|17
+
+DELETE FROM t WHERE id IN (17, 18)
+---
+ok 2
+
 DELETE FROM t WHERE v = 0
 ---
 ok 2

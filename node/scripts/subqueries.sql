@@ -150,3 +150,23 @@ SELECT id FROM t WHERE id IN (0x41, 1) ORDER BY id
 ---
 1
 65
+
+SELECT IF((SELECT TRUE FROM t WHERE id = 1), 'y', 'n'), (SELECT FALSE FROM t WHERE id = 1), (SELECT id = 1 FROM t WHERE id = 1)
+---
+y|0|1
+
+SELECT (SELECT TRUE FROM t)
+---
+error 1242 Subquery returns more than 1 row
+
+SELECT (SELECT x.id FROM (SELECT id FROM t WHERE id < 3) x WHERE x.id = t.id) FROM t WHERE id < 4 ORDER BY id
+---
+1
+2
+NULL
+
+SELECT (WITH w AS (SELECT k FROM u) SELECT k FROM w WHERE k = t.id) FROM t WHERE id < 4 ORDER BY id
+---
+1
+NULL
+3

@@ -247,7 +247,7 @@ impl Client {
         Ok(!self.killed)
     }
 
-    /// What `mariadb-dump --flush-logs` and `mariadb-admin refresh` ask for, each bit for one FLUSH; what there is nothing of is done.
+    /// What `mariadb-dump --flush-logs` and `mariadb-admin refresh` ask for: of several bits what means most here; of the others there is nothing to do.
     fn refresh(&mut self, what: u8) -> Result<(), PacketError> {
         const GRANT: u8 = 1;
         const LOG: u8 = 2;

@@ -167,7 +167,13 @@ impl Session {
         for (at, change) in changes.iter().enumerate() {
             let name = (change.database.as_ref(), change.table.as_ref());
             if let std::collections::hash_map::Entry::Vacant(e) = writers.entry(name) {
-                let table = catalog.require(name.0, name.1)?;
+                let table = match catalog.require(name.0, name.1) {
+                    Err(error) if self.passes_over(&error) => {
+                        left_out.push(at);
+                        continue;
+                    }
+                    found => found?,
+                };
                 e.insert(RowWriter::new(Arc::clone(table)));
             }
             match writers.get(&name).map_or(Ok(()), |writer| writer.apply(conn, change)) {

@@ -114,12 +114,13 @@ impl Session {
             desk.rollback(&mut state);
         }
         self.table_lock = None;
-        state.reads_committed = self.will_read_committed();
+        let reads_committed = self.will_read_committed();
+        state.reads_committed = Some(reads_committed);
         self.next = Next::default();
         state.begun = true;
         state.read_only = read_only;
         // there it would end with the first statement
-        if snapshot && !state.reads_committed {
+        if snapshot && !reads_committed {
             desk.read(&mut state)?;
             // SQLite takes its snapshot at the first read.
             state

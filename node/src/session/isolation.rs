@@ -84,6 +84,16 @@ mod tests {
             rows(&mut a, "SELECT @@tx_isolation, @@transaction_isolation"),
             ["READ-COMMITTED|READ-COMMITTED"]
         );
+        run(&mut a, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+        // a level for one transaction lasts as long as that, also where it began by itself
+        for statement in ["SET autocommit = 0", "COMMIT", "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"] {
+            run(&mut a, statement);
+        }
+        for _ in 0..3 {
+            assert!(sees(&mut a));
+        }
+        run(&mut a, "COMMIT");
+        assert!(!sees(&mut a));
         assert_eq!(error(&mut a, "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE").code, 1235);
         assert_eq!(error(&mut a, "SET tx_isolation = 'chaos'").code, 1231);
     }

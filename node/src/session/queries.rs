@@ -44,9 +44,8 @@ impl Session {
         let desk = Arc::clone(&self.desk);
         let mut state = desk.lock();
         let idle = state.mode == Mode::Idle;
-        if idle && !state.begun {
-            state.reads_committed = self.will_read_committed();
-        }
+        let level = || self.will_read_committed();
+        let reads_committed = *state.reads_committed.get_or_insert_with(level);
         if takes_locks(query) {
             let wait = self.lock_wait();
             desk.write(&mut state, wait)?;
@@ -56,7 +55,7 @@ impl Session {
         conditions::begin();
         let result = self.select(&state, query, (text, params), sink);
         let noted = conditions::take();
-        if state.reads_committed || (idle && reads_no_table(query)) {
+        if reads_committed || (idle && reads_no_table(query)) {
             // As in MySQL, what reads no table begins no transaction; and the next statement reads what is committed then.
             desk.rollback_reading(&mut state);
         }

@@ -67,8 +67,8 @@ pub struct State {
     pub begun: bool,
     /// Whether it began it READ ONLY.
     pub read_only: bool,
-    /// Whether each statement reads what is committed then.
-    pub reads_committed: bool,
+    /// Whether each statement reads what is committed then; none before the transaction has begun.
+    pub reads_committed: Option<bool>,
     /// What will be logged.
     pub changes: Changes,
     /// SQLite's count of changed rows when the transaction became the writer.
@@ -106,7 +106,7 @@ impl Desk {
             mode: Mode::Idle,
             begun: false,
             read_only: false,
-            reads_committed: false,
+            reads_committed: None,
             changes: Changes::default(),
             count_before: 0,
             savepoints: Vec::new(),
@@ -220,6 +220,7 @@ impl Desk {
         state.mode = Mode::Idle;
         state.begun = false;
         state.read_only = false;
+        state.reads_committed = None;
         state.changes.take();
         state.savepoints.clear();
     }

@@ -23,6 +23,9 @@ const MAX_GIVEN_SCALE: usize = 38;
 /// The longest value that CAST(.. AS BINARY(n)) makes, which is what a packet holds; beyond it is NULL.
 const MAX_BINARY_BYTES: u64 = 16 * 1024 * 1024;
 
+/// A longer one is made when the statement runs, one at a time.
+const MAX_FOLDED_BYTES: u64 = 4096;
+
 /// What 64 bits say as this kind of integer.
 fn wrapped(n: i128, unsigned: bool) -> i128 {
     let clamped = n.clamp(i128::from(i64::MIN), i128::from(u64::MAX));
@@ -176,7 +179,9 @@ impl Translator<'_> {
         }
         Ok(match piece.literal {
             Some(Stored::Null) => piece,
-            Some(Stored::Blob(bytes)) => Piece::literal(Stored::Blob(padded(bytes, length)), Kind::Binary),
+            Some(Stored::Blob(bytes)) if length <= MAX_FOLDED_BYTES => {
+                Piece::literal(Stored::Blob(padded(bytes, length)), Kind::Binary)
+            }
             _ => {
                 let sql = self.emit(&piece);
                 Piece::sql(format!("my_padded({sql}, {length})"), Kind::Binary)

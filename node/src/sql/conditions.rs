@@ -106,6 +106,14 @@ pub fn strictly<T>(what: impl FnOnce() -> T) -> T {
     done
 }
 
+/// Does something with a condition in the midst of what is to be written.
+pub fn as_condition<T>(what: impl FnOnce() -> T) -> T {
+    let strict = AREA.with_borrow_mut(|area| std::mem::replace(&mut area.strict, false));
+    let done = what();
+    AREA.with_borrow_mut(|area| area.strict = strict);
+    done
+}
+
 /// Whether values that are to be written are looked at, and a text among them that is no number refused. Such a one is
 /// noted where it is evaluated: it may stand in a branch that is not taken.
 #[must_use]

@@ -5,6 +5,7 @@ use sqlparser::ast::{
 };
 
 use super::clauses;
+use super::conditions::as_condition;
 use super::expression::Translator;
 use super::information_schema;
 use super::scope::{Digits, Source, SourceColumn};
@@ -73,7 +74,7 @@ impl Translator<'_> {
         let right = self.factor(&join.relation)?;
         let shared: Vec<String> = match constraint {
             JoinConstraint::On(test) => {
-                let test = self.truth(test)?;
+                let test = as_condition(|| self.truth(test))?;
                 return Ok(format!(" {word} {right} ON {test}"));
             }
             JoinConstraint::None => return Ok(format!(" {word} {right}")),

@@ -22,8 +22,10 @@ impl Translator<'_> {
         }
         let Some([source]) = self.scope().map(|scope| scope.sources.as_slice()) else { return Ok(()) };
         let Some(table) = table_of(source) else { return Ok(()) };
-        let Some(groups) =
-            groups.iter().map(|group| grouping(group, select, table)).collect::<Option<Vec<_>>>()
+        let Some(groups) = groups
+            .iter()
+            .map(|group| grouping(group, select, table, &source.alias))
+            .collect::<Option<Vec<_>>>()
         else {
             return Ok(());
         };
@@ -33,7 +35,7 @@ impl Translator<'_> {
         let condition =
             select.selection.as_ref().map(|test| test.to_string().to_lowercase()).unwrap_or_default();
         for (n, item) in select.projection.iter().enumerate() {
-            let Some(at) = shown(item).and_then(|expr| column(expr, table)) else { continue };
+            let Some(at) = shown(item).and_then(|expr| column(expr, table, &source.alias)) else { continue };
             let name = &table.columns[at].name;
             if groups.contains(&at) || condition.contains(&name.to_lowercase()) {
                 continue;
@@ -80,30 +82,33 @@ fn shown(item: &SelectItem) -> Option<&Expr> {
 }
 
 /// The column that an expression is.
-fn column(expr: &Expr, table: &TableDef) -> Option<usize> {
+fn column(expr: &Expr, table: &TableDef, alias: &str) -> Option<usize> {
     match expr {
         Expr::Identifier(name) => table.position(&name.value),
-        Expr::CompoundIdentifier(parts) => table.position(&parts.last()?.value),
+        Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+            [.., of, name] if of.value.eq_ignore_ascii_case(alias) => table.position(&name.value),
+            _ => None,
+        },
         _ => None,
     }
 }
 
 /// The column that a part of GROUP BY is, by its name, its place in the select list or its alias there; none if it is something else.
-fn grouping(group: &Expr, select: &Select, table: &TableDef) -> Option<usize> {
+fn grouping(group: &Expr, select: &Select, table: &TableDef, alias: &str) -> Option<usize> {
     let group = bare(group);
     if let Expr::Value(value) = group
         && let Value::Number(text, _) = &value.value
     {
         let at: usize = text.parse().ok()?;
-        return column(shown(select.projection.get(at.checked_sub(1)?)?)?, table);
+        return column(shown(select.projection.get(at.checked_sub(1)?)?)?, table, alias);
     }
-    column(group, table).or_else(|| {
-        let Expr::Identifier(alias) = group else { return None };
+    column(group, table, alias).or_else(|| {
+        let Expr::Identifier(named) = group else { return None };
         select.projection.iter().find_map(|item| match item {
             SelectItem::ExprWithAlias { expr, alias: own }
-                if own.value.eq_ignore_ascii_case(&alias.value) =>
+                if own.value.eq_ignore_ascii_case(&named.value) =>
             {
-                column(bare(expr), table)
+                column(bare(expr), table, alias)
             }
             _ => None,
         })

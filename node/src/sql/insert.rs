@@ -8,7 +8,7 @@ use sqlparser::ast::{Assignment, AssignmentTarget, Expr, Insert, OnInsert, SetEx
 
 use super::clauses;
 use super::coerce::coerce;
-use super::conditions::strictly;
+use super::conditions::{leniently, strictly};
 use super::dml::{Outcome, Work, assignments, is_default, no_default};
 use super::expression::{Piece, Translator, unknown_column};
 use super::ids::{Fate, Told};
@@ -182,6 +182,10 @@ impl Work<'_> {
             if !matches!(fate, Fate::New { .. }) {
                 counter.came_to_nothing();
             }
+            if let (Fate::Updated, Some(column)) = (&fate, counter.column) {
+                // the update may have given the row a key that was to be the next one's
+                counter.step_over(automatic::highest(self.conn, &table, column)?);
+            }
             told.row(fate, counter.current, key);
             outcome.affected += fate.affected(self.found_rows);
             came_in += u64::from(matches!(fate, Fate::New { .. } | Fate::Updated));
@@ -288,9 +292,22 @@ impl Work<'_> {
         Ok(row)
     }
 
+    /// The rows of a query. Those of a UNION MariaDB finds before it writes, and only warns of their values.
     fn selected(&self, query: &sqlparser::ast::Query, width: usize) -> Result<Vec<Vec<Given>>, SqlError> {
+        match query.body.as_ref() {
+            SetExpr::SetOperation { .. } => leniently(|| self.found(query, width, false)),
+            _ => self.found(query, width, true),
+        }
+    }
+
+    fn found(
+        &self,
+        query: &sqlparser::ast::Query,
+        width: usize,
+        written: bool,
+    ) -> Result<Vec<Vec<Given>>, SqlError> {
         let mut translator = Translator::new(self.env);
-        translator.written = true;
+        translator.written = written;
         translator.in_full = super::scope::Digits::All;
         let compiled = translator.query(query, None)?;
         if compiled.columns.len() != width {

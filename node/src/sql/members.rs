@@ -18,6 +18,8 @@ use crate::storage::definition::ColumnDef;
 
 /// A SET has a bit for each member.
 const MAX_SET: usize = 64;
+/// The most members of an ENUM.
+const MAX_ENUM: usize = 65_535;
 /// A text that names an ENUM's member by its number has fewer characters than this.
 const ENUM_DIGITS: usize = 6;
 /// The same of a SET.
@@ -109,7 +111,7 @@ pub(super) fn some_of(labels: &[String], text: &str, kind: Kind, collation: Coll
     if bits & !known != 0 {
         return None;
     }
-    let named = labels.iter().enumerate().filter(|(at, _)| bits >> at & 1 == 1);
+    let named = labels.iter().take(MAX_SET).enumerate().filter(|(at, _)| bits >> at & 1 == 1);
     Some(named.map(|(_, label)| label.as_str()).collect::<Vec<_>>().join(","))
 }
 
@@ -174,13 +176,14 @@ pub(super) fn define(column: &mut ColumnDef) -> Result<(), SqlError> {
         let message = format!("Illegal set '{wrong}' value found during parsing");
         return Err(SqlError::new(1367, "22007", message));
     }
-    if what == "SET" && labels.len() > MAX_SET {
-        let message = format!("Too many strings for column {} and SET", column.name);
+    if labels.len() > if what == "SET" { MAX_SET } else { MAX_ENUM } {
+        let message = format!("Too many strings for column {} and {what}", column.name);
         return Err(SqlError::new(1097, "HY000", message));
     }
-    let twice = (1..labels.len())
-        .find_map(|at| labels[..at].iter().find(|label| compare(collation, label, &labels[at]).is_eq()));
-    if let Some(label) = twice {
+    let mut sorted: Vec<&String> = labels.iter().collect();
+    sorted.sort_by(|a, b| compare(collation, a, b));
+    let twice = sorted.windows(2).find(|pair| compare(collation, pair[0], pair[1]).is_eq());
+    if let Some(label) = twice.and_then(|pair| pair.first()) {
         let message = format!("Column '{}' has duplicated value '{label}' in {what}", column.name);
         return Err(SqlError::new(1291, "HY000", message));
     }

@@ -8,7 +8,7 @@ use sqlparser::ast::{
 
 use super::clauses;
 use super::compare::unify;
-use super::conditions;
+use super::conditions::{self, as_condition};
 use super::expression::{Piece, Translator};
 use super::from::table_name;
 use super::scope::{Digits, Origin, Scope, Source, SourceColumn};
@@ -56,6 +56,7 @@ impl Translator<'_> {
             (asked, SetExpr::Select(_)) => asked,
             _ => Digits::OfKind,
         };
+        let written = std::mem::take(&mut self.written);
         clauses::query(query)?;
         if !self.scopes.is_empty() {
             clauses::inner_query(query)?;
@@ -71,7 +72,7 @@ impl Translator<'_> {
             Some(OrderByKind::Expressions(keys)) => keys.as_slice(),
             Some(OrderByKind::All(_)) => return Err(SqlError::unsupported("ORDER BY ALL")),
         };
-        self.in_full = in_full;
+        (self.in_full, self.written) = (in_full, written);
         let mut compiled = self.body(&query.body, kinds, order)?;
         if let Some(limit) = &query.limit_clause {
             compiled.sql += &self.limit(limit)?;
@@ -252,11 +253,12 @@ impl Translator<'_> {
         order: &[OrderByExpr],
     ) -> Result<Compiled, SqlError> {
         let asked = std::mem::take(&mut self.in_full);
+        let written = std::mem::take(&mut self.written);
         clauses::select(select)?;
         self.scopes.push(Scope::default());
         let outer_aggregates = std::mem::take(&mut self.aggregates);
         let from = self.from(&select.from)?;
-        let mut items = match std::mem::take(&mut self.written) {
+        let mut items = match written {
             true => conditions::strictly(|| self.items(&select.projection))?,
             false => self.items(&select.projection)?,
         };
@@ -290,7 +292,7 @@ impl Translator<'_> {
         };
         let mut sql = format!("SELECT {distinct}{}{from}", texts.join(", "));
         if let Some(test) = &select.selection {
-            sql += &format!(" WHERE {}", self.truth(test)?);
+            sql += &format!(" WHERE {}", as_condition(|| self.truth(test))?);
         }
         let columns: Vec<Output> = items
             .iter()
@@ -343,7 +345,7 @@ impl Translator<'_> {
             sql += &format!(" GROUP BY {}", texts.join(", "));
         }
         if let Some(having) = &select.having {
-            let test = self.truth(having)?;
+            let test = as_condition(|| self.truth(having))?;
             // Without groups, MySQL's HAVING is a WHERE that knows aliases.
             let word = match (texts.is_empty() && !self.aggregates, &select.selection) {
                 (false, _) => "HAVING",

@@ -14,7 +14,6 @@ use super::expression::{Piece, Translator};
 use super::functions::{PURE, fail};
 use super::scope::Digits;
 use crate::SqlError;
-use crate::storage::definition::quote;
 
 /// Calls that make one row of all, where nothing groups them.
 const OVER_ALL: [&str; 5] = ["COUNT", "SUM", "AVG", "MIN", "MAX"];
@@ -30,7 +29,10 @@ impl Translator<'_> {
         };
         let sql = match single {
             true => format!("({})", compiled.sql),
-            false => format!("(SELECT my_single({}) FROM ({}))", quote(&only.name), compiled.sql),
+            // SQLite gives some columns of a subquery other names than it was told
+            false => {
+                format!("(WITH single_(value_) AS ({}) SELECT my_single(value_) FROM single_)", compiled.sql)
+            }
         };
         Ok(Piece::digits(sql, only.kind, only.beyond))
     }

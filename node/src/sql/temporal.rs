@@ -287,7 +287,10 @@ pub fn parse_time(text: &str) -> Option<i64> {
     let micros = if let Some(value) = dated.then(|| DateTime::parse(body)).flatten() {
         value.clock()
     } else if let Some((days, clock)) = body.split_once(' ') {
-        days.parse::<i64>().ok()?.checked_mul(24 * 3600 * MICROS_PER_SECOND)? + parse_clock(clock)?
+        days.parse::<i64>()
+            .ok()?
+            .checked_mul(24 * 3600 * MICROS_PER_SECOND)?
+            .checked_add(parse_clock(clock)?)?
     } else if body.contains(':') {
         parse_clock(body)?
     } else {

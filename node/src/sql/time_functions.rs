@@ -187,7 +187,7 @@ fn add_time(micros: i64, amount: &str, unit: &str, sign: i64) -> Option<i64> {
         "WEEK" => None,
         _ => step(amount, unit, sign).and_then(|step| micros.checked_add(step)),
     };
-    let fits = |micros: &i64| micros.abs() < temporal::MAX_TIME_MICROS + 1_000_000;
+    let fits = |micros: &i64| micros.unsigned_abs() < temporal::MAX_TIME_MICROS.unsigned_abs() + 1_000_000;
     moved.filter(fits).or_else(|| overflow("time"))
 }
 

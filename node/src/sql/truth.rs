@@ -72,11 +72,16 @@ impl Translator<'_> {
             rest = left;
         }
         operands.push(rest);
-        let mut parts = operands.into_iter().rev().map(|e| self.truth(e)).collect::<Result<Vec<_>, _>>()?;
-        if conditions::waits_for_evaluation() {
-            // SQLite evaluates all of them where they are a value, unless it meets a subquery; what is not reached must not refuse the statement.
-            let calls = parts.iter_mut().skip(1).filter(|part| part.contains('('));
-            calls.for_each(|part| *part = format!("(SELECT {part})"));
+        let mut parts = Vec::with_capacity(operands.len());
+        for operand in operands.into_iter().rev() {
+            let others = std::mem::take(&mut self.aggregates);
+            let part = self.truth(operand)?;
+            // SQLite evaluates all of them where they are a value, unless it meets a subquery; what is not reached must not refuse the
+            // statement. An aggregate would be one over the rows of the subquery.
+            let apart = conditions::waits_for_evaluation() && !parts.is_empty() && !self.aggregates;
+            let apart = apart && part.contains('(');
+            self.aggregates |= others;
+            parts.push(if apart { format!("(SELECT {part})") } else { part });
         }
         Ok(Piece::sql(balanced(parts, word), Kind::INT))
     }
